@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0
+# Tarn's build. `make` alone says what there is to make; everything it makes goes to build/.
+#
+#   build/gen       C generated from proto/tarn/store/v1        build/{release,asan,tsan}  objects and C test programs
+#   build/lib       libtarn.a, libtarn.so                       build/bin                  tarn, tarn-gateway, example-*
+#   build/go.env    what a `go` command needs to know (see the rule), read by every go command below
+#   build/tools     buf and the protoc plugins                  build/venv                 Python with grpcio
+#   build/log       what each test suite printed
+#
+# `make lib DEPS=` builds the C library without looking for packages.
+
+VERSION := $(shell awk '/define TARN_VERSION_M|define TARN_VERSION_P/ { printf "%s%s", dot, $$3; dot = "." }' c/include/tarn/types.h)
+SONAME  := libtarn.so.$(firstword $(subst ., ,$(VERSION)))
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+CFLAGS  ?= -O2 -g
+WERROR  ?= -Werror
+PREFIX  ?= /usr/local
+LIBDIR  ?= $(PREFIX)/lib
+DEPS    ?= build/deps.ok
+SEED    ?= 1
+N       ?= 20000
+MAKEFLAGS += --no-builtin-rules -j$(shell nproc 2>/dev/null || echo 2)
+Q       := $(if $(V),,@)
+
+# What the C library is made of, and the flags that all of it shares.
+LIBS     := -luring -luuid -lprotobuf-c -lxxhash -lpthread
+WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes $(WERROR)
+CPPFLAGS += -D_GNU_SOURCE -Ic/include -Ibuild/gen
+BASE     := -std=c11 -fPIC -fvisibility=hidden -MMD -MP
+release_FLAGS := $(CFLAGS)
+# -w: sanitizers make gcc warn of what is not there; the release objects are where warnings count.
+asan_FLAGS    := -w -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+tsan_FLAGS    := -w -O1 -g -fno-omit-frame-pointer -fsanitize=thread
+VARIANTS      := release asan tsan
+
+HEADERS  := $(wildcard c/include/tarn/*.h)
+PROTOS   := $(wildcard proto/tarn/store/v1/*.proto)
+GEN_C    := $(PROTOS:proto/%.proto=build/gen/%.pb-c.c)
+SRCS     := $(sort $(shell find c/src -name '*.c'))
+TESTS    := $(basename $(notdir $(wildcard c/test/test_*.c)))
+EXAMPLES := $(basename $(notdir $(wildcard c/examples/*.c)))
+PROGRAMS := build/bin/tarn build/bin/tarn-gateway $(EXAMPLES:%=build/bin/example-%)
+LIBRARY  := build/lib/libtarn.a build/lib/libtarn.so
+CRASH    := $(basename $(notdir $(wildcard c/test/crash*.c)))
+TEST_PROGRAMS := $(foreach v,$(VARIANTS),$(TESTS:%=build/$(v)/test/%)) build/release/test/crash build/asan/test/crash
+GO       := . build/go.env && go
+
+.PHONY: help deps all lib proto run demo test test-c test-go test-asan test-tsan test-race test-crash fmt check bench install clean FORCE
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+help: ## say what there is to make
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+
+deps: ## install what is missing to build and test (Debian packages by name, with sudo when not root)
+	@scripts/deps.sh
+
+all: lib $(PROGRAMS) ## build the library, the programs and the examples
+
+lib: $(LIBRARY) build/lib/tarn.pc ## build libtarn, shared and static
+
+run: all ## create a pool if there is none, start the gateway, say what to try next
+	@scripts/run.sh
+
+demo: all ## the tour of the README, from an empty directory to a copy of /usr/include, on its own
+	@scripts/demo.sh
+
+test: all $(TEST_PROGRAMS) build/venv/ok ## run every test; the last line counts what passed and failed
+	@tests/run
+
+test-c: $(TESTS:%=build/release/test/%) ## the C tests
+	@tests/run c
+
+test-go: all ## the Go tests
+	@tests/run go
+
+test-asan: $(TESTS:%=build/asan/test/%) build/asan/test/crash ## the C tests under the address and undefined-behaviour sanitizers
+	@tests/run asan
+
+test-tsan: $(TESTS:%=build/tsan/test/%) ## the C tests under the thread sanitizer
+	@tests/run tsan
+
+test-race: all ## the Go tests under the race detector
+	@tests/run race
+
+test-crash: build/release/test/crash ## power cuts on a simulated disk: SEED=1 N=20000
+	build/release/test/crash $(SEED) $(N)
+
+# ---- the library ----
+
+build/deps.ok: scripts/deps.sh go.mod
+	$(Q)scripts/deps.sh && mkdir -p build && touch $@
+
+build/gen/%.pb-c.c build/gen/%.pb-c.h: proto/%.proto | $(DEPS)
+	@mkdir -p build/gen
+	$(Q)protoc-c -Iproto --c_out=build/gen $<
+
+# How things are compiled, and what of: other flags compile everything again, and a source that is gone is gone from the libraries.
+build/flags: HOW = $(CC) $(BASE) $(WARN) $(CPPFLAGS) $(foreach v,$(VARIANTS),$($(v)_FLAGS)) $(LDFLAGS)
+build/sources: HOW = $(SRCS) $(GEN_C)
+build/flags build/sources: FORCE
+	@mkdir -p build; echo '$(HOW)' | cmp -s - $@ || echo '$(HOW)' > $@
+
+# One set of objects for each variant: release (PIC, for both libraries), asan, tsan.
+define variant_rules
+$(1)_OBJS := $(SRCS:c/src/%.c=build/$(1)/obj/%.o) $(GEN_C:build/gen/%.c=build/$(1)/gen/%.o)
+
+build/$(1)/obj/%.o: c/src/%.c build/flags | $(GEN_C) $(DEPS)
+	@mkdir -p $$(@D); echo "CC    $$@"
+	$(Q)$(CC) $(BASE) $(WARN) $(CPPFLAGS) $$($(1)_FLAGS) -c -o $$@ $$<
+
+build/$(1)/gen/%.o: build/gen/%.c build/flags
+	@mkdir -p $$(@D); echo "CC    $$@"
+	$(Q)$(CC) $(BASE) $(CPPFLAGS) $$($(1)_FLAGS) -c -o $$@ $$<
+
+# Tests and crash programs link the static library, so they may use internal headers.
+build/$(1)/test/%.o: c/test/%.c build/flags | $(GEN_C) $(DEPS)
+	@mkdir -p $$(@D); echo "CC    $$@"
+	$(Q)$(CC) $(BASE) $(WARN) $(CPPFLAGS) $$($(1)_FLAGS) -c -o $$@ $$<
+
+build/$(1)/libtarn.a: $$($(1)_OBJS) build/sources
+	@echo "AR    $$@"
+	$(Q)rm -f $$@ && $(AR) rcs $$@ $$($(1)_OBJS)
+
+build/$(1)/test/test_%: build/$(1)/test/test_%.o build/$(1)/libtarn.a
+	@echo "LINK  $$@"
+	$(Q)$(CC) $$($(1)_FLAGS) $(LDFLAGS) -o $$@ $$^ -lcmocka $(LIBS)
+
+build/$(1)/test/crash: $(CRASH:%=build/$(1)/test/%.o) build/$(1)/libtarn.a
+	@echo "LINK  $$@"
+	$(Q)$(CC) $$($(1)_FLAGS) $(LDFLAGS) -o $$@ $$^ $(LIBS)
+
+build/$(1)/test/bench_%: build/$(1)/test/bench_%.o build/$(1)/libtarn.a
+	@echo "LINK  $$@"
+	$(Q)$(CC) $$($(1)_FLAGS) $(LDFLAGS) -o $$@ $$^ $(LIBS)
+endef
+$(foreach v,$(VARIANTS),$(eval $(call variant_rules,$(v))))
+
+# The library that is installed and that Go links is one object, whose inner names are hidden from the linker too.
+build/lib/libtarn.a: $(release_OBJS) build/sources
+	@mkdir -p $(@D); echo "AR    $@"
+	$(Q)$(LD) -r -o build/release/tarn.o $(release_OBJS) && objcopy --localize-hidden build/release/tarn.o
+	$(Q)rm -f $@ && $(AR) rcs $@ build/release/tarn.o
+
+build/lib/libtarn.so.$(VERSION): $(release_OBJS) c/libtarn.map build/sources
+	@mkdir -p $(@D); echo "LINK  $@"
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-soname,$(SONAME) -Wl,--version-script=c/libtarn.map -Wl,-z,defs -o $@ $(release_OBJS) $(LIBS)
+
+build/lib/libtarn.so: build/lib/libtarn.so.$(VERSION)
+	$(Q)ln -sf $(<F) build/lib/$(SONAME) && ln -sf $(SONAME) $@
+
+# Of PREFIX and LIBDIR, which may differ from one call to the next.
+build/lib/tarn.pc: FORCE c/tarn.pc.in
+	@mkdir -p $(@D)
+	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@VERSION@|$(VERSION)|' c/tarn.pc.in > $@
+
+build/bin/example-%: c/examples/%.c build/lib/libtarn.a build/flags
+	@mkdir -p $(@D); echo "LINK  $@"
+	$(Q)$(CC) -std=c11 $(WARN) $(CPPFLAGS) $(CFLAGS) -MMD -MP -MF build/release/example-$*.d $(LDFLAGS) -o $@ $< build/lib/libtarn.a $(LIBS)
+
+-include $(shell find build/release build/asan build/tsan -name '*.d' 2>/dev/null)
+
+# ---- Go ----
+
+# go does not see that the library or its headers changed: it would keep an old binary and print an old test result as cached. So
+# CGO_CFLAGS carries a hash of them. For go by hand: `. build/go.env` first. The file changes only when what it says does.
+build/go.env: FORCE build/lib/libtarn.a | $(DEPS)
+	$(Q)scripts/go-env.sh > $@.new
+	$(Q)if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+
+build/bin/tarn: FORCE build/go.env
+	$(Q)$(GO) build -buildvcs=false -o $@ ./cmd/tarn
+
+build/bin/tarn-gateway: FORCE build/go.env
+	$(Q)$(GO) build -buildvcs=false -o $@ ./cmd/gateway
+
+FORCE:
+
+# ---- tools ----
+
+# buf and the plugins are built from source, pinned; protoc-gen-go is of the protobuf version in go.mod.
+BUF     := github.com/bufbuild/buf/cmd/buf@v1.57.2
+TOOL_GO := eval "$$(scripts/go-env.sh)" && go
+GO_GRPC := google.golang.org/grpc/cmd/protoc-gen-go-grpc@v1.6.0
+
+build/tools/ok: go.mod Makefile | $(DEPS)
+	@mkdir -p $(@D); echo "TOOLS buf, protoc-gen-go, protoc-gen-go-grpc (the first time this takes minutes)"
+	$(Q)$(TOOL_GO) build -o $(@D)/ google.golang.org/protobuf/cmd/protoc-gen-go
+	$(Q)export GOBIN=$(CURDIR)/$(@D); $(TOOL_GO) install $(GO_GRPC) && go install $(BUF)
+	@touch $@
+
+build/venv/ok: tests/python/requirements.txt | $(DEPS)
+	@echo "VENV  $(@D)"
+	$(Q)python3 -m venv build/venv && build/venv/bin/pip install -q --disable-pip-version-check -r $<
+	@touch $@
+
+proto: build/tools/ok ## regenerate go/api/v1 from proto/
+	eval "$$(scripts/go-env.sh)" && PATH=$(CURDIR)/build/tools:$$PATH buf generate
+
+fmt: ## format C and Go
+	find c -name '*.[ch]' -exec clang-format -i {} +
+	$(GO) fmt ./...
+
+check: all build/tools/ok ## formatters, linters, go vet, buf lint, stale generated code
+	@scripts/check.sh
+
+bench: all build/release/test/bench_kv ## a short benchmark of put, get and list, in C and in Go
+	@build/release/test/bench_kv
+	$(GO) test -run '^$$' -bench . -benchtime 1s ./go/tarn
+
+install: all ## install under PREFIX=/usr/local (and DESTDIR)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/include/tarn $(DESTDIR)$(LIBDIR)/pkgconfig
+	install -m 755 build/bin/tarn build/bin/tarn-gateway $(DESTDIR)$(PREFIX)/bin
+	install -m 644 $(HEADERS) $(DESTDIR)$(PREFIX)/include/tarn
+	install -m 644 build/lib/libtarn.a $(DESTDIR)$(LIBDIR)
+	install -m 755 build/lib/libtarn.so.$(VERSION) $(DESTDIR)$(LIBDIR)
+	ln -sf libtarn.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
+	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libtarn.so
+	install -m 644 build/lib/tarn.pc $(DESTDIR)$(LIBDIR)/pkgconfig
+
+clean: ## remove build/
+	rm -rf build

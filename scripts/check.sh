@@ -1,0 +1,73 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# What `make check` runs: formatters, linters and stale generated code. All of it runs; the exit status is 1 when one found something.
+# shellcheck disable=SC2317  # functions are called by check()
+set -u
+cd "$(dirname "$0")/.." || exit
+# shellcheck source=/dev/null
+. build/go.env
+PATH=$PWD/build/tools:$PATH
+bad=0
+
+check() {
+	name=$1
+	shift
+	if out=$("$@" 2>&1) && [ -z "$out" ]; then
+		echo "ok    $name"
+	else
+		echo "BAD   $name"
+		echo "$out" | head -40 | sed 's/^/      /'
+		bad=1
+	fi
+}
+
+# Versions of clang-format differ; the tree is formatted with Debian 12's.
+c_format() {
+	case $(clang-format --version) in
+	*"version 14."*) find c -name "*.[ch]" -exec clang-format --dry-run --Werror {} + 2>&1 | sed -n 's/^\([^:]*\):.*error:.*/\1: make fmt/p' | sort -u ;;
+	*) echo "      (clang-format is not version 14: C formatting is not checked)" >&3 ;;
+	esac
+}
+
+c_warnings() {
+	find c/src c/examples -name '*.c' -print0 | xargs -0 -P 2 -n 8 clang -std=c11 -D_GNU_SOURCE -Ic/include -Ibuild/gen -fsyntax-only \
+		-Wall -Wextra -Wshadow -Wstrict-prototypes -Werror
+}
+
+c_lint() {
+	cppcheck --quiet --std=c11 --error-exitcode=1 --enable=warning,performance,portability --inline-suppr -j 2 \
+		--suppress=normalCheckLevelMaxBranches --suppress=unknownMacro -Ic/include c/src
+}
+
+spdx() {
+	find c go cmd proto clients tests scripts .ci Makefile buf.yaml \( -name '*.[ch]' -o -name '*.go' -o -name '*.proto' -o -name '*.py' \
+		-o -name '*.sh' -o -name Makefile -o -name '*.yaml' \) ! -name '*.pb.go' -type f |
+		while read -r file; do
+			head -3 "$file" | grep -q 'SPDX-License-Identifier: Apache-2.0' || echo "$file: no SPDX line"
+		done
+}
+
+# Generated code in the tree is what its sources generate.
+generated() {
+	tmp=$(mktemp -d) && buf generate -o "$tmp" 2>&1 && diff -r "$tmp/go/api/v1" go/api/v1
+	status=$?
+	rm -rf "$tmp"
+	return "$status"
+}
+
+go_plain() { # what must build without cgo
+	CGO_ENABLED=0 go build ./go/client/... ./go/errno/... ./go/system/... ./go/api/...
+}
+
+exec 3>&1
+check "C format" c_format
+check "C warnings (clang)" c_warnings
+check "C lint (cppcheck)" c_lint
+check "Go format" gofmt -l go cmd tests
+check "go vet" go vet ./...
+check "Go without cgo" go_plain
+check "buf lint" buf lint
+check "generated code is fresh" generated
+check "shell" shellcheck scripts/*.sh .ci/run
+check "SPDX lines" spdx
+exit $bad

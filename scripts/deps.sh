@@ -1,0 +1,64 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Installs what is missing to build and test Tarn: Debian packages by name, and Go. Changes nothing when nothing is missing.
+set -eu
+cd "$(dirname "$0")/.."
+. scripts/go-version.sh
+
+packages="
+gcc g++ clang make pkg-config binutils
+liburing-dev uuid-dev libprotobuf-c-dev protobuf-c-compiler protobuf-compiler libxxhash-dev libcmocka-dev
+python3 python3-venv ca-certificates
+clang-format cppcheck shellcheck"
+
+missing_packages() {
+	for p in $packages; do
+		echo "$p"
+	done | sort >"$tmp/wanted"
+	dpkg-query -W -f='${db:Status-Status} ${Package}\n' 2>/dev/null | sed -n 's/^installed //p' | sort -u >"$tmp/there"
+	comm -23 "$tmp/wanted" "$tmp/there"
+}
+
+as_root() {
+	if [ "$(id -u)" = 0 ]; then
+		"$@"
+	elif command -v sudo >/dev/null; then
+		sudo "$@"
+	else
+		echo "deps: not root, and there is no sudo: run as root: $*" >&2
+		return 1
+	fi
+}
+
+apt_install() {
+	echo "deps: installing $*"
+	as_root apt-get update -qq
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"
+}
+
+# A Go that is new enough, or new enough to fetch what go.mod asks for by itself, or one that is fetched here with Debian's: as a
+# module, checked against the checksum database. Files of a module lose their executable bit.
+install_go() {
+	have_go 1.21 && return
+	find_old_go >/dev/null || apt_install golang-go
+	have_go 1.21 && return
+	dir=$(go_toolchain_dir)
+	[ -x "$dir/bin/go" ] && return
+	echo "deps: fetching Go $GO_WANTED"
+	(cd "$tmp" && GOFLAGS=-modcacherw "$(find_old_go)" mod download "golang.org/toolchain@$(echo "$dir" | sed 's/.*@//')")
+	chmod +x "$dir"/bin/* "$dir"/pkg/tool/*/*
+	"$dir/bin/go" version
+}
+
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+
+if ! command -v dpkg-query >/dev/null; then
+	echo "deps: this is not Debian: install what these packages hold, and Go $GO_WANTED: $(echo "$packages" | tr '\n' ' ')"
+	exit 0
+fi
+missing=$(missing_packages)
+# shellcheck disable=SC2086  # one word a package
+[ -z "$missing" ] || apt_install $missing
+install_go
+echo "deps: all there. Beside Debian's packages the build fetches Go modules, and grpcio for Python into build/venv."

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* device/device.h: one device, and queues of asynchronous I/O on it.
+ *
+ * Always true: geometry is known once device_open() returns. Offset, length and memory of every I/O are multiples of the
+ * alignments there, checked in one place (device_submit), so no backend sees a misaligned or out-of-bounds request. A short
+ * transfer never completes with 0. A flush covers the writes that had completed before it was submitted. O_DIRECT is never dropped
+ * silently: info.note says why, and `strict` refuses.
+ *
+ * A queue is used by one thread at a time; different queues of a device by different threads at once. Completions are taken with
+ * device_reap() only, never from inside device_submit(). */
+#ifndef TARN_DEVICE_INTERNAL_H
+#define TARN_DEVICE_INTERNAL_H
+
+#include "../base/base.h"
+#include <tarn/device.h>
+
+struct device;
+struct device_queue;
+
+struct device_options {
+	bool	    create;	/* make a regular file, exclusively: EXIST when there is one */
+	uint64_t    size;	/* of what is created; 0: as it is */
+	bool	    readonly;
+	bool	    exclusive;	/* hold it: BUSY naming the holder when another open file description holds it */
+	bool	    strict;	/* refuse instead of falling back (threads for io_uring, buffered for direct) */
+	const char *backend;	/* NULL: the best; "io_uring", "threads" */
+};
+
+/* URI: file:PATH block:PATH mem:SIZE[KMGT] sim:SIZE?seed=N, or a bare path of a regular file or a block device.
+ * NONEXIST, EXIST, NO_PERM, INVAL, BUSY, NOSPACE, NOTSUPPORTED, IO. A new file's directory is flushed. */
+int  device_open(const char *uri, const struct device_options *options, struct device **dev);
+void device_close(struct device *dev); /* all queues are closed */
+
+const tarn_dev_info *device_info(const struct device *dev);
+static inline uint64_t device_size(const struct device *dev)
+{
+	return device_info(dev)->size;
+}
+
+enum device_opcode { DEVICE_READ, DEVICE_WRITE, DEVICE_FLUSH, DEVICE_DISCARD };
+
+/* The caller's memory, lent from submit to reap. rc is 0 or negative when reaped; the sentence of a negative rc is in `message`. */
+struct device_io {
+	struct device_io  *next; /* the queue's, while it is in flight */
+	enum device_opcode opcode;
+	void		  *buf; /* READ, WRITE */
+	uint64_t	   offset;
+	uint64_t	   len;	 /* READ, WRITE: at most info.max_transfer; FLUSH: ignored */
+	void		  *user;
+	int		   rc;
+	char		   message[96];
+};
+
+int  device_queue_open(struct device *dev, unsigned depth, struct device_queue **queue);
+void device_queue_close(struct device_queue *queue); /* waits for what is in flight */
+
+/* Starts io; it will be reaped exactly once, also when it is refused (its rc says so). Waits for room when the queue is full:
+ * what completes meanwhile is kept for device_reap(). */
+void device_submit(struct device_queue *queue, struct device_io *io);
+
+/* Takes up to max completions into ios; waits for at least `min` of them (0: does not wait). Returns their number; less than min
+ * only when nothing is in flight. */
+unsigned device_reap(struct device_queue *queue, unsigned min, unsigned max, struct device_io **ios);
+
+/* One I/O, waited for; splits at max_transfer. Nothing else may be in flight on the queue. */
+int device_read(struct device_queue *queue, uint64_t offset, void *buf, uint64_t len);
+int device_write(struct device_queue *queue, uint64_t offset, const void *buf, uint64_t len);
+int device_flush(struct device_queue *queue);
+int device_discard(struct device_queue *queue, uint64_t offset, uint64_t len);
+
+/* Zeroed memory aligned for every device (4096), freed with device_free(). NULL when there is none. */
+void *device_alloc(size_t len);
+void  device_free(void *buf);
+
+/* The backend of a device: what differs between them, and nothing else. Slots are never NULL. */
+struct device_backend {
+	const char *name;
+	int	 (*queue_open)(struct device *dev, unsigned depth, struct device_queue **queue);
+	void	 (*queue_close)(struct device_queue *queue);
+	void	 (*submit)(struct device_queue *queue, struct device_io *io); /* checked; there is room */
+	unsigned (*reap)(struct device_queue *queue, unsigned min, unsigned max, struct device_io **ios);
+	void	 (*close)(struct device *dev);
+};
+
+#endif

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* device/mem.c: a device in memory, zeroed when it is opened and gone when it is closed.
+ *
+ * Always true: an I/O is done in submit, so what completes, completes in order, and a flush has nothing to do. Queues of several
+ * threads may be used at once; what they do to the same bytes is theirs to order, as on a disk. */
+#include "backend.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define BLOCK	     512u
+#define MAX_TRANSFER (1u << 20)
+
+struct mem_device {
+	struct device base;
+	uint8_t	     *image;
+};
+
+struct mem_queue {
+	struct device_queue base;
+	struct device_done  finished;
+};
+
+static void mem_submit(struct device_queue *base, struct device_io *io)
+{
+	struct mem_queue *queue = container_of(base, struct mem_queue, base);
+	uint8_t		 *place = container_of(base->dev, struct mem_device, base)->image + io->offset;
+
+	switch (io->opcode) {
+	case DEVICE_READ:
+		memcpy(io->buf, place, io->len);
+		break;
+	case DEVICE_WRITE:
+		memcpy(place, io->buf, io->len);
+		break;
+	case DEVICE_DISCARD:
+		memset(place, 0, io->len);
+		break;
+	case DEVICE_FLUSH:
+		break;
+	}
+	device_io_finish(io, 0);
+	device_done_add(&queue->finished, io);
+}
+
+static unsigned mem_reap(struct device_queue *base, unsigned min, unsigned max, struct device_io **ios)
+{
+	struct mem_queue *queue = container_of(base, struct mem_queue, base);
+	unsigned	  n	= 0;
+
+	(void)min; /* all that is in flight has finished */
+	while (n < max && queue->finished.first)
+		ios[n++] = device_done_take(&queue->finished);
+	return n;
+}
+
+static int mem_queue_open(struct device *dev, unsigned depth, struct device_queue **out)
+{
+	struct mem_queue *queue = calloc(1, sizeof(*queue));
+
+	(void)dev;
+	if (!queue)
+		return fail(NOMEM, "no memory for a queue of depth %u", depth);
+	*out = &queue->base;
+	return 0;
+}
+
+static void mem_queue_close(struct device_queue *queue)
+{
+	free(container_of(queue, struct mem_queue, base));
+}
+
+static void mem_close(struct device *dev)
+{
+	struct mem_device *mem = container_of(dev, struct mem_device, base);
+
+	free(mem->image);
+	free(mem);
+}
+
+static const struct device_backend mem_backend = {
+	.name	     = "mem",
+	.queue_open  = mem_queue_open,
+	.queue_close = mem_queue_close,
+	.submit	     = mem_submit,
+	.reap	     = mem_reap,
+	.close	     = mem_close,
+};
+
+static void fill_info(tarn_dev_info *info, uint64_t size)
+{
+	*info = (tarn_dev_info){
+		.kind		  = "mem",
+		.backend	  = "mem",
+		.size		  = size,
+		.logical_block	  = BLOCK,
+		.physical_block	  = BLOCK,
+		.memory_alignment = BLOCK,
+		.offset_alignment = BLOCK,
+		.max_transfer	  = MAX_TRANSFER,
+		.direct		  = 1,
+	};
+	snprintf(info->uri, sizeof(info->uri), "mem:%llu", (unsigned long long)size);
+}
+
+int mem_open(uint64_t size, struct device **dev)
+{
+	struct mem_device *mem;
+
+	if (!size || size % BLOCK)
+		return fail(INVAL, "memory device of %llu bytes: use a multiple of %u", (unsigned long long)size, BLOCK);
+	mem = calloc(1, sizeof(*mem));
+	if (!mem)
+		return fail(NOMEM, "no memory for a memory device");
+	mem->image = size <= PTRDIFF_MAX ? calloc(1, size) : NULL;
+	if (!mem->image) {
+		free(mem);
+		return fail(NOMEM, "no memory for a memory device of %llu bytes", (unsigned long long)size);
+	}
+	mem->base.backend = &mem_backend;
+	fill_info(&mem->base.info, size);
+	*dev = &mem->base;
+	return 0;
+}

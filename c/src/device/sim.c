@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* device/sim.c: the simulated disk as a device: its queues, and when the power goes. What is always true stands in sim_disk.h. */
+#include "sim_disk.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+struct sim_device {
+	struct device	 base;
+	struct sim_disk *disk;
+	bool		 owns_disk;
+};
+
+static struct sim_disk *disk_of(struct device_queue *queue)
+{
+	return container_of(queue->dev, struct sim_device, base)->disk;
+}
+
+static void power_off(struct sim_disk *disk)
+{
+	disk->cut = true;
+	for (struct sim_queue *q = disk->queues; q; q = q->next)
+		for (unsigned i = 0; i < q->count; i++)
+			sim_join_volatile(disk, &q->ios[i]);
+}
+
+static void sim_submit(struct device_queue *base, struct device_io *io)
+{
+	struct sim_queue *q    = container_of(base, struct sim_queue, base);
+	struct sim_disk	 *disk = disk_of(base);
+	struct sim_io	 *s    = &q->ios[q->count++];
+
+	*s	  = (struct sim_io){ .io = io, .covers = disk->finished };
+	s->effect = (struct sim_write){ .issued = disk->ios++ };
+	sim_trace(disk, io->opcode, io->offset, io->len, io->opcode == DEVICE_WRITE ? hash64(io->buf, io->len) : 0);
+	if (disk->cut)
+		return;
+	if (io->opcode == DEVICE_WRITE || io->opcode == DEVICE_DISCARD) {
+		s->effect.offset = io->offset;
+		s->effect.len	 = io->len;
+	}
+	sim_draw_fate(disk, s);
+	if (s->effect.len && !sim_reserve(disk, &s->effect, io->opcode == DEVICE_WRITE)) {
+		s->effect.len = 0;
+		s->code	      = TARN_E_NOMEM;
+	}
+	if (disk->ios == disk->cut_at)
+		power_off(disk);
+}
+
+/* What the I/O does, now that it completes. */
+static void act(struct sim_disk *disk, struct sim_io *s)
+{
+	struct device_io *io = s->io;
+
+	if (io->opcode == DEVICE_READ && !s->code) {
+		memcpy(io->buf, disk->visible + io->offset, io->len);
+	} else if (io->opcode == DEVICE_FLUSH && !s->code) {
+		sim_make_durable(disk, sim_covered(disk, s->covers));
+	} else if (io->opcode == DEVICE_FLUSH && s->loses) {
+		sim_lose_cache(disk, sim_covered(disk, s->covers));
+	} else if (s->effect.len) {
+		sim_join_volatile(disk, s);
+		sim_apply(disk->visible, &disk->writes[disk->count - 1]);
+	}
+	if (disk->bytes > SIM_CACHE_BYTES)
+		sim_make_durable(disk, DIV_UP(disk->count, 2));
+}
+
+static int result(const struct sim_disk *disk, const struct sim_io *s)
+{
+	const char	  *what = device_opcode_name(s->io->opcode);
+	unsigned long long at	= s->io->offset;
+
+	if (disk->cut)
+		return fail(IO, "%s at %llu: the power of the simulated disk is off", what, at);
+	if (s->code == TARN_E_NOMEM)
+		return fail(NOMEM, "%s at %llu: no memory for the simulated disk's cache", what, at);
+	if (s->code)
+		return fail(IO, "%s at %llu: an error of the simulated disk", what, at);
+	return 0;
+}
+
+static struct device_io *complete_any(struct sim_queue *q)
+{
+	struct sim_disk	 *disk = disk_of(&q->base);
+	unsigned	  pick = (unsigned)rng_below(&disk->order, q->count);
+	struct sim_io	  s    = q->ios[pick];
+	struct device_io *io   = s.io;
+	uint64_t	  seen = 0;
+
+	q->ios[pick] = q->ios[--q->count];
+	if (!disk->cut)
+		act(disk, &s);
+	device_io_finish(io, result(disk, &s));
+	if (io->opcode == DEVICE_READ && !io->rc)
+		seen = hash64(io->buf, io->len);
+	sim_trace(disk, (uint64_t)io->opcode | 0x100, s.effect.issued, (uint64_t)(int64_t)io->rc, seen);
+	return io;
+}
+
+static unsigned sim_reap(struct device_queue *base, unsigned min, unsigned max, struct device_io **ios)
+{
+	struct sim_queue *q    = container_of(base, struct sim_queue, base);
+	struct sim_disk	 *disk = disk_of(base);
+	unsigned	  most = MIN(max, q->count), n;
+
+	n = min + (unsigned)rng_below(&disk->order, most - min + 1);
+	for (unsigned i = 0; i < n; i++)
+		ios[i] = complete_any(q);
+	return n;
+}
+
+static int sim_queue_open(struct device *dev, unsigned depth, struct device_queue **queue)
+{
+	struct sim_disk	 *disk = container_of(dev, struct sim_device, base)->disk;
+	struct sim_queue *q    = calloc(1, sizeof(*q) + depth * sizeof(q->ios[0]));
+
+	if (!q)
+		return fail(NOMEM, "no memory for a queue of depth %u", depth);
+	q->next	     = disk->queues;
+	disk->queues = q;
+	*queue	     = &q->base;
+	return 0;
+}
+
+static void sim_queue_close(struct device_queue *queue)
+{
+	struct sim_queue **link = &disk_of(queue)->queues;
+
+	while (&(*link)->base != queue)
+		link = &(*link)->next;
+	*link = (*link)->next;
+	free(container_of(queue, struct sim_queue, base));
+}
+
+static void sim_close(struct device *dev)
+{
+	struct sim_device *sim = container_of(dev, struct sim_device, base);
+
+	if (sim->owns_disk)
+		sim_disk_destroy(sim->disk);
+	free(sim);
+}
+
+static const struct device_backend sim_backend = {
+	.name	     = "sim",
+	.queue_open  = sim_queue_open,
+	.queue_close = sim_queue_close,
+	.submit	     = sim_submit,
+	.reap	     = sim_reap,
+	.close	     = sim_close,
+};
+
+static void fill_info(tarn_dev_info *info, const struct sim_disk *disk)
+{
+	*info = (tarn_dev_info){
+		.kind		  = "sim",
+		.backend	  = "sim",
+		.size		  = disk->size,
+		.logical_block	  = SIM_SECTOR,
+		.physical_block	  = SIM_SECTOR,
+		.memory_alignment = SIM_SECTOR,
+		.offset_alignment = SIM_SECTOR,
+		.max_transfer	  = SIM_MAX_TRANSFER,
+		.direct		  = 1,
+		.volatile_cache	  = 1,
+	};
+	snprintf(info->uri, sizeof(info->uri), "sim:%llu?seed=%llu", (unsigned long long)disk->size,
+		 (unsigned long long)disk->seed);
+}
+
+int sim_open(struct sim_disk *disk, struct device **dev)
+{
+	struct sim_device *sim = calloc(1, sizeof(*sim));
+
+	if (!sim)
+		return fail(NOMEM, "no memory for a device on the simulated disk");
+	sim->base.backend = &sim_backend;
+	sim->disk	  = disk;
+	fill_info(&sim->base.info, disk);
+	*dev = &sim->base;
+	return 0;
+}
+
+int sim_open_private(uint64_t size, uint64_t seed, struct device **dev)
+{
+	struct sim_disk *disk;
+	int		 rc = sim_disk_create(size, seed, &disk);
+
+	if (rc)
+		return rc;
+	rc = sim_open(disk, dev);
+	if (rc)
+		sim_disk_destroy(disk);
+	else
+		container_of(*dev, struct sim_device, base)->owns_disk = true;
+	return rc;
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* device/sim_fault.c: what becomes of an I/O of the simulated disk, drawn when it is submitted; at most one fault for each. */
+#include "sim_disk.h"
+
+static bool one_in(struct rng *rng, uint32_t n)
+{
+	return n && rng_below(rng, n) == 0;
+}
+
+static bool is_nth(struct sim_disk *disk, enum device_opcode opcode)
+{
+	if (!disk->nth[opcode].n)
+		return false;
+	if (disk->nth[opcode].n > 1) {
+		disk->nth[opcode].n--;
+		return false;
+	}
+	disk->nth[opcode].n = disk->nth[opcode].sticky;
+	return true;
+}
+
+static uint32_t error_rate(const struct sim_faults *faults, enum device_opcode opcode)
+{
+	switch (opcode) {
+	case DEVICE_READ:
+		return faults->read_error;
+	case DEVICE_WRITE:
+		return faults->write_error;
+	case DEVICE_FLUSH:
+		return faults->flush_error;
+	case DEVICE_DISCARD:
+		break;
+	}
+	return 0;
+}
+
+/* An error that does nothing: counted, and kept when errors are sticky. */
+static void inject_error(struct sim_disk *disk, struct sim_io *s, bool sticky)
+{
+	s->code	      = TARN_E_IO;
+	s->effect.len = 0;
+	disk->injected++;
+	if (sticky)
+		disk->broken[s->io->opcode] = true;
+}
+
+/* A run of its sectors, one at least missing, is all that lands. */
+static void tear(struct sim_disk *disk, struct sim_io *s)
+{
+	uint64_t sectors = s->effect.len / SIM_SECTOR;
+	uint64_t left	 = rng_below(&disk->fate, sectors);
+	uint64_t first	 = rng_below(&disk->fate, sectors - left + 1);
+
+	inject_error(disk, s, disk->faults.sticky);
+	s->skip = first * SIM_SECTOR;
+	s->effect.offset += s->skip;
+	s->effect.len = left * SIM_SECTOR;
+}
+
+/* To another place in step with its length, where other blocks of that length are likely to lie. A disk that has room for one only
+ * directs it well. */
+static void misdirect(struct sim_disk *disk, struct sim_write *w)
+{
+	uint64_t phase = w->offset % w->len;
+	uint64_t slots = (disk->size - phase) / w->len;
+	uint64_t slot  = w->offset / w->len;
+
+	if (slots < 2)
+		return;
+	slot	  = (slot + 1 + rng_below(&disk->fate, slots - 1)) % slots;
+	w->offset = slot * w->len + phase;
+	disk->injected++;
+}
+
+static void draw_write_fate(struct sim_disk *disk, struct sim_io *s)
+{
+	if (one_in(&disk->fate, disk->faults.torn_write)) {
+		tear(disk, s);
+	} else if (one_in(&disk->fate, disk->faults.lost_write)) {
+		s->effect.len = 0;
+		disk->injected++;
+	} else if (one_in(&disk->fate, disk->faults.misdirected_write)) {
+		misdirect(disk, &s->effect);
+	}
+}
+
+static void draw_discard_fate(struct sim_disk *disk, struct sim_io *s)
+{
+	switch (rng_below(&disk->order, 3)) {
+	case 0:
+		s->effect.fill = 0x00;
+		break;
+	case 1:
+		s->effect.fill = 0xff;
+		break;
+	default:
+		s->effect.len = 0; /* the old data stay */
+	}
+}
+
+void sim_draw_fate(struct sim_disk *disk, struct sim_io *s)
+{
+	enum device_opcode opcode = s->io->opcode;
+
+	if (is_nth(disk, opcode)) {
+		inject_error(disk, s, false);
+	} else if (disk->broken[opcode] || one_in(&disk->fate, error_rate(&disk->faults, opcode))) {
+		inject_error(disk, s, disk->faults.sticky);
+		s->loses = rng_next(&disk->fate) & 1;
+	} else if (opcode == DEVICE_WRITE) {
+		draw_write_fate(disk, s);
+	} else if (opcode == DEVICE_DISCARD) {
+		draw_discard_fate(disk, s);
+	}
+}
+
+void sim_set_faults(struct sim_disk *disk, const struct sim_faults *faults)
+{
+	disk->faults = *faults;
+	memset(disk->broken, 0, sizeof(disk->broken));
+}
+
+uint64_t sim_faults_injected(const struct sim_disk *disk)
+{
+	return disk->injected;
+}
+
+void sim_fail_nth(struct sim_disk *disk, enum device_opcode opcode, uint64_t n, bool sticky)
+{
+	disk->nth[opcode].n	 = n;
+	disk->nth[opcode].sticky = sticky;
+}

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* device/threads.c: a queue on a few threads that read and write, for where io_uring is refused.
+ *
+ * Always true: an I/O is in exactly one place: `todo`, a worker's hands, or `done`; the lock guards both lists and `stop`. The
+ * workers belong to the queue, block all signals, and end with it. Workers may be at a flush and a write at once: a flush covers
+ * what was done when it was submitted, and no more. */
+#include "file.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define WORKERS_MAX 4u
+
+struct threads_queue {
+	struct device_queue base; /* first */
+	struct file	   *file;
+	unsigned	    worker_count;
+	pthread_t	    workers[WORKERS_MAX];
+	pthread_mutex_t	    lock;
+	/* Under the lock: */
+	pthread_cond_t	   work;     /* todo is not empty, or stop */
+	pthread_cond_t	   finished; /* done_count has reached wanted */
+	struct device_done todo, done;
+	unsigned	   done_count, wanted;
+	bool		   stop;
+};
+
+static struct threads_queue *queue_of(struct device_queue *queue)
+{
+	return container_of(queue, struct threads_queue, base);
+}
+
+static ssize_t transfer_once(int fd, const struct device_io *io, uint64_t moved)
+{
+	char  *buf = (char *)io->buf + moved;
+	size_t len = io->len - moved;
+	off_t  at  = (off_t)(io->offset + moved);
+
+	return io->opcode == DEVICE_READ ? pread(fd, buf, len, at) : pwrite(fd, buf, len, at);
+}
+
+/* Goes on after a short transfer until all of it is done, or an error. */
+static int transfer(const struct file *f, const struct device_io *io)
+{
+	uint64_t moved = 0;
+	ssize_t	 n;
+
+	while (moved < io->len) {
+		n = transfer_once(f->fd, io, moved);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return file_io_error(f, io, moved, n < 0 ? errno : 0);
+		moved += (uint64_t)n;
+	}
+	return 0;
+}
+
+static void run(const struct file *f, struct device_io *io)
+{
+	bool moves_data = io->opcode == DEVICE_READ || io->opcode == DEVICE_WRITE;
+
+	device_io_finish(io, moves_data ? transfer(f, io) : file_run(f, io));
+}
+
+/* Lock held. NULL: the queue closes. */
+static struct device_io *wait_for_work(struct threads_queue *q)
+{
+	while (!q->todo.first && !q->stop)
+		pthread_cond_wait(&q->work, &q->lock);
+	return device_done_take(&q->todo);
+}
+
+static void *worker_main(void *arg)
+{
+	struct threads_queue *q = arg;
+	struct device_io     *io;
+
+	pthread_mutex_lock(&q->lock);
+	while ((io = wait_for_work(q)) != NULL) {
+		pthread_mutex_unlock(&q->lock);
+		run(q->file, io);
+		pthread_mutex_lock(&q->lock);
+		device_done_add(&q->done, io);
+		if (++q->done_count >= q->wanted)
+			pthread_cond_signal(&q->finished);
+	}
+	pthread_mutex_unlock(&q->lock);
+	return NULL;
+}
+
+static void stop_workers(struct threads_queue *q)
+{
+	pthread_mutex_lock(&q->lock);
+	q->stop = true;
+	pthread_cond_broadcast(&q->work);
+	pthread_mutex_unlock(&q->lock);
+	for (unsigned i = 0; i < q->worker_count; i++)
+		pthread_join(q->workers[i], NULL);
+}
+
+/* A new thread has the mask of the one that starts it. One worker is enough to go on with. */
+static int start_workers(struct threads_queue *q, unsigned depth)
+{
+	sigset_t all, old;
+	int	 sys_errno = 0;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	while (!sys_errno && q->worker_count < MIN(depth, WORKERS_MAX)) {
+		sys_errno = pthread_create(&q->workers[q->worker_count], NULL, worker_main, q);
+		q->worker_count += !sys_errno;
+	}
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return q->worker_count ? 0 : base_fail_errno(sys_errno, "start a thread for I/O on %s", q->file->base.info.uri);
+}
+
+static void free_queue(struct threads_queue *q)
+{
+	pthread_cond_destroy(&q->finished);
+	pthread_cond_destroy(&q->work);
+	pthread_mutex_destroy(&q->lock);
+	free(q);
+}
+
+static int threads_queue_open(struct device *dev, unsigned depth, struct device_queue **queue)
+{
+	struct threads_queue *q = calloc(1, sizeof(*q));
+	int		      rc;
+
+	if (!q)
+		return fail(NOMEM, "no memory for a queue on %s", dev->info.uri);
+	q->file = file_of(dev);
+	pthread_mutex_init(&q->lock, NULL);
+	pthread_cond_init(&q->work, NULL);
+	pthread_cond_init(&q->finished, NULL);
+	rc = start_workers(q, depth);
+	if (rc)
+		free_queue(q);
+	else
+		*queue = &q->base;
+	return rc;
+}
+
+static void threads_queue_close(struct device_queue *queue)
+{
+	struct threads_queue *q = queue_of(queue);
+
+	stop_workers(q);
+	free_queue(q);
+}
+
+static void threads_submit(struct device_queue *queue, struct device_io *io)
+{
+	struct threads_queue *q = queue_of(queue);
+
+	pthread_mutex_lock(&q->lock);
+	device_done_add(&q->todo, io);
+	pthread_cond_signal(&q->work);
+	pthread_mutex_unlock(&q->lock);
+}
+
+static unsigned threads_reap(struct device_queue *queue, unsigned min, unsigned max, struct device_io **ios)
+{
+	struct threads_queue *q = queue_of(queue);
+	unsigned	      n = 0;
+
+	pthread_mutex_lock(&q->lock);
+	q->wanted = min;
+	while (q->done_count < min)
+		pthread_cond_wait(&q->finished, &q->lock);
+	while (n < max && q->done.first)
+		ios[n++] = device_done_take(&q->done);
+	q->done_count -= n;
+	pthread_mutex_unlock(&q->lock);
+	return n;
+}
+
+const struct device_backend threads_backend = {
+	.name	     = "threads",
+	.queue_open  = threads_queue_open,
+	.queue_close = threads_queue_close,
+	.submit	     = threads_submit,
+	.reap	     = threads_reap,
+	.close	     = file_close,
+};

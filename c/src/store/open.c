@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* store/open.c: format, recovery, close.
+ *
+ * Recovery is: the newest whole superblock, the space map, the log replayed into memory, and a checkpoint under a new log epoch, which
+ * nothing written before can belong to. A crash in the middle of it leaves everything as it was. */
+#include "internal.h"
+#include <stdio.h>
+
+#define LOG_DEFAULT_MIN (UINT64_C(256) << 10)
+#define LOG_DEFAULT_MAX (UINT64_C(64) << 20)
+#define CACHE_DEFAULT	(UINT64_C(256) << 20)
+
+static void store_free(struct store *s)
+{
+	io_close(s);
+	values_close(s);
+	log_fini(s);
+	tree_forget_all(s);
+	cache_fini(&s->cache);
+	space_fini(&s->space);
+	pthread_mutex_destroy(&s->lock);
+	free(s);
+}
+
+/* All of a store but what is read from disk. */
+static int store_new(struct device *dev, const struct superblock *sb, uint64_t cache_bytes, struct store **store)
+{
+	struct store *s = calloc(1, sizeof(*s));
+	int	      rc;
+
+	if (!s)
+		return fail(NOMEM, "no memory for a store");
+	s->dev = dev;
+	s->sb  = *sb;
+	s->gen = sb->generation + 1;
+	s->node_bytes = sb->node_bytes;
+	memcpy(s->meta, sb->meta, sb->meta_len);
+	s->meta_len = sb->meta_len;
+	pthread_mutex_init(&s->lock, NULL);
+	rc = log_init(s);
+	rc = values_open(s) ? -TARN_E_NOMEM : rc;
+	rc = rc ? rc : io_open(s);
+	rc = rc ? rc : space_init(&s->space, sb->blocks);
+	rc = rc ? rc : cache_init(&s->cache, cache_bytes ? cache_bytes : CACHE_DEFAULT);
+	if (rc)
+		store_free(s);
+	else
+		*store = s;
+	return rc;
+}
+
+static uint64_t default_log(uint64_t size)
+{
+	return MIN(MAX(size / 16, LOG_DEFAULT_MIN), LOG_DEFAULT_MAX);
+}
+
+static int plan(const struct device *dev, const struct store_format *f, struct superblock *sb)
+{
+	uint64_t size = f->size ? f->size : device_size(dev), log = f->log_bytes ? f->log_bytes : default_log(size);
+
+	*sb = (struct superblock){.pool = f->pool, .target = f->target, .blocks = size / BLOCK, .log_block = 2, .log_blocks = log / BLOCK};
+	sb->node_bytes = f->node_bytes ? f->node_bytes : 16384;
+	sb->log_epoch  = base_random() >> 1;
+	sb->meta_len   = (uint32_t)f->meta_len;
+	if (size > device_size(dev))
+		return fail(INVAL, "%llu bytes were asked for, the device has %llu", (unsigned long long)size,
+			    (unsigned long long)device_size(dev));
+	if (sb->node_bytes < 512 || sb->node_bytes > 65536)
+		return fail(INVAL, "a node may have 512 to 65536 bytes, not %u", sb->node_bytes);
+	if (f->meta_len > STORE_META_MAX)
+		return fail(INVAL, "a store's record may have %u bytes, this one has %zu", STORE_META_MAX, f->meta_len);
+	if (sb->log_blocks < LOG_BLOCKS_MIN)
+		return fail(INVAL, "a log of %llu bytes is too small: %u are the least", (unsigned long long)log, LOG_BLOCKS_MIN * BLOCK);
+	if (sb->blocks < sb->log_blocks + 40)
+		return fail(INVAL, "%llu bytes are too few for a log of %llu bytes and anything else", (unsigned long long)size,
+			    (unsigned long long)log);
+	if (f->meta_len)
+		memcpy(sb->meta, f->meta, f->meta_len);
+	return 0;
+}
+
+static int zero_block(struct device_queue *q, uint8_t *zero, uint64_t block)
+{
+	return device_write(q, block * BLOCK, zero, BLOCK);
+}
+
+int store_wipe(struct device *dev)
+{
+	uint64_t	     blocks = device_size(dev) / BLOCK;
+	struct superblock    sb	    = {0};
+	struct device_queue *q;
+	uint8_t		    *zero = device_alloc(BLOCK);
+	int		     rc	  = zero ? device_queue_open(dev, 4, &q) : fail(NOMEM, "no memory to wipe a device");
+
+	if (rc)
+		goto out;
+	if (!superblock_read(dev, q, &sb) && sb.blocks < blocks)
+		for (unsigned i = 1; !rc && i <= 2; i++)
+			rc = zero_block(q, zero, sb.blocks - i);
+	for (unsigned i = 0; !rc && i < 2 && i < blocks; i++)
+		rc = zero_block(q, zero, i);
+	for (unsigned i = 1; !rc && i <= 2 && i <= blocks; i++)
+		rc = zero_block(q, zero, blocks - i);
+	rc = rc ? rc : device_flush(q);
+	device_queue_close(q);
+out:
+	device_free(zero);
+	return rc;
+}
+
+int store_format(struct device *dev, const struct store_format *format)
+{
+	struct superblock sb;
+	struct store	 *s;
+	int		  rc = plan(dev, format, &sb);
+
+	rc = rc ? rc : store_wipe(dev);
+	rc = rc ? rc : store_new(dev, &sb, 1 << 20, &s);
+	if (rc)
+		return rc;
+	space_take(&s->space, 0, sb.log_block + sb.log_blocks);
+	space_take(&s->space, sb.blocks - 2, 2);
+	memset(s->space.dirty, 1, s->space.pages);
+	rc = checkpoint(s, sb.log_epoch);
+	store_free(s);
+	return rc;
+}
+
+int store_probe(struct device *dev, struct store_identity *id)
+{
+	struct device_queue *q;
+	struct superblock    sb;
+	int		     rc = device_queue_open(dev, 4, &q);
+
+	if (rc)
+		return rc;
+	rc = superblock_read(dev, q, &sb);
+	device_queue_close(q);
+	if (rc)
+		return rc;
+	*id = (struct store_identity){.pool	      = sb.pool,
+				      .target	      = sb.target,
+				      .format_version = FORMAT_VERSION,
+				      .generation     = sb.generation,
+				      .size	      = sb.blocks * BLOCK,
+				      .log_bytes      = sb.log_blocks * BLOCK,
+				      .free_bytes     = sb.free_blocks * BLOCK,
+				      .meta_len	      = sb.meta_len};
+	memcpy(id->meta, sb.meta, sb.meta_len);
+	return 0;
+}
+
+static int recover(struct store *s)
+{
+	uint64_t     batches;
+	struct tree *zero;
+	int	     rc = space_load(s, &s->sb.space);
+
+	if (!rc && s->sb.root.addr && !blob_sane(s, &s->sb.root, NODE_MAX))
+		rc = fail(CSUM, "the superblock's pointer to the trees is impossible");
+	rc = rc ? rc : tree_open(s, 0, &zero);
+	rc = rc ? rc : log_replay(s, apply_replayed, &batches);
+	rc = rc ? rc : checkpoint(s, s->sb.log_epoch + 1);
+	if (!rc && batches)
+		base_log(TARN_LOG_INFO, "%llu batches were replayed from the log", (unsigned long long)batches);
+	return rc;
+}
+
+int store_open(struct device *dev, const struct store_options *options, struct store **store)
+{
+	struct device_queue *q;
+	struct superblock    sb;
+	struct store	    *s;
+	int		     rc = device_queue_open(dev, 4, &q);
+
+	if (rc)
+		return rc;
+	rc = superblock_read(dev, q, &sb);
+	device_queue_close(q);
+	rc = rc ? rc : store_new(dev, &sb, options ? options->cache_bytes : 0, &s);
+	if (rc)
+		return rc;
+	rc = recover(s);
+	if (rc)
+		store_free(s);
+	else
+		*store = s;
+	return rc;
+}
+
+static bool changed(struct store *s)
+{
+	return s->log.used || s->log.fill.len || s->trees_dirty || s->meta_dirty;
+}
+
+int store_close(struct store *s)
+{
+	int rc = 0;
+
+	pthread_mutex_lock(&s->lock);
+	if (!s->failed && changed(s)) {
+		rc = store_writable(s);
+		rc = rc ? rc : checkpoint(s, s->log.epoch);
+	}
+	pthread_mutex_unlock(&s->lock);
+	store_free(s);
+	return rc;
+}
+
+void store_abandon(struct store *s)
+{
+	store_free(s);
+}
+
+void store_stat(struct store *s, struct store_stat *st)
+{
+	uint64_t kept;
+
+	pthread_mutex_lock(&s->lock);
+	pthread_mutex_lock(&s->log.lock);
+	kept = MIN(s->space.free, s->cache.dirty_blocks);
+	*st  = (struct store_stat){.total_bytes	     = s->space.blocks * BLOCK,
+				   .free_bytes	     = (s->space.free + s->space.pending_count - kept) * BLOCK,
+				   .log_bytes	     = s->log.blocks * BLOCK,
+				   .log_used_bytes   = s->log.used * BLOCK,
+				   .cache_bytes	     = s->cache.budget,
+				   .cache_used_bytes = s->cache.bytes,
+				   .generation	     = s->sb.generation,
+				   .batch_max	     = log_record_max(s),
+				   .format_version   = FORMAT_VERSION,
+				   .inline_max	     = s->node_bytes / 4,
+				   .readonly	     = s->failed || s->log.rc};
+	snprintf(st->why, sizeof(st->why), "%s", s->failed ? s->why : s->log.rc ? s->log.message : "");
+	pthread_mutex_unlock(&s->log.lock);
+	pthread_mutex_unlock(&s->lock);
+}

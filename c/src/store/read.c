@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* store/read.c: one key's value, whole or in pieces.
+ *
+ * What stands in a leaf is copied under the lock. A value in extents is read without it: meanwhile it is pinned, so that its blocks
+ * are not used again whatever happens to the key. */
+#include "internal.h"
+
+int store_lock(struct store *s, unsigned flags)
+{
+	if (!(flags & STORE_NOWAIT)) {
+		pthread_mutex_lock(&s->lock);
+		return 0;
+	}
+	for (int i = 0; i < 100; i++)
+		if (!pthread_mutex_trylock(&s->lock)) {
+			s->nowait = true;
+			return 0;
+		}
+	return fail(AGAIN, "another thread holds the store");
+}
+
+void store_unlock(struct store *s)
+{
+	s->nowait = false;
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* Finds the key. *v lives until path_release(). */
+static int find(struct store *s, uint64_t tree, tarn_buf key, struct path *path, struct leaf_value *v)
+{
+	struct tree *t;
+	int	     rc;
+
+	path->depth = 0;
+	rc	    = tree_open(s, tree, &t);
+	rc	    = rc ? rc : tree_find(s, t, key, path);
+	if (rc || !path->depth || !path->found)
+		return rc ? rc : fail(NONEXIST, "there is no such key");
+	*v = leaf_value(path->frames[path->depth - 1], path->slots[path->depth - 1]);
+	return 0;
+}
+
+static uint64_t size_of(const struct leaf_value *v)
+{
+	return v->extents ? value_size(v->bytes) : v->len;
+}
+
+static void unpin(struct store *s)
+{
+	pthread_mutex_lock(&s->lock);
+	s->readers--;
+	pthread_mutex_unlock(&s->lock);
+}
+
+static int read_pinned(struct store *s, const uint8_t *desc, void *buf)
+{
+	struct bptr *pieces;
+	size_t	     n;
+	int	     rc = value_pieces(s, desc, &pieces, &n);
+
+	rc = rc ? rc : value_read_all(s, pieces, n, value_size(desc), buf);
+	free(pieces);
+	unpin(s);
+	return rc;
+}
+
+/* Copies what is in the leaf; 1 when it is in extents, which are pinned then. */
+static int copy_out(struct store *s, const struct leaf_value *v, void *buf, size_t *len, uint8_t desc[EXT_BYTES_MAX])
+{
+	uint64_t size = size_of(v);
+	size_t	 room = *len;
+
+	*len = size;
+	if (!buf)
+		return 0;
+	if (size > room)
+		return fail(REC2BIG, "the value has %llu bytes, the buffer %zu", (unsigned long long)size, room);
+	if (!v->extents) {
+		if (v->len)
+			memcpy(buf, v->bytes, v->len);
+		return 0;
+	}
+	if (s->nowait)
+		return fail(AGAIN, "the value is not in memory");
+	memcpy(desc, v->bytes, v->len);
+	s->readers++;
+	return 1;
+}
+
+int store_get(struct store *s, uint64_t tree, tarn_buf key, void *buf, size_t *len, uint64_t *rev, unsigned flags)
+{
+	uint8_t		  desc[EXT_BYTES_MAX];
+	struct leaf_value v = {0};
+	struct path	  path;
+	int		  rc = store_lock(s, flags);
+
+	if (rc)
+		return rc;
+	rc = find(s, tree, key, &path, &v);
+	if (rc == -TARN_E_NONEXIST)
+		*len = 0;
+	if (!rc && rev)
+		*rev = v.revision;
+	rc = rc ? rc : copy_out(s, &v, buf, len, desc);
+	path_release(&path);
+	store_unlock(s);
+	return rc == 1 ? read_pinned(s, desc, buf) : rc;
+}
+
+int store_stat_key(struct store *s, uint64_t tree, tarn_buf key, tarn_kv_stat *stat, unsigned flags)
+{
+	struct leaf_value v;
+	struct path	  path;
+	int		  rc = store_lock(s, flags);
+
+	if (rc)
+		return rc;
+	rc = find(s, tree, key, &path, &v);
+	if (!rc)
+		*stat = (tarn_kv_stat){size_of(&v), v.revision};
+	path_release(&path);
+	store_unlock(s);
+	return rc;
+}
+
+struct store_reader {
+	struct store *s;
+	uint64_t      size;
+	uint8_t	     *bytes; /* of a value in its leaf; else the piece that was read last */
+	struct bptr  *pieces;
+	uint64_t     *starts; /* where each piece begins in the value */
+	size_t	      n, at;  /* pieces; the one in bytes, n: none */
+};
+
+static int reader_extents(struct store_reader *r, const uint8_t *desc)
+{
+	uint64_t start = 0;
+	int	 rc    = value_pieces(r->s, desc, &r->pieces, &r->n);
+
+	if (rc)
+		return rc;
+	r->at	  = r->n;
+	r->bytes  = device_alloc(EXT_PIECE_MAX);
+	r->starts = calloc(r->n + 1, sizeof(*r->starts));
+	if (!r->bytes || !r->starts)
+		return fail(NOMEM, "no memory to read a value of %llu bytes", (unsigned long long)r->size);
+	for (size_t i = 0; i < r->n; start += r->pieces[i++].len)
+		r->starts[i] = start;
+	return 0;
+}
+
+static int reader_inline(struct store_reader *r, const struct leaf_value *v)
+{
+	r->bytes = device_alloc(v->len + 1);
+	if (!r->bytes)
+		return fail(NOMEM, "no memory to read a value of %u bytes", v->len);
+	if (v->len)
+		memcpy(r->bytes, v->bytes, v->len);
+	return 0;
+}
+
+int store_reader_open(struct store *s, uint64_t tree, tarn_buf key, tarn_kv_stat *stat, struct store_reader **reader)
+{
+	struct store_reader *r = calloc(1, sizeof(*r));
+	uint8_t		     desc[EXT_BYTES_MAX];
+	struct leaf_value    v;
+	struct path	     path;
+	int		     rc;
+
+	if (!r)
+		return fail(NOMEM, "no memory for a reader");
+	r->s = s;
+	pthread_mutex_lock(&s->lock);
+	s->readers++;
+	rc = find(s, tree, key, &path, &v);
+	if (!rc) {
+		r->size = size_of(&v);
+		*stat	= (tarn_kv_stat){r->size, v.revision};
+		if (v.extents)
+			memcpy(desc, v.bytes, v.len);
+		else
+			rc = reader_inline(r, &v);
+	}
+	path_release(&path);
+	pthread_mutex_unlock(&s->lock);
+	if (!rc && !r->bytes)
+		rc = reader_extents(r, desc);
+	if (rc)
+		store_reader_close(r);
+	else
+		*reader = r;
+	return rc;
+}
+
+/* The piece that holds offset, into r->bytes. */
+static int reader_seek(struct store_reader *r, uint64_t offset)
+{
+	size_t lo = 0, hi = r->n;
+	int    rc;
+
+	while (hi - lo > 1) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (r->starts[mid] <= offset)
+			lo = mid;
+		else
+			hi = mid;
+	}
+	if (r->at == lo)
+		return 0;
+	rc    = value_read_piece(r->s, &r->pieces[lo], r->bytes);
+	r->at = rc ? r->n : lo;
+	return rc;
+}
+
+int store_reader_read(struct store_reader *r, uint64_t offset, void *buf, size_t *len)
+{
+	size_t want = (size_t)MIN(*len, offset < r->size ? r->size - offset : 0);
+
+	*len = 0;
+	while (*len < want) {
+		uint64_t at = offset + *len, start = 0, end = r->size;
+		int	 rc = r->pieces ? reader_seek(r, at) : 0;
+
+		if (rc)
+			return rc;
+		if (r->pieces) {
+			start = r->starts[r->at];
+			end   = start + r->pieces[r->at].len;
+		}
+		size_t part = (size_t)MIN(want - *len, end - at);
+		memcpy((uint8_t *)buf + *len, r->bytes + (at - start), part);
+		*len += part;
+	}
+	return 0;
+}
+
+void store_reader_close(struct store_reader *r)
+{
+	if (!r)
+		return;
+	unpin(r->s);
+	device_free(r->bytes);
+	free(r->pieces);
+	free(r->starts);
+	free(r);
+}

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* store/store.h: one target's engine: ordered trees that survive crashes.
+ *
+ * A store holds trees, named by a 64-bit id (1 and up; 0 is its own), each an ordered map from keys to values. Always true:
+ *   - what store_commit() or store_commit_async() has reported as durable survives a crash, whole;
+ *   - a batch is applied whole or not at all, in memory, in the log and after a crash;
+ *   - what is read was verified against the checksum that its parent holds; else CSUM and the place, never wrong bytes;
+ *   - a device that fails a write or a flush turns the store read-only, and nothing unacknowledged is acknowledged later.
+ * Any thread may call; a call runs on the thread that calls it, which may wait for the device. The store starts no thread.
+ * Key and value memory is lent for the call. */
+#ifndef TARN_STORE_H
+#define TARN_STORE_H
+
+#include "../base/op.h"
+#include "../device/device.h"
+#include <tarn/kv.h>
+
+struct store;
+
+#define STORE_KEY_MAX (TARN_KEY_MAX + 16) /* an object's id stands before the user's key */
+
+struct store_format {
+	tarn_uuid   pool, target;
+	uint64_t    size;	/* bytes of the device to use; 0: all */
+	uint64_t    log_bytes;	/* 0: 1/16 of the size, 256 KiB to 64 MiB */
+	uint32_t    node_bytes; /* 512 to 65536; 0: 16 KiB */
+	const void *meta;	/* the upper layer's own record (the pool map), at most STORE_META_MAX bytes */
+	size_t	    meta_len;
+};
+#define STORE_META_MAX 2048
+
+/* Makes an empty store on dev. What dev held is lost. INVAL (too small, bad sizes), IO. */
+int store_format(struct device *dev, const struct store_format *format);
+
+struct store_identity {
+	tarn_uuid pool, target;
+	uint32_t  format_version;
+	uint64_t  generation;
+	uint64_t  size;	     /* bytes */
+	uint64_t  log_bytes;
+	uint64_t  free_bytes; /* as of the last checkpoint */
+	uint8_t	  meta[STORE_META_MAX];
+	size_t	  meta_len;
+};
+
+/* Reads the superblocks only. DF_INVAL (not a pool, or truncated: the sentence says which), DF_INCOMPT, IO. */
+int store_probe(struct device *dev, struct store_identity *identity);
+
+/* Overwrites the superblocks: dev is no pool any more. */
+int store_wipe(struct device *dev);
+
+struct store_options {
+	uint64_t cache_bytes;	/* 0: 256 MiB */
+};
+
+/* Recovers and opens. dev is the store's to use until store_close(), and the caller's to close after it.
+ * DF_INVAL, DF_INCOMPT, CSUM (damage before the end of the log, or in the superblock's trees), IO, NOMEM, NOSPACE. */
+int store_open(struct device *dev, const struct store_options *options, struct store **store);
+
+/* Checkpoints unless the store is read-only, and frees it. Returns the checkpoint's result. Nothing else may be running. */
+int store_close(struct store *store);
+
+/* Frees it without writing anything: as a crash would. */
+void store_abandon(struct store *store);
+
+#define STORE_NOWAIT 1u /* AGAIN instead of reading the device, or waiting for a thread that does */
+
+/* Copies the value. *len: room in, size out; buf NULL: size only. NONEXIST (*len 0); REC2BIG (*len the size, buf untouched).
+ * rev may be NULL. */
+int store_get(struct store *store, uint64_t tree, tarn_buf key, void *buf, size_t *len, uint64_t *rev, unsigned flags);
+
+/* Size and revision. NONEXIST. */
+int store_stat_key(struct store *store, uint64_t tree, tarn_buf key, tarn_kv_stat *stat, unsigned flags);
+
+struct store_range {
+	tarn_buf start, end; /* start <= key < end; an empty end: to the end of the tree */
+	uint32_t flags;	     /* TARN_RANGE_AFTER, _REVERSE, _KEYS_ONLY */
+	size_t	 strip;	     /* bytes at the front of each key that are left out of what is listed */
+};
+
+/* As tarn_kv_list(). */
+int store_list(struct store *store, uint64_t tree, const struct store_range *range, uint32_t max, void *buf, size_t cap,
+	       tarn_listing *out);
+int store_count(struct store *store, uint64_t tree, const struct store_range *range, uint64_t *count);
+
+struct store_value; /* a value on its way, see below */
+
+enum store_change { STORE_PUT, STORE_DEL, STORE_DROP /* the whole tree; key and cond are ignored */ };
+
+struct store_mutation {
+	enum store_change   change;
+	tarn_cond	    cond;
+	uint64_t	    revision; /* of TARN_COND_REVISION; 0: must be absent */
+	uint64_t	    tree;
+	tarn_buf	    key;
+	tarn_buf	    val;      /* PUT: the bytes */
+	struct store_value *value;    /* PUT: instead of val, a finished value; consumed when the batch succeeds */
+};
+
+/* Checks all conditions against the state before the batch, then applies all of it, in memory and to the log's buffer. *lsn is
+ * what to commit; the revision of each key that was put is *lsn. EXIST, NONEXIST, TX_RESTART (*failed, when not NULL, is the
+ * index); INVAL (a key twice); REC2BIG (does not fit into the log); NOSPACE; EP_RO; KEY2BIG; AGAIN (NOWAIT). */
+int store_apply(struct store *store, struct store_mutation *muts, size_t n, unsigned flags, uint64_t *lsn, size_t *failed);
+
+/* Waits until lsn is durable; one of the threads that wait writes for all. 0 is "everything applied so far". */
+int store_commit(struct store *store, uint64_t lsn);
+
+/* Completes op when lsn is durable, or the store has failed. Somebody must call store_flush_log(); returns true when nobody is
+ * in it now, so that the caller wakes somebody. */
+bool store_commit_async(struct store *store, uint64_t lsn, struct op *op);
+/* Writes what waits, and completes the operations that waited for it. */
+void store_flush_log(struct store *store);
+
+/* Values in pieces, for values that are too large to copy. Pieces go to free space at once, and are found again only when a batch
+ * that names the value is durable. A value that was not consumed is given back with store_value_free(). */
+int	 store_value_new(struct store *store, struct store_value **value);
+int	 store_value_append(struct store_value *value, const void *data, size_t len);
+uint64_t store_value_size(const struct store_value *value);
+void	 store_value_free(struct store_value *value); /* NULL is fine */
+
+/* A pinned value: its space is not reused while a reader of it is open. */
+struct store_reader;
+int  store_reader_open(struct store *store, uint64_t tree, tarn_buf key, tarn_kv_stat *stat, struct store_reader **reader);
+int  store_reader_read(struct store_reader *reader, uint64_t offset, void *buf, size_t *len);
+void store_reader_close(struct store_reader *reader);
+
+int store_checkpoint(struct store *store);
+
+/* Replaces the upper layer's record with the next checkpoint. */
+int store_set_meta(struct store *store, const void *meta, size_t len);
+
+struct store_stat {
+	uint64_t total_bytes, free_bytes, log_bytes, log_used_bytes, cache_bytes, cache_used_bytes, generation;
+	uint64_t batch_max;	   /* bytes of log record in one batch */
+	uint32_t format_version;
+	uint32_t inline_max;	   /* a larger value goes to extents */
+	bool	 readonly;	   /* the device failed; */
+	char	 why[TARN_MESSAGE_MAX];
+};
+void store_stat(struct store *store, struct store_stat *stat);
+
+/* Walks everything: structure, order, checksums, counts, and the space map against one computed anew. Each finding goes to the log,
+ * the first one is the sentence of the result (CSUM). */
+int store_check(struct store *store);
+
+#endif

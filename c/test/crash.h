@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test/crash.h: a store on a simulated disk, an oracle beside it, and power cuts.
+ *
+ * The oracle knows, for each key of each tree, the hash of the value that it should have, and the sum of all of them. A batch that has
+ * been applied but not committed is in doubt: the oracle keeps the sum after each such batch. After a power cut the store must have one
+ * of those sums: all that was committed, then the batches in doubt in order up to some point, each of them whole. */
+#ifndef TARN_CRASH_H
+#define TARN_CRASH_H
+
+#include "../src/device/sim.h"
+#include "../src/store/store.h"
+
+#define CRASH_TREES 3
+#define CRASH_KEYS  160
+#define CRASH_DOUBT 8
+
+struct crash {
+	uint64_t	 seed;
+	struct rng	 rng;
+	struct sim_disk *disk;
+	struct device	*dev;
+	struct store	*store;
+	uint64_t	 cache_bytes;
+	uint32_t	 value_max, key_max; /* bytes, of this run */
+	uint64_t	 hash[CRASH_TREES][CRASH_KEYS]; /* of key and value; 0: absent */
+	uint64_t	 sum, committed;
+	struct doubt {
+		uint64_t lsn, sum;
+	}		 doubt[CRASH_DOUBT];
+	unsigned	 ndoubt;
+	uint64_t	 points, nested, operations, nospace, errors; /* what happened */
+	char		 why[512];				/* what went wrong */
+};
+
+/* Makes a disk and a store as the seed says. 0 or 1 (c->why). */
+int  crash_begin(struct crash *c, uint64_t seed);
+void crash_end(struct crash *c);
+
+/* Works until a power cut (or an injected error), recovers, perhaps with more cuts, and compares. 0 or 1 (c->why). */
+int crash_point(struct crash *c);
+
+#endif

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* api/call.c: see call.h. */
+#include "call.h"
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+int call_refuse(tarn_event *ev, int rc)
+{
+	struct op *op = ev ? op_of(ev) : NULL;
+
+	if (op && op_idle(op)) {
+		op->rc = rc;
+		snprintf(op->message, sizeof(op->message), "%s", base_message());
+	}
+	return rc;
+}
+
+static void call_done(struct call *call)
+{
+	if (call->verb->done)
+		call->verb->done(call);
+}
+
+static int call_now(struct call *call)
+{
+	int rc;
+
+	atomic_fetch_add(&call->handle->calls, 1);
+	rc = call->verb->body(call, 0);
+	call_done(call);
+	if (rc == 0 && call->lsn)
+		rc = call->driver->ops->commit(call->driver, call->lsn, NULL);
+	atomic_fetch_sub(&call->handle->calls, 1);
+	return rc;
+}
+
+/* ---- with an event ---- */
+
+static size_t bytes_lent(const struct call *call)
+{
+	const char *base  = (const char *)call;
+	size_t	    bytes = 0;
+
+	for (int i = 0; i < 4 && call->verb->lent[i]; i++)
+		bytes += ((const tarn_buf *)(const void *)(base + call->verb->lent[i]))->len;
+	return bytes;
+}
+
+static void copy_lent(struct call *call, char *to)
+{
+	for (int i = 0; i < 4 && call->verb->lent[i]; i++) {
+		tarn_buf *lent = (tarn_buf *)(void *)((char *)call + call->verb->lent[i]);
+
+		if (lent->len)
+			memcpy(to, lent->ptr, lent->len);
+		lent->ptr = to;
+		to += lent->len;
+	}
+}
+
+/* The call on the heap, with all that it was lent. NULL: no memory, with a sentence. */
+static struct call *call_keep(const struct call *call)
+{
+	size_t	     lent = bytes_lent(call);
+	struct call *kept = malloc(call->verb->size + lent);
+
+	if (!kept) {
+		(void)fail(NOMEM, "no memory to keep the call and the %zu bytes it was lent", lent);
+		return NULL;
+	}
+	memcpy(kept, call, call->verb->size);
+	copy_lent(kept, (char *)kept + call->verb->size);
+	if (kept->verb->keep && kept->verb->keep(kept)) {
+		free(kept);
+		return NULL;
+	}
+	return kept;
+}
+
+/* The end of a call on a worker: its memory goes first, since the operation may be its owner's the next instant. */
+static void call_finish(struct call *call, int rc)
+{
+	struct driver *driver = call->driver;
+	struct op     *op     = call->op;
+	uint64_t       lsn    = rc == 0 ? call->lsn : 0;
+
+	call_done(call);
+	free(call);
+	if (lsn)
+		driver->ops->commit(driver, lsn, op);
+	else
+		op_complete(op, rc);
+}
+
+static void call_task(struct task *task)
+{
+	struct call *call = container_of(task, struct call, task);
+	int	     rc;
+
+	rc = op_take(call->op) ? call->verb->body(call, 0) : fail(CANCELED, "the call was cancelled before it began");
+	call_finish(call, rc);
+}
+
+static int call_queue(struct call *call)
+{
+	struct op   *op	  = call->op;
+	struct call *kept = call_keep(call);
+	int	     rc;
+
+	if (!kept) {
+		call_done(call);
+		return op_refuse(op, -TARN_E_NOMEM);
+	}
+	kept->task.run = call_task;
+	rc	       = workers_submit(kept->workers, &kept->task);
+	if (rc == 0)
+		return 0;
+	call_done(kept);
+	free(kept);
+	return op_refuse(op, rc);
+}
+
+/* The result is here already, on the caller's thread. */
+static int call_answer(struct call *call, int rc)
+{
+	struct op *op	     = call->op;
+	bool	   is_inline = op->flags & TARN_EVENT_INLINE;
+
+	call_done(call);
+	if (rc == 0 && call->lsn) {
+		op_take(op);
+		call->driver->ops->commit(call->driver, call->lsn, op);
+		return 0;
+	}
+	if (is_inline)
+		op_answer(op, rc);
+	else
+		op_complete(op, rc);
+	return is_inline;
+}
+
+int call_run(struct call *call, tarn_event *ev)
+{
+	int rc = -TARN_E_AGAIN;
+
+	if (!ev)
+		return call_now(call);
+	call->op = op_of(ev);
+	rc	 = op_begin(call->op, &call->handle->calls);
+	if (rc) {
+		call_done(call);
+		return rc;
+	}
+	rc = call->verb->quick ? call->verb->body(call, STORE_NOWAIT) : -TARN_E_AGAIN;
+	return rc == -TARN_E_AGAIN ? call_queue(call) : call_answer(call, rc);
+}
+
+struct call call_on_system(const struct verb *verb, tarn_system *sys)
+{
+	return (struct call){ .verb = verb, .handle = &sys->handle, .workers = &sys->workers };
+}
+
+struct call call_on_pool(const struct verb *verb, struct handle *handle, struct pool *pool)
+{
+	return (struct call){ .verb = verb, .handle = handle, .driver = pool->driver, .workers = &pool->driver->workers };
+}
+
+/* ---- handles and options ---- */
+
+int handle_check_idle(struct handle *handle, const char *what, const char *children)
+{
+	uint32_t calls = atomic_load(&handle->calls), open = atomic_load(&handle->children);
+
+	if (calls)
+		return fail(BUSY, "the %s cannot be closed: %u calls of it are running: wait for them", what, calls);
+	if (open)
+		return fail(BUSY, "the %s cannot be closed: %u %s of it are open: close them first", what, open, children);
+	return 0;
+}
+
+static bool is_zero(const uint8_t *p, size_t len)
+{
+	while (len && *p == 0)
+		p++, len--;
+	return len == 0;
+}
+
+int options_copy(const char *what, void *to, size_t size, const void *from)
+{
+	size_t given;
+
+	memset(to, 0, size);
+	if (!from)
+		return 0;
+	memcpy(&given, from, sizeof(given));
+	if (given < sizeof(given) || given > 4096)
+		return fail(INVAL, "%s: struct_size is %zu: set it to sizeof(%s), here %zu", what, given, what, size);
+	if (given > size && !is_zero((const uint8_t *)from + size, given - size))
+		return fail(
+			INVAL,
+			"%s: struct_size is %zu, this library knows %zu bytes, and the rest is not 0: it is of a newer version",
+			what, given, size);
+	memcpy(to, from, MIN(given, size));
+	return 0;
+}

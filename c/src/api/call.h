@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* api/call.h: handles, and one public call from its checks to its answer.
+ *
+ * Every function of the public API does the same in the same order: check its arguments, fill a call, run it. What differs between
+ * functions is a `struct verb`. A call without an event runs on its thread, and waits. With an event it is tried at once when its
+ * verb is quick (STORE_NOWAIT); if that answers AGAIN, or the verb is not quick, what it was lent is copied to the heap, and a worker
+ * runs it. Either way the operation completes exactly once, after the change is durable.
+ *
+ * Always true: while a call runs, its handle's `calls` counts it, so the handle is not closed under it. */
+#ifndef TARN_CALL_H
+#define TARN_CALL_H
+
+#include "../object/object.h"
+
+/* The head of every handle. */
+struct handle {
+	_Atomic uint32_t calls;	   /* that run */
+	_Atomic uint32_t children; /* open handles that need this one */
+};
+
+struct tarn_system {
+	struct handle  handle;
+	struct places  places;
+	struct workers workers; /* for what is done to pools that are not open */
+};
+
+struct tarn_pool {
+	struct handle handle;
+	tarn_system  *sys;
+	struct pool  *pool;
+	bool	      readonly;
+};
+
+struct tarn_cont {
+	struct handle	  handle;
+	tarn_pool	 *parent;
+	struct container *container;
+	bool		  readonly;
+};
+
+struct tarn_kv {
+	struct handle  handle;
+	tarn_cont     *parent;
+	struct object *object;
+	bool	       readonly;
+};
+
+struct call;
+
+struct verb {
+	int (*body)(struct call *call, unsigned flags); /* 0 or an error; with STORE_NOWAIT also AGAIN */
+	int (*keep)(struct call *call);			/* more to copy than `lent`; NULL: nothing. NOMEM */
+	void (*done)(struct call *call);		/* frees what the call made, before it completes; NULL: nothing */
+	bool	 quick;					/* body knows STORE_NOWAIT */
+	uint16_t lent[4];				/* places of the lent tarn_bufs in the call; 0 ends the list */
+	size_t	 size;					/* of the call that begins with struct call */
+};
+
+struct call {
+	struct task	   task;
+	const struct verb *verb;
+	struct handle	  *handle;
+	struct driver	  *driver; /* that makes changes durable; NULL: nothing to make durable */
+	struct workers	  *workers;
+	struct op	  *op;
+	uint64_t	   lsn; /* what the body changed; 0: nothing */
+};
+
+/* Runs a call: 0 (started, or done without an event), 1 (answered at once, TARN_EVENT_INLINE), or an error. */
+int call_run(struct call *call, tarn_event *ev);
+
+/* An error found before the call started: puts the sentence into the event, and returns rc. */
+int call_refuse(tarn_event *ev, int rc);
+
+/* Heads of calls. */
+struct call call_on_system(const struct verb *verb, tarn_system *sys);
+struct call call_on_pool(const struct verb *verb, struct handle *handle, struct pool *pool);
+
+/* 0, or BUSY with a sentence when the handle has running calls or open children. what: "container", children: "objects". */
+int handle_check_idle(struct handle *handle, const char *what, const char *children);
+
+/* Copies an options struct of the caller's version: missing fields are 0, unknown ones must be. INVAL. */
+int options_copy(const char *what, void *to, size_t size, const void *from);
+
+#endif

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* driver/driver.h: the seam: what a pool needs from what stores it.
+ *
+ * Always true: a driver is open from its constructor (local/local.h) to close(); no function of it is NULL, and what it cannot do is a
+ * function that answers NOTSUPPORTED and says so. Any thread may call, also many at once; a call runs on its caller, who may wait
+ * for the device unless STORE_NOWAIT stands in flags: then AGAIN. Who must not wait hands a task to `workers`.
+ * Trees, keys, mutations, errors and durability mean what store/store.h says; a value or a reader belongs to the driver that made it. */
+#ifndef TARN_DRIVER_H
+#define TARN_DRIVER_H
+
+#include "../base/workers.h"
+#include "../store/store.h"
+
+struct driver;
+
+struct driver_ops {
+	const char *name;
+
+	/* buf NULL: size and revision only. */
+	int (*get)(struct driver *driver, uint64_t tree, tarn_buf key, void *buf, size_t *len, uint64_t *rev, unsigned flags);
+	int (*list)(struct driver *driver, uint64_t tree, const struct store_range *range, uint32_t max, void *buf, size_t cap,
+		    tarn_listing *out);
+	int (*count)(struct driver *driver, uint64_t tree, const struct store_range *range, uint64_t *count);
+
+	/* Applied, not yet durable: commit(*lsn) makes it so. */
+	int (*apply)(struct driver *driver, struct store_mutation *muts, size_t n, unsigned flags, uint64_t *lsn, size_t *failed);
+	/* Without an operation it waits; with one it returns 0 and the operation completes. lsn 0: all that was applied so far. */
+	int (*commit)(struct driver *driver, uint64_t lsn, struct op *op);
+
+	int (*value_new)(struct driver *driver, struct store_value **value);
+	int (*value_append)(struct driver *driver, struct store_value *value, const void *data, size_t len);
+	void (*value_free)(struct driver *driver, struct store_value *value);
+
+	int (*reader_open)(struct driver *driver, uint64_t tree, tarn_buf key, tarn_kv_stat *stat, struct store_reader **reader);
+	int (*reader_read)(struct driver *driver, struct store_reader *reader, uint64_t offset, void *buf, size_t *len);
+	void (*reader_close)(struct driver *driver, struct store_reader *reader);
+
+	int (*checkpoint)(struct driver *driver);
+	int (*check)(struct driver *driver);
+	void (*stat)(struct driver *driver, struct store_stat *stat);
+
+	/* Finishes the tasks, makes everything durable, frees the driver in any case. Nothing else is running. */
+	int (*close)(struct driver *driver);
+};
+
+struct driver {
+	const struct driver_ops *ops;
+	struct workers		 workers;
+};
+
+#endif

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* object/object.h: the objects of a container, and key-value operations on them.
+ *
+ * Inside a container's tree every key begins with 16 bytes, the object's id (hi, lo, big-endian), so an object is one range of keys:
+ *
+ *	id		key			value
+ *	{0, 0}		an object's name	struct named: its id and type: the root namespace
+ *	{0, 1}		"next"			the next free lo, 8 bytes, little-endian; from 1024, never used again
+ *	{0, 2}		an object's id		"": a removed object whose keys may still be there
+ *	{type, 1024..}	the user's key		the user's value; hi is DAOS's: the type in its top byte
+ *
+ * Removing an object: one batch takes the name away and puts the id under {0, 2}; then the keys are deleted in batches; then the
+ * entry under {0, 2}. So a crash leaves either the whole object or none that can be seen, and what is left of its keys is found
+ * again: whoever first opens the container for writing sweeps it. A new object of the same name has another id, and cannot meet them.
+ *
+ * Any thread may call. `flags` is STORE_NOWAIT or 0. *lsn is what makes a change durable; 0 when nothing was changed. */
+#ifndef TARN_OBJECT_H
+#define TARN_OBJECT_H
+
+#include "../container/container.h"
+#include <tarn/kv.h>
+
+#define OID_BYTES	16
+#define OID_FIRST	1024
+#define TYPE_KV_LEXICAL 10
+
+/* An open object, shared by its handles. */
+struct object {
+	struct container *container;
+	struct object	 *next;	 /* under container->names */
+	unsigned	  opens; /* under container->names */
+	uint8_t		  oid[OID_BYTES];
+	uint32_t	  type;
+	char		  name[TARN_OBJECT_NAME_MAX + 1];
+};
+
+int name_check(const char *name); /* INVAL */
+
+/* NONEXIST unless create; NOTYPE; EP_RO when it had to be made and readonly. */
+int object_open(struct container *container, const char *name, bool create, bool readonly, struct object **object, uint64_t *lsn);
+void object_close(struct object *object);
+int  object_create(struct container *container, const char *name, uint64_t *lsn); /* EXIST */
+int  object_query(struct container *container, const char *name, tarn_object_info *info);
+int  object_list(struct container *container, const char *after, tarn_object_info *infos, size_t *count);
+int  object_destroy(struct container *container, const char *name, uint64_t *lsn); /* NONEXIST, BUSY */
+int  objects_sweep(struct container *container); /* deletes what a crash left of removed objects */
+
+/* A range of a tree: the keys of the user's range in the object. Its memory is its own; free with span_free(). */
+struct span {
+	struct store_range range;
+	bool		   empty; /* no key can be in it */
+	uint8_t		  *memory;
+	uint8_t		   small[512];
+};
+int  span_make(const uint8_t oid[OID_BYTES], const tarn_range *range, struct span *span); /* NOMEM */
+void span_free(struct span *span);
+
+/* Deletes the keys of a range of a tree in batches; their number is added to *count. */
+int purge(struct container *container, const struct store_range *range, uint64_t *count, uint64_t *lsn);
+
+int kv_get(struct object *object, tarn_buf key, void *buf, size_t *len, unsigned flags);
+int kv_stat(struct object *object, tarn_buf key, tarn_kv_stat *stat, unsigned flags);
+int kv_put(struct object *object, tarn_buf key, tarn_buf val, tarn_cond cond, unsigned flags, uint64_t *lsn);
+int kv_put_value(struct object *object, tarn_buf key, struct store_value *value, tarn_cond cond, uint64_t *lsn);
+int kv_del(struct object *object, tarn_buf key, tarn_cond cond, unsigned flags, uint64_t *lsn);
+int kv_count(struct object *object, const tarn_range *range, uint64_t *count);
+int kv_list(struct object *object, const tarn_range *range, uint32_t max, void *buf, size_t cap, tarn_listing *out);
+int kv_del_range(struct object *object, const tarn_range *range, uint64_t *count, uint64_t *lsn);
+int kv_open_reader(struct object *object, tarn_buf key, tarn_kv_stat *stat, struct store_reader **reader);
+
+/* Mutations as the store takes them. Keys are copied; values stay the caller's until batch_keep(). */
+struct batch;
+int  batch_make(struct object *object, const tarn_mutation *muts, size_t n, struct batch **batch); /* NOMEM */
+int  batch_keep(struct batch *batch);								   /* copies the values. NOMEM */
+int  batch_apply(struct batch *batch, unsigned flags, uint64_t *lsn, size_t *failed);
+void batch_free(struct batch *batch); /* NULL is fine */
+
+#endif

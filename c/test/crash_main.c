@@ -43,7 +43,8 @@ int main(int argc, char **argv)
 	for (uint64_t i = 0; !rc && t.points < n; i++)
 		rc = run(seed + i, &t);
 	printf("crash: seeds %" PRIu64 "..%" PRIu64 ": %" PRIu64 " crash points (%" PRIu64 " inside recovery), %" PRIu64
-	       " operations, %" PRIu64 " refused for space, %.1f s\n",
-	       seed, seed + t.runs - 1, t.points, t.nested, t.operations, t.nospace, (double)(base_mono_ns() - start) / 1e9);
+	       " operations, %" PRIu64 " refused for space, %" PRIu64 " failed I/Os survived, %.1f s\n",
+	       seed, seed + t.runs - 1, t.points, t.nested, t.operations, t.nospace, t.errors,
+	       (double)(base_mono_ns() - start) / 1e9);
 	return rc != 0;
 }

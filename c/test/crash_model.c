@@ -176,13 +176,19 @@ static void note(struct crash *c, const struct planned *p, uint64_t lsn)
 	c->doubt[c->ndoubt++] = (struct doubt){lsn, c->sum};
 }
 
+/* Nothing has changed, and work goes on: no room, or an I/O failed before the first change and the store is as it was. */
 static bool harmless(struct crash *c, int rc)
 {
+	struct store_stat st;
+
 	c->nospace += rc == -TARN_E_NOSPACE;
-	return rc == -TARN_E_NOSPACE || rc == -TARN_E_REC2BIG;
+	if (rc != -TARN_E_IO || sim_is_cut(c->disk))
+		return rc == -TARN_E_NOSPACE || rc == -TARN_E_REC2BIG;
+	c->errors++;
+	store_stat(c->store, &st);
+	return !st.readonly;
 }
 
-/* When the device has failed, a batch may be in the log although its call failed: it is in doubt. */
 static int do_batch(struct crash *c)
 {
 	struct planned p = plan(c, one_in(c, 4) ? 1 + (unsigned)below(c, 30) : 1);
@@ -211,8 +217,8 @@ static int do_get(struct crash *c)
 	int	 rc  = store_get(c->store, tree + 1, kb, val, &len, NULL, 0);
 	uint64_t got = rc == 0 ? entry_hash(tree, kb, val, len) : 0;
 
-	if (rc == -TARN_E_NONEXIST)
-		rc = 0;
+	if (rc == -TARN_E_NONEXIST || (rc && harmless(c, rc)))
+		got = rc == -TARN_E_NONEXIST ? 0 : c->hash[tree][k], rc = 0;
 	if (!rc && got != c->hash[tree][k])
 		rc = wrong(c, "get of key %u in tree %u: wrong value", k, tree);
 	free(key);
@@ -318,15 +324,17 @@ static int one_operation(struct crash *c)
 /* Arms the next misfortune. */
 static void arm(struct crash *c, uint64_t ios)
 {
-	sim_fail_nth(c->disk, DEVICE_WRITE, 0, false);
-	if (one_in(c, 10))
-		sim_fail_nth(c->disk, one_in(c, 2) ? DEVICE_WRITE : DEVICE_FLUSH, 1 + below(c, ios), one_in(c, 2));
+	static const enum device_opcode kinds[] = {DEVICE_READ, DEVICE_WRITE, DEVICE_WRITE, DEVICE_FLUSH};
+
+	if (one_in(c, 4))
+		sim_fail_nth(c->disk, kinds[below(c, ARRAY_LEN(kinds))], 1 + below(c, ios / 2), one_in(c, 4));
 	sim_set_cut_after(c->disk, 1 + below(c, ios));
 }
 
 static void disarm(struct crash *c)
 {
 	sim_set_cut_after(c->disk, 0);
+	sim_fail_nth(c->disk, DEVICE_READ, 0, false);
 	sim_fail_nth(c->disk, DEVICE_WRITE, 0, false);
 	sim_fail_nth(c->disk, DEVICE_FLUSH, 0, false);
 }
@@ -400,7 +408,6 @@ int crash_point(struct crash *c)
 	while (!rc);
 	if (rc > 0)
 		return rc;
-	c->errors++;
 	if (!sim_is_cut(c->disk) && rc != -TARN_E_IO && rc != -TARN_E_EP_RO)
 		return wrong(c, "an operation failed without a reason: %s: %s", tarn_errname(rc), base_message());
 	abandon(c);

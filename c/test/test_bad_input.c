@@ -5,6 +5,7 @@
  * byte for byte, also after the pool was closed and opened, and the whole pool passes its check. */
 #include "../src/store/layout.h"
 #include "api_scratch.h"
+#include "file_tools.h"
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/file.h>
@@ -60,45 +61,6 @@ static int open_tank(struct scratch *s, const char *name)
 	if (rc == 0)
 		tarn_pool_close(pool);
 	return rc;
-}
-
-static void copy_file(const char *from, const char *to)
-{
-	char	buf[65536];
-	int	in = open(from, O_RDONLY), out = open(to, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-	ssize_t n;
-
-	assert_true(in >= 0 && out >= 0);
-	while ((n = read(in, buf, sizeof(buf))) > 0)
-		assert_int_equal(write(out, buf, (size_t)n), n);
-	close(in);
-	close(out);
-}
-
-static bool same_files(const char *a, const char *b)
-{
-	char	x[4096], y[4096];
-	int	in = open(a, O_RDONLY), other = open(b, O_RDONLY);
-	ssize_t n, m;
-	bool	same;
-
-	do {
-		n    = read(in, x, sizeof(x));
-		m    = read(other, y, sizeof(y));
-		same = n >= 0 && n == m && memcmp(x, y, (size_t)n) == 0;
-	} while (same && n > 0);
-	close(in);
-	close(other);
-	return same;
-}
-
-static void write_at(const char *path, off_t at, const void *bytes, size_t len)
-{
-	int fd = open(path, O_WRONLY);
-
-	assert_true(fd >= 0);
-	assert_int_equal(pwrite(fd, bytes, len, at), len);
-	close(fd);
 }
 
 /* Puts a damaged copy in the pool's place, opens it, looks that it was not touched, and puts the pool back. */
@@ -226,24 +188,6 @@ static int future_feature(struct scratch *s)
 static int rotten_superblocks(struct scratch *s)
 {
 	return open_damaged(s, rot_superblocks);
-}
-
-/* Where in the file these bytes are. */
-static off_t find_bytes(const char *path, const uint8_t *bytes, size_t len)
-{
-	uint8_t block[BLOCK];
-	int	fd    = open(path, O_RDONLY);
-	off_t	at    = 0;
-	bool	found = false;
-
-	assert_true(fd >= 0);
-	while (!found && pread(fd, block, BLOCK, at) == BLOCK) {
-		found = memcmp(block, bytes, len) == 0;
-		at += found ? 0 : BLOCK;
-	}
-	close(fd);
-	assert_true(found);
-	return at;
 }
 
 /* One byte of a value has changed on disk. It is never served, and the check finds it. */
@@ -661,9 +605,13 @@ static void run_row(struct scratch *s, const struct row *row)
 	base_set_message("");
 	rc = row->run(s);
 	check_sentence(row, rc);
-	if (row->closed)
-		scratch_open(s);
+	if (!row->closed) {
+		check_treasure(s->kv);
+		scratch_close(s);
+	}
+	scratch_open(s);
 	check_treasure(s->kv);
+	assert_ok(tarn_pool_check(s->pool, NULL));
 }
 
 static void test_every_row(void **state)
@@ -671,17 +619,47 @@ static void test_every_row(void **state)
 	struct scratch *s = *state;
 
 	store_treasure(s->kv);
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
 		run_row(s, &rows[i]);
-		scratch_reopen(s);
-		check_treasure(s->kv);
-		assert_ok(tarn_pool_check(s->pool, NULL));
-	}
+}
+
+static void fill_object(tarn_cont *cont, const char *name)
+{
+	static uint8_t val[50000];
+	tarn_kv	      *kv;
+	int	       rc = 0;
+
+	assert_ok(tarn_kv_open(cont, name, TARN_KV_CREATE, &kv, NULL));
+	for (int n = 0; rc == 0; n++)
+		rc = tarn_kv_put(kv, (tarn_buf){ &n, sizeof(n) }, (tarn_buf){ val, sizeof(val) }, TARN_COND_NONE, NULL);
+	assert_int_equal(rc, -TARN_E_NOSPACE);
+	assert_ok(tarn_kv_close(kv));
+}
+
+/* A full pool is no trap: objects and containers can be destroyed, and then there is room again. */
+static void test_full_pool_can_be_emptied(void **state)
+{
+	struct scratch *s = *state;
+	tarn_cont      *cont;
+
+	store_treasure(s->kv);
+	fill_object(s->cont, "glutton");
+	assert_ok(tarn_object_destroy(s->cont, "glutton", NULL));
+	check_treasure(s->kv);
+	assert_ok(tarn_pool_checkpoint(s->pool, NULL));
+	assert_ok(tarn_cont_create(s->pool, "gluttons", TARN_CONT_KV, NULL, 0, NULL, NULL));
+	assert_ok(tarn_cont_open(s->pool, "gluttons", 0, &cont, NULL));
+	fill_object(cont, "glutton");
+	assert_ok(tarn_cont_close(cont));
+	assert_ok(tarn_cont_destroy(s->pool, "gluttons", TARN_DESTROY_FORCE, NULL));
+	assert_ok(tarn_pool_checkpoint(s->pool, NULL));
+	put_text(s->kv, "there", "is room");
+	check_treasure(s->kv);
 }
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { scratch_test(test_every_row) };
+	const struct CMUnitTest tests[] = { scratch_test(test_every_row), scratch_test(test_full_pool_can_be_emptied) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

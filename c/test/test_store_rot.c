@@ -28,7 +28,7 @@ static void begin(struct fixture *f)
 	assert_ok(sim_disk_create(SIZE, test_seed() + disks++, &f->disk));
 	assert_ok(sim_open(f->disk, &f->dev));
 	assert_ok(store_format(f->dev, &format));
-	assert_ok(store_open(f->dev, &(struct store_options){.cache_bytes = 1 << 20}, &f->store));
+	assert_ok(store_open(f->dev, &(struct store_options){.cache_bytes = 24 << 10}, &f->store));
 }
 
 static void end(struct fixture *f)
@@ -42,7 +42,7 @@ static int try_open(struct fixture *f)
 	int rc;
 
 	assert_ok(sim_open(f->disk, &f->dev));
-	rc = store_open(f->dev, &(struct store_options){.cache_bytes = 1 << 20}, &f->store);
+	rc = store_open(f->dev, &(struct store_options){.cache_bytes = 24 << 10}, &f->store);
 	if (rc)
 		device_close(f->dev);
 	return rc;

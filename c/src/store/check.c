@@ -36,29 +36,37 @@ static int see(void *arg, uint64_t block, uint64_t n)
 	return 0;
 }
 
+static void check_pieces(struct check *c, const struct bptr *pieces, size_t n)
+{
+	uint8_t *buf = device_alloc(value_piece_max(pieces, n));
+
+	if (!buf)
+		finding(c, fail(NOMEM, "no memory to check a value"));
+	for (size_t i = 0; buf && i < n; i++) {
+		int rc = value_read_piece(c->s, &pieces[i], buf);
+
+		if (rc)
+			finding(c, rc);
+	}
+	device_free(buf);
+}
+
 static void check_value(struct check *c, const struct leaf_value *v)
 {
 	struct run_list runs   = {0};
 	struct bptr    *pieces = NULL;
-	uint8_t	       *buf    = device_alloc(EXT_PIECE_MAX);
 	size_t		n      = 0;
-	int		rc     = buf ? 0 : fail(NOMEM, "no memory to check a value");
+	int		rc     = value_runs(c->s, v->bytes, v->len, &runs);
 
-	rc = rc ? rc : value_runs(c->s, v->bytes, v->len, &runs);
 	rc = rc ? rc : value_pieces(c->s, v->bytes, &pieces, &n);
 	for (size_t i = 0; !rc && i < runs.n; i++)
 		see(c, runs.runs[i].block, runs.runs[i].n);
-	for (size_t i = 0; i < n; i++) {
-		int bad = value_read_piece(c->s, &pieces[i], buf);
-
-		if (bad)
-			finding(c, bad);
-	}
 	if (rc)
 		finding(c, rc);
+	else
+		check_pieces(c, pieces, n);
 	free(pieces);
 	free(runs.runs);
-	device_free(buf);
 }
 
 /* The bounds that the parent sets: low <= key < high; an empty one is none. */

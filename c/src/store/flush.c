@@ -2,7 +2,8 @@
 /* store/flush.c: dirty pages go to new places on disk, children before parents.
  *
  * A parent's page holds its child's address and checksum, so a child is placed and summed first; the writes themselves overlap. Nothing
- * is overwritten and no superblock changes: after a crash what was flushed is free space. */
+ * is overwritten and no superblock changes: after a crash what was flushed is free space. A page counts as clean once its write has
+ * started; so a write that fails fails the store. */
 #include "internal.h"
 
 static int flush_page(struct store *s, struct frame *f, struct bptr *ptr)
@@ -57,8 +58,10 @@ int tree_flush(struct store *s, struct tree *t)
 	rc	= flush_below(s, t->root.addr, &ptr, &keys);
 	drained = io_drain(s); /* also after an error: the pages are lent to the writes */
 	rc	= rc ? rc : drained;
-	if (rc)
+	if (rc) {
+		store_poison(s, rc);
 		return rc;
+	}
 	t->root = ptr;
 	t->keys = keys;
 	return 0;

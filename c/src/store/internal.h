@@ -254,6 +254,7 @@ void	 value_consume(struct store_value *v); /* its blocks are the tree's now */
 uint64_t value_size(const uint8_t *desc);
 bool	 value_sane(const uint8_t *desc, uint32_t len);
 int	 value_pieces(struct store *s, const uint8_t *desc, struct bptr **pieces, size_t *n);
+size_t	 value_piece_max(const struct bptr *pieces, size_t n); /* bytes of the longest, at least a block */
 int	 value_read_piece(struct store *s, const struct bptr *piece, void *buf);
 int	 value_read_all(struct store *s, const struct bptr *pieces, size_t n, uint64_t size, void *buf);
 

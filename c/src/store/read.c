@@ -140,7 +140,7 @@ static int reader_extents(struct store_reader *r, const uint8_t *desc)
 	if (rc)
 		return rc;
 	r->at	  = r->n;
-	r->bytes  = device_alloc(EXT_PIECE_MAX);
+	r->bytes  = device_alloc(value_piece_max(r->pieces, r->n));
 	r->starts = calloc(r->n + 1, sizeof(*r->starts));
 	if (!r->bytes || !r->starts)
 		return fail(NOMEM, "no memory to read a value of %llu bytes", (unsigned long long)r->size);

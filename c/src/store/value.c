@@ -398,7 +398,7 @@ int value_pieces(struct store *s, const uint8_t *desc, struct bptr **pieces, siz
 	return rc;
 }
 
-static size_t longest(const struct bptr *pieces, size_t n)
+size_t value_piece_max(const struct bptr *pieces, size_t n)
 {
 	size_t max = BLOCK;
 
@@ -409,7 +409,7 @@ static size_t longest(const struct bptr *pieces, size_t n)
 
 int value_read_all(struct store *s, const struct bptr *pieces, size_t n, uint64_t size, void *buf)
 {
-	uint8_t *piece = device_alloc(longest(pieces, n));
+	uint8_t *piece = device_alloc(value_piece_max(pieces, n));
 	uint64_t at    = 0;
 	int	 rc    = piece ? 0 : fail(NOMEM, "no memory for a piece of a value");
 

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test/test_store_threads.c: many threads on one store, on a memory device; for the thread sanitizer most of all. */
+#include "harness.h"
+
+#include "../src/store/store.h"
+
+#define THREADS 6
+#define ROUNDS	300
+
+struct shared {
+	struct device *dev;
+	struct store  *store;
+	_Atomic int    failures;
+};
+struct worker {
+	struct shared *shared;
+	unsigned       id;
+	pthread_t      thread;
+};
+
+static int put(struct store *s, uint64_t tree, uint64_t key, size_t len)
+{
+	uint8_t		      k[8], *val = malloc(len + 8);
+	struct store_mutation m = {.change = STORE_PUT, .tree = tree, .key = {k, 8}, .val = {val, len}};
+	uint64_t	      lsn;
+	int		      rc;
+
+	put64be(k, key);
+	test_fill(val, (len + 7) / 8 * 8, key);
+	rc = store_apply(s, &m, 1, 0, &lsn, NULL);
+	rc = rc ? rc : store_commit(s, lsn);
+	free(val);
+	return rc;
+}
+
+static bool right(struct store *s, uint64_t tree, uint64_t key, size_t len)
+{
+	uint8_t k[8], *want = malloc(len + 8), *got = malloc(len + 8);
+	size_t	n = len + 8;
+	bool	ok;
+
+	put64be(k, key);
+	test_fill(want, (len + 7) / 8 * 8, key);
+	ok = !store_get(s, tree, (tarn_buf){k, 8}, got, &n, NULL, 0) && n == len && !memcmp(got, want, len);
+	free(want);
+	free(got);
+	return ok;
+}
+
+static size_t length(unsigned i)
+{
+	return i % 20 == 7 ? 30000 : i % 200;
+}
+
+/* Each thread has keys of its own in a tree that all share; each reads what it wrote, and lists, counts and checkpoints in between. */
+static void *work(void *arg)
+{
+	struct worker *w = arg;
+	struct store  *s = w->shared->store;
+
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		uint64_t	   key = (uint64_t)i * THREADS + w->id, count;
+		uint8_t		   buf[8192] __attribute__((aligned(8)));
+		tarn_listing	   out;
+		struct store_range all = {.flags = 0};
+		struct store_stat  st;
+
+		w->shared->failures += put(s, 3, key, length(i)) != 0 || !right(s, 3, key, length(i));
+		w->shared->failures += i % 16 == 3 && store_list(s, 3, &all, 0, buf, sizeof(buf), &out);
+		w->shared->failures += i % 16 == 5 && (store_count(s, 3, &all, &count) || !count);
+		w->shared->failures += i % 64 == 9 && store_checkpoint(s);
+		store_stat(s, &st);
+		w->shared->failures += st.readonly;
+	}
+	return NULL;
+}
+
+static void threads_share_a_store(void **state)
+{
+	struct shared	    sh	    = {0};
+	struct store_format format  = {.log_bytes = 256 * 1024, .node_bytes = 4096};
+	struct worker	    workers[THREADS];
+	uint64_t	    count;
+
+	(void)state;
+	assert_ok(device_open("mem:64M", &(struct device_options){.size = 0}, &sh.dev));
+	assert_ok(store_format(sh.dev, &format));
+	assert_ok(store_open(sh.dev, &(struct store_options){.cache_bytes = 1 << 20}, &sh.store));
+	for (unsigned i = 0; i < THREADS; i++) {
+		workers[i] = (struct worker){.shared = &sh, .id = i};
+		assert_int_equal(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
+	}
+	for (unsigned i = 0; i < THREADS; i++)
+		pthread_join(workers[i].thread, NULL);
+	assert_int_equal(sh.failures, 0);
+	assert_ok(store_count(sh.store, 3, &(struct store_range){.flags = 0}, &count));
+	assert_int_equal(count, THREADS * ROUNDS);
+	assert_ok(store_check(sh.store));
+	store_abandon(sh.store);
+	assert_ok(store_open(sh.dev, &(struct store_options){.cache_bytes = 1 << 20}, &sh.store));
+	for (unsigned i = 0; i < ROUNDS * THREADS; i++)
+		assert_true(right(sh.store, 3, i, length(i / THREADS)));
+	assert_ok(store_close(sh.store));
+	device_close(sh.dev);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(threads_share_a_store)};
+
+	return cmocka_run_group_tests_name("store threads", tests, NULL, NULL);
+}

@@ -4,7 +4,9 @@
 #include "api_scratch.h"
 #include <poll.h>
 #include <semaphore.h>
+#include <signal.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
 
 /* Occupies all workers of a pool until they are released, so that what is queued stays queued. */
 static struct task blockers[WORKERS_MAX];
@@ -461,6 +463,69 @@ static void test_threads_share_a_queue(void **state)
 	assert_ok(tarn_eq_destroy(eq));
 }
 
+/* ---- a device that fails ---- */
+
+/* No process may write beyond `bytes` of a file: the device fails, and later works again. */
+static void limit_files(rlim_t bytes)
+{
+	struct rlimit limit;
+
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	limit.rlim_cur = MIN(bytes, limit.rlim_max);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void start_puts(tarn_kv *kv, tarn_event *events, unsigned n, tarn_eq *eq)
+{
+	char key[16];
+
+	for (unsigned i = 0; i < n; i++) {
+		tarn_event_init(&events[i], eq, NULL, 0);
+		snprintf(key, sizeof(key), "lost %u", i);
+		assert_int_equal(tarn_kv_put(kv, text(key), text("v"), TARN_COND_NONE, &events[i]), 0);
+	}
+}
+
+/* Every call still completes once, with the device's error or EP_RO; the pool says that it is read-only; what was acknowledged before is
+ * there, then and after the next open. */
+static void test_device_fails(void **state)
+{
+	struct scratch *s = *state;
+	tarn_event	events[100], *got[100];
+	tarn_pool_info	info;
+	unsigned	taken = 0;
+	tarn_eq	       *eq;
+
+	signal(SIGXFSZ, SIG_IGN);
+	put_text(s->kv, "kept", "value");
+	assert_ok(tarn_eq_create(&eq));
+	limit_files(8192);
+	start_puts(s->kv, events, 100, eq);
+	while (taken < 100) {
+		int n = tarn_eq_poll(eq, 10000000, 100, got);
+
+		assert_true(n > 0);
+		for (int i = 0; i < n; i++) {
+			assert_true(tarn_event_result(got[i]) < 0);
+			assert_true(strlen(tarn_event_message(got[i])) > 10);
+		}
+		taken += (unsigned)n;
+	}
+	assert_error(tarn_kv_put(s->kv, text("k"), text("v"), TARN_COND_NONE, NULL), EP_RO);
+	assert_true(tarn_pool_sync(s->pool, NULL) < 0);
+	assert_ok(tarn_pool_query(s->pool, &info, NULL));
+	assert_int_equal(info.readonly, 1);
+	assert_value(s->kv, text("kept"), text("value"));
+	assert_ok(tarn_kv_close(s->kv));
+	assert_ok(tarn_cont_close(s->cont));
+	(void)tarn_pool_close(s->pool); /* the handle is gone, whatever it says */
+	limit_files(RLIM_INFINITY);
+	assert_ok(tarn_eq_destroy(eq));
+	scratch_open(s);
+	assert_value(s->kv, text("kept"), text("value"));
+	put_text(s->kv, "k", "works again");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -474,6 +539,7 @@ int main(void)
 		scratch_test(test_everything_with_events),
 		scratch_test(test_writer_and_abort),
 		scratch_test(test_threads_share_a_queue),
+		scratch_test(test_device_fails),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

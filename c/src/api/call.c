@@ -129,8 +129,12 @@ static int call_answer(struct call *call, int rc)
 
 	call_done(call);
 	if (rc == 0 && call->lsn) {
+		struct handle *handle = call->handle;
+
 		op_take(op);
+		atomic_fetch_add(&handle->calls, 1); /* another thread may take the result, and close, before commit() is back */
 		call->driver->ops->commit(call->driver, call->lsn, op);
+		atomic_fetch_sub(&handle->calls, 1);
 		return 0;
 	}
 	if (is_inline)

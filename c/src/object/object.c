@@ -12,7 +12,7 @@ struct named {
 };
 _Static_assert(sizeof(struct named) == 32, "a name's record has 32 bytes");
 
-enum { ROOT_NAMES = 0, ROOT_COUNTER = 1, ROOT_REMOVED = 2 }; /* lo of the ids with hi 0 */
+enum { ROOT_NAMES = 0, ROOT_COUNTER = 1, ROOT_IDS = 2 }; /* lo of the ids with hi 0 */
 
 /* A key under one of the ids with hi 0. */
 struct root_key {
@@ -102,27 +102,40 @@ static int next_oid(struct container *container, uint64_t *lo)
 	return 0;
 }
 
-static int create_locked(struct container *container, const char *name, struct named *named, uint64_t *lsn)
+static void fill_named(struct named *named, uint64_t lo)
 {
-	struct root_key	      by_name = key_of_name(name), next = make_key(ROOT_COUNTER, "next", 4);
+	memset(named, 0, sizeof(*named));
+	put64be(named->oid, (uint64_t)TYPE_KV_LEXICAL << 56);
+	put64be(named->oid + 8, lo);
+	put32(named->type, TYPE_KV_LEXICAL);
+	put64(named->created, base_now_ns());
+}
+
+static int put_new(struct container *container, const char *name, const struct named *named, uint64_t next_lo, uint64_t *lsn)
+{
+	struct root_key	      by_name = key_of_name(name), by_id = make_key(ROOT_IDS, named->oid, OID_BYTES);
+	struct root_key	      next = make_key(ROOT_COUNTER, "next", 4);
 	uint8_t		      counter[8];
 	struct store_mutation muts[] = {
 		{ .change = STORE_PUT, .cond = TARN_COND_INSERT, .key = key_buf(&by_name), .val = { named, sizeof(*named) } },
+		{ .change = STORE_PUT, .key = key_buf(&by_id), .val = { name, strlen(name) } },
 		{ .change = STORE_PUT, .key = key_buf(&next), .val = { counter, sizeof(counter) } },
 	};
+
+	put64(counter, next_lo);
+	return apply(container, muts, ARRAY_LEN(muts), lsn);
+}
+
+static int create_locked(struct container *container, const char *name, struct named *named, uint64_t *lsn)
+{
 	uint64_t lo;
 	int	 rc;
 
 	rc = next_oid(container, &lo);
 	if (rc)
 		return rc;
-	memset(named, 0, sizeof(*named));
-	put64be(named->oid, (uint64_t)TYPE_KV_LEXICAL << 56);
-	put64be(named->oid + 8, lo);
-	put32(named->type, TYPE_KV_LEXICAL);
-	put64(named->created, base_now_ns());
-	put64(counter, lo + 1);
-	rc = apply(container, muts, ARRAY_LEN(muts), lsn);
+	fill_named(named, lo);
+	rc = put_new(container, name, named, lo + 1, lsn);
 	if (rc == -TARN_E_EXIST)
 		return fail(EXIST, "there is an object %s in container %s already", name, container->record.label);
 	if (rc == 0)
@@ -301,31 +314,24 @@ int object_list(struct container *container, const char *after, tarn_object_info
 	return rc;
 }
 
-/* The name goes, and the id is written down, in one batch. */
 static int unname(struct container *container, const char *name, struct named *named, uint64_t *lsn)
 {
-	struct root_key	      by_name, removed;
-	struct store_mutation muts[2];
+	struct root_key	      by_name = key_of_name(name);
+	struct store_mutation del     = { .change = STORE_DEL, .key = key_buf(&by_name) };
 	int		      rc;
 
 	if (find_open(container, name))
 		return fail(BUSY, "object %s is open: close it first", name);
 	rc = lookup(container, name, named);
-	if (rc)
-		return rc;
-	by_name = key_of_name(name);
-	removed = make_key(ROOT_REMOVED, named->oid, OID_BYTES);
-	muts[0] = (struct store_mutation){ .change = STORE_DEL, .key = key_buf(&by_name) };
-	muts[1] = (struct store_mutation){ .change = STORE_PUT, .key = key_buf(&removed) };
-	return apply(container, muts, ARRAY_LEN(muts), lsn);
+	return rc ? rc : apply(container, &del, 1, lsn);
 }
 
-/* Deletes what is left of a removed object, and then the note of it. */
+/* Deletes what is left of an object that has no name any more, and then its id. */
 static int reclaim(struct container *container, const uint8_t oid[OID_BYTES], uint64_t *lsn)
 {
-	struct root_key	      removed = make_key(ROOT_REMOVED, oid, OID_BYTES);
-	struct store_mutation forget  = { .change = STORE_DEL, .key = key_buf(&removed) };
-	uint64_t	      keys    = 0;
+	struct root_key	      by_id  = make_key(ROOT_IDS, oid, OID_BYTES);
+	struct store_mutation forget = { .change = STORE_DEL, .key = key_buf(&by_id) };
+	uint64_t	      keys   = 0;
 	struct span	      span;
 	int		      rc;
 
@@ -348,29 +354,80 @@ int object_destroy(struct container *container, const char *name, uint64_t *lsn)
 	return rc ? rc : reclaim(container, named.oid, lsn);
 }
 
-static int sweep_locked(struct container *container)
+/* ---- what a crash left ---- */
+
+static int count_ids(struct container *container, uint64_t *count)
 {
+	struct root_key	   start = make_key(ROOT_IDS, NULL, 0), end = make_key(ROOT_IDS + 1, NULL, 0);
+	struct store_range range  = { .start = key_buf(&start), .end = key_buf(&end) };
 	struct driver	  *driver = container->pool->driver;
-	struct root_key	   start = make_key(ROOT_REMOVED, NULL, 0), end = make_key(ROOT_REMOVED + 1, NULL, 0);
-	struct store_range range = {
-		.start = key_buf(&start), .end = key_buf(&end), .flags = TARN_RANGE_KEYS_ONLY, .strip = OID_BYTES
-	};
-	tarn_listing listing = { .count = 1 };
-	uint64_t     buf[64], lsn = 0;
-	int	     rc = 0;
 
-	while (rc == 0 && listing.count) {
-		const tarn_entry *entry = (const void *)buf;
+	return driver->ops->count(driver, container->tree, &range, count);
+}
 
-		rc = driver->ops->list(driver, container->tree, &range, 1, buf, sizeof(buf), &listing);
-		if (rc || listing.count == 0)
-			break;
-		if (entry->key_len != OID_BYTES)
-			return fail(DF_INVAL, "container %s notes a removed object by %u bytes", container->record.label,
+/* One entry under {0, 2}: reclaims the object unless its name still means it. */
+static int sweep_entry(struct container *container, const uint8_t *oid, const char *name, size_t len)
+{
+	char	     text[TARN_OBJECT_NAME_MAX + 1] = "";
+	struct named named;
+	uint64_t     lsn;
+	int	     rc;
+
+	memcpy(text, name, MIN(len, TARN_OBJECT_NAME_MAX));
+	rc = lookup(container, text, &named);
+	if (rc == 0 && memcmp(named.oid, oid, OID_BYTES) == 0)
+		return 0;
+	return rc == 0 || rc == -TARN_E_NONEXIST ? reclaim(container, oid, &lsn) : rc;
+}
+
+static int sweep_batch(struct container *container, const void *buf, uint32_t n, struct root_key *last)
+{
+	const uint8_t *at = buf;
+	int	       rc = 0;
+
+	for (uint32_t i = 0; rc == 0 && i < n; i++) {
+		const tarn_entry *entry = (const void *)at;
+		const uint8_t	 *oid	= at + sizeof(*entry);
+
+		if (entry->key_len != OID_BYTES || entry->flags)
+			return fail(DF_INVAL, "container %s lists an object's id of %u bytes", container->record.label,
 				    entry->key_len);
-		rc = reclaim(container, (const uint8_t *)(entry + 1), &lsn);
+		*last = make_key(ROOT_IDS, oid, OID_BYTES);
+		rc    = sweep_entry(container, oid, (const char *)oid + OID_BYTES, entry->val_len);
+		at += ROUND_UP(sizeof(*entry) + entry->key_len + entry->val_len, 8);
 	}
 	return rc;
+}
+
+static int sweep_ids(struct container *container)
+{
+	struct driver	  *driver = container->pool->driver;
+	struct root_key	   last = make_key(ROOT_IDS, NULL, 0), end = make_key(ROOT_IDS + 1, NULL, 0);
+	struct store_range range = {
+		.start = key_buf(&last), .end = key_buf(&end), .flags = TARN_RANGE_AFTER, .strip = OID_BYTES
+	};
+	tarn_listing listing = { .more = 1 };
+	uint64_t     buf[1024];
+	int	     rc = 0;
+
+	while (rc == 0 && listing.more) {
+		rc = driver->ops->list(driver, container->tree, &range, 0, buf, sizeof(buf), &listing);
+		if (rc == 0)
+			rc = sweep_batch(container, buf, listing.count, &last);
+		range.start = key_buf(&last);
+	}
+	return rc;
+}
+
+static int sweep_locked(struct container *container)
+{
+	uint64_t names, ids;
+	int	 rc;
+
+	rc = container_objects(container->pool, container->tree, &names);
+	if (rc == 0)
+		rc = count_ids(container, &ids);
+	return rc || ids <= names ? rc : sweep_ids(container);
 }
 
 int objects_sweep(struct container *container)

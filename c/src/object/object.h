@@ -6,12 +6,14 @@
  *	id		key			value
  *	{0, 0}		an object's name	struct named: its id and type: the root namespace
  *	{0, 1}		"next"			the next free lo, 8 bytes, little-endian; from 1024, never used again
- *	{0, 2}		an object's id		"": a removed object whose keys may still be there
+ *	{0, 2}		an object's id		its name: every object whose keys may be there
  *	{type, 1024..}	the user's key		the user's value; hi is DAOS's: the type in its top byte
  *
- * Removing an object: one batch takes the name away and puts the id under {0, 2}; then the keys are deleted in batches; then the
- * entry under {0, 2}. So a crash leaves either the whole object or none that can be seen, and what is left of its keys is found
- * again: whoever first opens the container for writing sweeps it. A new object of the same name has another id, and cannot meet them.
+ * Making an object adds its entries under {0, 0} and {0, 2} in one batch. Removing it takes the name away first, then deletes its keys
+ * in batches, then the entry under {0, 2}. So a crash leaves either the whole object or none that can be seen; a new object of
+ * the same name has another id, and cannot meet what is left. There is such a rest exactly when {0, 2} has more entries than {0, 0},
+ * which costs two counts to know: whoever first opens the container for writing looks, and sweeps. Removing only ever deletes, so it
+ * works in a full pool, where nothing can be put.
  *
  * Any thread may call. `flags` is STORE_NOWAIT or 0. *lsn is what makes a change durable; 0 when nothing was changed. */
 #ifndef TARN_OBJECT_H

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tarn
+
+// #include "cgo.h"
+import "C"
+
+import (
+	"context"
+	"errors"
+	"unsafe"
+
+	"github.com/tarn-storage/tarn/go/errno"
+	"github.com/tarn-storage/tarn/go/system"
+)
+
+// Apply makes all the changes or none, durably when it returns. Conditions look at the state before the batch; when one fails, the
+// error has the Index of its mutation. A key may stand in a batch once. Errors: INVAL, EXIST, NONEXIST, TX_RESTART, KEY2BIG, REC2BIG
+// (also when the batch does not fit into the log), NOSPACE, EP_RO.
+//
+// Implements: int tarn_kv_apply(tarn_kv *, const tarn_mutation *, size_t, size_t *, tarn_event *)
+func (kv *KV) Apply(ctx context.Context, batch []Mutation) error {
+	s, err := kv.begin(ctx, "kv apply")
+	if err != nil {
+		return err
+	}
+	defer kv.end(s)
+	if len(batch) > system.BatchMax {
+		return errno.New(s.op, s.ref, errno.Inval, "a batch has at most 65536 mutations: split it")
+	}
+	mem, err := pack(s, batch)
+	if err != nil {
+		return err
+	}
+	defer C.free(mem)
+	s.c.len = noIndex
+	err = s.wait(ctx, C.tarn_kv_apply(kv.c, (*C.tarn_mutation)(mem), C.size_t(len(batch)), &s.c.len, &s.c.ev))
+	return withIndex(err, s.c.len)
+}
+
+// noIndex is what the place for the failed index holds before the call.
+const noIndex = ^C.size_t(0)
+
+func withIndex(err error, index C.size_t) error {
+	var e *errno.Error
+	if errors.As(err, &e) && index != noIndex {
+		e.Index = int(index)
+	}
+	return err
+}
+
+// pack copies a batch into one piece of C memory: the mutations, then their bytes. C memory may not point into Go's, and to pin each
+// key and value would cost more than the copy.
+func pack(s *slot, batch []Mutation) (unsafe.Pointer, error) {
+	head := uintptr(len(batch)) * C.sizeof_tarn_mutation
+	size := head
+	for _, m := range batch {
+		size += uintptr(len(m.Key) + len(m.Value))
+	}
+	mem, err := alloc(s.op, s.ref, size)
+	if err != nil {
+		return nil, err
+	}
+	muts := unsafe.Slice((*C.tarn_mutation)(mem), len(batch))
+	room := unsafe.Slice((*byte)(unsafe.Add(mem, head)), size-head)
+	for i, m := range batch {
+		muts[i].cond = C.tarn_cond(m.Cond)
+		muts[i].revision = C.uint64_t(m.Revision)
+		muts[i].key, room = place(room, m.Key)
+		if m.Delete {
+			muts[i].del = 1
+		} else {
+			muts[i].val, room = place(room, m.Value)
+		}
+	}
+	return mem, nil
+}
+
+// place copies b to the head of room, and returns where it stands and what is left.
+func place(room, b []byte) (C.tarn_buf, []byte) {
+	n := copy(room, b)
+	return C.tarn_buf{ptr: unsafe.Pointer(unsafe.SliceData(room)), len: C.size_t(n)}, room[n:]
+}

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build cgo
+
+package tarn
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"github.com/tarn-storage/tarn/go/errno"
+)
+
+// closing is added to handle.calls while the handle is being closed, and for ever when it is.
+const closing = 1 << 62
+
+// handle guards one handle of the C library. A call is between enter and leave; C's close runs only when none is, and when no child
+// is open. It never points to the object that the user holds, so that the object's cleanup can own it.
+type handle struct {
+	core    *core
+	parent  *handle
+	kind    string       // "KV"
+	ref     string       // "tank/neo/stadium"
+	release func() error // closes the handle in C
+
+	calls    atomic.Int64  // calls inside, and closing
+	idle     chan struct{} // woken when the last call leaves a closing handle
+	children atomic.Int64
+	orphan   atomic.Bool // its object was collected: close with the last child
+
+	mu     sync.Mutex // one goroutine closes at a time
+	closed bool       // under mu: release has run
+	watch  runtime.Cleanup
+}
+
+// newHandle is called with the parent entered, so that it cannot be closed under the child.
+func newHandle(core *core, parent *handle, kind, ref string, release func() error) *handle {
+	if parent != nil {
+		parent.children.Add(1)
+	}
+	return &handle{core: core, parent: parent, kind: kind, ref: ref, release: release, idle: make(chan struct{}, 1)}
+}
+
+func (h *handle) enter() bool {
+	if h.calls.Add(1) < closing {
+		return true
+	}
+	h.leave()
+	return false
+}
+
+func (h *handle) leave() {
+	if h.calls.Add(-1) == closing {
+		h.wake()
+	}
+}
+
+func (h *handle) wake() {
+	select {
+	case h.idle <- struct{}{}:
+	default: // it is woken already
+	}
+}
+
+// shut turns new calls away and waits for those inside. The caller holds mu.
+func (h *handle) shut() {
+	h.calls.Add(closing)
+	for h.calls.Load() != closing {
+		<-h.idle
+	}
+}
+
+// reopen lets calls in again. The caller holds mu.
+func (h *handle) reopen() { h.calls.Add(-closing) }
+
+// close closes the handle once. A BUSY leaves it open.
+func (h *handle) close() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return nil
+	}
+	if err := h.busy(); err != nil {
+		return err
+	}
+	h.shut()
+	err := h.busy() // a call that was inside may have opened a child
+	if err == nil {
+		err = h.release()
+	}
+	if errno.CodeOf(err) == errno.Busy {
+		h.reopen()
+		return err
+	}
+	h.gone()
+	return err
+}
+
+// finish closes the handle with last instead of C's close: last ends the life of the handle in C whatever it returns.
+// NO_HDL when it is closed already.
+func (h *handle) finish(op string, last func() error) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return h.noHandle(op)
+	}
+	h.shut()
+	defer h.gone()
+	return last()
+}
+
+// gone marks the handle closed, and closes a parent that only waited for it. The caller holds mu.
+func (h *handle) gone() {
+	h.closed = true
+	h.watch.Stop()
+	if p := h.parent; p != nil && p.children.Add(-1) == 0 && p.orphan.Load() {
+		go p.reclaim()
+	}
+}
+
+func (h *handle) busy() error {
+	n := h.children.Load()
+	if n == 0 {
+		return nil
+	}
+	return errno.New(h.kind+" close", h.ref, errno.Busy,
+		fmt.Sprintf("%d handles that were opened from this %s are open: close them first", n, h.kind))
+}
+
+func (h *handle) noHandle(op string) error {
+	return errno.New(op, h.ref, errno.NoHdl, "this "+h.kind+" is closed: open it again")
+}
+
+// leaked is the cleanup of an object that was collected before it was closed. Cleanups run in any order, a parent's maybe first.
+func (h *handle) leaked() {
+	h.core.logger.Warn("a handle was not closed: it is closed now", "kind", h.kind, "ref", h.ref)
+	h.orphan.Store(true)
+	if h.children.Load() == 0 {
+		go h.reclaim()
+	}
+}
+
+func (h *handle) reclaim() {
+	if err := h.close(); err != nil {
+		h.core.logger.Error("a handle that was not closed cannot be closed", "kind", h.kind, "ref", h.ref, "error", err)
+	}
+}
+
+// object is what every open thing embeds.
+type object struct{ h *handle }
+
+// begin admits a call and gives it a slot. Every call is begin, C call, slot.wait, end.
+func (o *object) begin(ctx context.Context, op string) (*slot, error) {
+	if ctx.Err() != nil {
+		return nil, errno.FromContext(op, o.h.ref, ctx)
+	}
+	if !o.h.enter() {
+		return nil, o.h.noHandle(op)
+	}
+	s, err := o.h.core.slots.take(ctx, op, o.h.ref)
+	if err != nil {
+		o.h.leave()
+	}
+	return s, err
+}
+
+// end gives the slot back. It keeps the object alive so far: its cleanup may not run while C is inside it.
+func (o *object) end(s *slot) {
+	o.h.core.slots.give(s)
+	o.h.leave()
+	runtime.KeepAlive(o)
+}
+
+// Close waits for the calls that are running and closes the handle. It may be called again. BUSY while a handle that was opened
+// from this one is open: then nothing has happened.
+func (o *object) Close() error {
+	defer runtime.KeepAlive(o)
+	return o.h.close()
+}
+
+// watch reports and frees what embeds o when it is collected before it is closed.
+func watch[T any](owner *T, h *handle) {
+	h.watch = runtime.AddCleanup(owner, (*handle).leaked, h)
+}

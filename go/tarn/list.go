@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tarn
+
+// #include "cgo.h"
+import "C"
+
+import (
+	"context"
+	"iter"
+	"math"
+	"slices"
+	"unsafe"
+
+	"github.com/tarn-storage/tarn/go/errno"
+)
+
+// firstBatch is the number of entries of a listing's first call; each later one takes four times as many, as far as they fit.
+const firstBatch = 64
+
+func lendRange(r Range) C.go_range {
+	c := C.go_range{prefix: lend(r.Prefix), start: lend(r.Start), end: lend(r.End)}
+	if r.After && len(r.Start) > 0 {
+		c.flags |= C.TARN_RANGE_AFTER
+	}
+	if r.Reverse {
+		c.flags |= C.TARN_RANGE_REVERSE
+	}
+	if r.KeysOnly {
+		c.flags |= C.TARN_RANGE_KEYS_ONLY
+	}
+	return c
+}
+
+// Count returns the number of keys in a range; with a Limit, at most that.
+//
+// Implements: int tarn_kv_count(tarn_kv *, const tarn_range *, uint64_t *, tarn_event *)
+func (kv *KV) Count(ctx context.Context, r Range) (uint64, error) {
+	s, err := kv.begin(ctx, "kv count")
+	if err != nil {
+		return 0, err
+	}
+	defer kv.end(s)
+	if err = s.wait(ctx, C.go_kv_count(kv.c, lendRange(r), s.c)); err != nil {
+		return 0, err
+	}
+	n := uint64(s.c.number)
+	if r.Limit > 0 {
+		n = min(n, r.Limit)
+	}
+	return n, nil
+}
+
+// DeleteRange removes every key in a range, in batches, and returns their number: a crash may leave some of them removed. A Limit is
+// NOTSUPPORTED.
+//
+// Implements: int tarn_kv_del_range(tarn_kv *, const tarn_range *, uint64_t *, tarn_event *)
+func (kv *KV) DeleteRange(ctx context.Context, r Range) (uint64, error) {
+	s, err := kv.begin(ctx, "kv delete range")
+	if err != nil {
+		return 0, err
+	}
+	defer kv.end(s)
+	if r.Limit > 0 {
+		return 0, errno.New(s.op, s.ref, errno.NotSupported,
+			"a range is removed whole, not up to a limit: list the keys, and remove them with Apply")
+	}
+	s.c.number = 0
+	err = s.wait(ctx, C.go_kv_del_range(kv.c, lendRange(r), s.c))
+	return uint64(s.c.number), err
+}
+
+// List yields the entries of a range in order. It reads in batches, each of which is a consistent view; changes between two batches
+// may be seen or not. An error ends the listing.
+//
+// Implements: int tarn_kv_list(tarn_kv *, const tarn_range *, uint32_t, void *, size_t, tarn_listing *, tarn_event *)
+func (kv *KV) List(ctx context.Context, r Range) iter.Seq2[Entry, error] {
+	return func(yield func(Entry, error) bool) {
+		mem, err := kv.h.core.buffers.take("kv list", kv.h.ref)
+		if err != nil {
+			yield(Entry{}, err)
+			return
+		}
+		defer kv.h.core.buffers.give(mem)
+		for l := (lister{kv: kv, r: r, mem: mem, max: firstBatch, more: true}); l.more; {
+			if err = l.next(ctx); err != nil {
+				yield(Entry{}, err)
+				return
+			}
+			for _, e := range l.batch {
+				if !yield(e, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// lister is the state of one listing.
+type lister struct {
+	kv    *KV
+	r     Range          // what is left of it
+	mem   unsafe.Pointer // C memory of bufferBytes
+	max   uint64         // entries of the next batch
+	batch []Entry
+	more  bool
+}
+
+// next fetches a batch and moves the range behind it.
+func (l *lister) next(ctx context.Context) error {
+	s, err := l.kv.begin(ctx, "kv list")
+	if err != nil {
+		return err
+	}
+	defer l.kv.end(s)
+	n := l.max
+	if l.r.Limit > 0 {
+		n = min(n, l.r.Limit)
+	}
+	err = s.wait(ctx, C.go_kv_list(l.kv.c, lendRange(l.r), C.uint32_t(n), l.mem, bufferBytes, s.c))
+	if err != nil {
+		return err
+	}
+	l.decode(int(s.c.listing.count), s.c.listing.more != 0)
+	l.max = min(l.max*4, math.MaxUint32)
+	return nil
+}
+
+// decode copies a batch out of the buffer: the keys into one piece of memory, the values into another, so that who keeps the keys
+// does not keep the values.
+func (l *lister) decode(count int, more bool) {
+	keyBytes, valBytes := 0, 0
+	for h := range l.headers(count) {
+		keyBytes += int(h.key_len)
+		valBytes += inlineBytes(h)
+	}
+	keys, vals := make([]byte, 0, keyBytes), make([]byte, 0, valBytes)
+	l.batch = slices.Grow(l.batch[:0], count)
+	for h, key := range l.headers(count) {
+		e := Entry{Size: uint64(h.val_len), Revision: uint64(h.revision), Omitted: h.flags&C.TARN_ENTRY_OMITTED != 0}
+		keys, e.Key = keep(keys, key, int(h.key_len))
+		if !e.Omitted {
+			vals, e.Value = keep(vals, unsafe.Add(key, h.key_len), inlineBytes(h))
+		}
+		l.batch = append(l.batch, e)
+	}
+	l.advance(more)
+}
+
+// headers walks the entries in the buffer: each header, and where its key begins.
+func (l *lister) headers(count int) iter.Seq2[*C.tarn_entry, unsafe.Pointer] {
+	return func(yield func(*C.tarn_entry, unsafe.Pointer) bool) {
+		at := l.mem
+		for range count {
+			h := (*C.tarn_entry)(at)
+			if !yield(h, unsafe.Add(at, C.sizeof_tarn_entry)) {
+				return
+			}
+			size := C.sizeof_tarn_entry + int(h.key_len) + inlineBytes(h)
+			at = unsafe.Add(at, (size+7)&^7)
+		}
+	}
+}
+
+// inlineBytes is the length of the value that stands in the buffer.
+func inlineBytes(h *C.tarn_entry) int {
+	if h.flags&C.TARN_ENTRY_OMITTED != 0 {
+		return 0
+	}
+	return int(h.val_len)
+}
+
+// keep appends n bytes at p to room, and returns them alone: appending to them does not write over their neighbour.
+func keep(room []byte, p unsafe.Pointer, n int) (all, own []byte) {
+	at := len(room)
+	room = append(room, unsafe.Slice((*byte)(p), n)...)
+	return room, room[at:len(room):len(room)]
+}
+
+// advance moves the range behind the batch.
+func (l *lister) advance(more bool) {
+	n := uint64(len(l.batch))
+	l.more = more && n > 0 && (l.r.Limit == 0 || n < l.r.Limit)
+	if !l.more {
+		return
+	}
+	if l.r.Limit > 0 {
+		l.r.Limit -= n
+	}
+	last := l.batch[n-1].Key
+	if l.r.Reverse {
+		l.r.End = last
+	} else {
+		l.r.Start, l.r.After = last, true
+	}
+}

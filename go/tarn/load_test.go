@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build cgo
+
+package tarn
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tarn-storage/tarn/go/errno"
+)
+
+// TestThousandWriters: a thousand goroutines put durably at once, on few threads, and all of it is there.
+func TestThousandWriters(t *testing.T) {
+	kv := openKV(t)
+	const workers, each = 1000, 3
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() {
+			for i := range each {
+				must(t, kv.Put(t.Context(), fmt.Appendf(nil, "%04d-%d", w, i), fmt.Appendf(nil, "value %d", w*i)))
+			}
+		})
+	}
+	wg.Wait()
+	if n, err := kv.Count(t.Context(), Range{}); n != workers*each || err != nil {
+		t.Errorf("Count = %d, %v; want %d", n, err, workers*each)
+	}
+	n := threads(t)
+	t.Logf("%d threads", n)
+	if n > 100 {
+		t.Errorf("the process has %d threads", n)
+	}
+	for w := range workers {
+		got, err := kv.Get(t.Context(), fmt.Appendf(nil, "%04d-2", w))
+		if err != nil || string(got) != fmt.Sprintf("value %d", w*2) {
+			t.Fatalf("worker %d: %q, %v", w, got, err)
+		}
+	}
+}
+
+func threads(t *testing.T) int {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		t.Skip(err)
+	}
+	n := 0
+	_, rest, _ := strings.Cut(string(status), "Threads:")
+	fmt.Sscan(rest, &n)
+	return n
+}
+
+// TestCancel cancels puts at random moments: what was reported as cancelled is not there, what succeeded is. The seed is printed.
+func TestCancel(t *testing.T) {
+	kv := openKV(t)
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	rng := rand.New(rand.NewPCG(seed, 0))
+	results := make([]error, 400)
+	var wg sync.WaitGroup
+	for i := range results {
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Duration(rng.IntN(3000))*time.Microsecond, cancel)
+		wg.Go(func() { results[i] = kv.Put(ctx, fmt.Append(nil, i), make([]byte, 2000)) })
+	}
+	wg.Wait()
+	cancelled := 0
+	for i, err := range results {
+		there, e := kv.Exists(t.Context(), fmt.Append(nil, i))
+		if e != nil || there != (err == nil) {
+			t.Errorf("put %d returned %v, and the key is there: %v, %v", i, err, there, e)
+		}
+		if err != nil {
+			cancelled++
+			if !errors.Is(err, context.Canceled) || !errors.Is(err, errno.Canceled) {
+				t.Errorf("put %d: %v", i, err)
+			}
+		}
+	}
+	t.Logf("%d of %d were cancelled", cancelled, len(results))
+}
+
+// TestAbort: calls that wait behind others in the library are given up when their context ends, and say so.
+func TestAbort(t *testing.T) {
+	kv := openKV(t)
+	for i := range 100 {
+		must(t, kv.Put(t.Context(), fmt.Append(nil, i), make([]byte, 20000)))
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	errs := make(chan error)
+	const calls = 200
+	for range calls {
+		go func() { errs <- kv.cont.pool.Check(ctx) }()
+	}
+	must(t, <-errs)
+	cancel()
+	cancelled := 0
+	for range calls - 1 {
+		if err := <-errs; errors.Is(err, context.Canceled) && errors.Is(err, errno.Canceled) {
+			cancelled++
+		} else if err != nil {
+			t.Error(err)
+		}
+	}
+	if cancelled == 0 {
+		t.Errorf("none of %d calls was cancelled", calls)
+	}
+}
+
+// TestSlotsAreBounded: a call that finds all slots taken waits in Go, as long as its context allows.
+func TestSlotsAreBounded(t *testing.T) {
+	kv := openKV(t)
+	slots := kv.h.core.slots
+	var taken []*slot
+	for range slotsMax {
+		s, err := slots.take(t.Context(), "test", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		taken = append(taken, s)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	err := kv.Put(ctx, []byte("k"), nil)
+	wantCode(t, "Put without a free slot", err, errno.TimedOut)
+	done := make(chan error)
+	go func() { done <- kv.Put(t.Context(), []byte("k"), nil) }()
+	for _, s := range taken {
+		slots.give(s)
+	}
+	must(t, <-done)
+}
+
+// TestBytesBesidePointers: cgo refuses memory that holds Go pointers, but a key may stand beside one.
+func TestBytesBesidePointers(t *testing.T) {
+	type record struct {
+		next *record
+		name [8]byte
+		val  [2000]byte
+	}
+	kv := openKV(t)
+	r := &record{next: &record{}, name: [8]byte{'k', 'e', 'y'}}
+	must(t, kv.Put(t.Context(), r.name[:], r.val[:]))
+	must(t, kv.Apply(t.Context(), []Mutation{{Key: r.name[:3], Value: r.val[:]}}))
+	n, err := kv.GetInto(t.Context(), r.name[:], r.val[:])
+	if n != len(r.val) || err != nil {
+		t.Errorf("GetInto = %d, %v", n, err)
+	}
+	for e, err := range kv.List(t.Context(), Range{Prefix: r.name[:1], Start: r.name[:2], End: []byte("l")}) {
+		if err != nil || !bytes.HasPrefix(e.Key, []byte("key")) {
+			t.Errorf("List: %+v, %v", e, err)
+		}
+	}
+	w, err := kv.Writer(t.Context(), r.name[:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = w.Write(r.val[:])
+	must(t, err)
+	must(t, w.Commit(t.Context()))
+}
+
+// TestManyObjects lists more objects than one call of C returns.
+func TestManyObjects(t *testing.T) {
+	kv := openKV(t)
+	const n = objectsBatch + 10
+	var wg sync.WaitGroup
+	for w := range 10 {
+		wg.Go(func() {
+			for i := w; i < n; i += 10 {
+				_, err := kv.cont.CreateObject(t.Context(), fmt.Sprintf("o%05d", i))
+				must(t, err)
+			}
+		})
+	}
+	wg.Wait()
+	i := 0
+	for o, err := range kv.cont.Objects(t.Context()) {
+		if want := fmt.Sprintf("o%05d", i); err != nil || i < n && o.Name != want {
+			t.Fatalf("object %d is %q, %v", i, o.Name, err)
+		}
+		i++
+	}
+	if i != n+1 { // and stadium
+		t.Errorf("%d objects were listed, want %d", i, n+1)
+	}
+}
+
+func BenchmarkPut(b *testing.B) {
+	kv := openKV(b)
+	val := make([]byte, 128)
+	b.ReportAllocs()
+	b.SetParallelism(32)
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			must(b, kv.Put(b.Context(), []byte("key"), val))
+		}
+	})
+}
+
+func BenchmarkGet(b *testing.B) {
+	kv := openKV(b)
+	must(b, kv.Put(b.Context(), []byte("key"), make([]byte, 128)))
+	dst := make([]byte, 128)
+	b.ReportAllocs()
+	for b.Loop() {
+		_, err := kv.GetInto(b.Context(), []byte("key"), dst)
+		must(b, err)
+	}
+}
+
+func BenchmarkList(b *testing.B) {
+	kv := openKV(b)
+	var batch []Mutation
+	for i := range 10000 {
+		batch = append(batch, Mutation{Key: fmt.Appendf(nil, "%08d", i), Value: make([]byte, 16)})
+	}
+	for part := range slices.Chunk(batch, 1000) {
+		must(b, kv.Apply(b.Context(), part))
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		for _, err := range kv.List(b.Context(), Range{}) {
+			must(b, err)
+		}
+	}
+}

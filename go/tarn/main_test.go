@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build cgo
+
+package tarn
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"sync"
+	"testing"
+
+	"github.com/tarn-storage/tarn/go/errno"
+	"github.com/tarn-storage/tarn/go/system/systemtest"
+)
+
+func TestMain(m *testing.M) {
+	if os.Getenv(holdRoot) != "" {
+		os.Exit(hold())
+	}
+	os.Exit(m.Run())
+}
+
+func TestConformance(t *testing.T) {
+	systemtest.Run(t, open(t, Options{}).System())
+}
+
+const testPool = 64 << 20
+
+// open opens a system in a directory of its own, until the test ends.
+func open(t testing.TB, o Options) *System {
+	t.Helper()
+	if o.Root == "" {
+		o.Root = t.TempDir()
+	}
+	sys, err := OpenWith(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { must(t, sys.Close()) })
+	return sys
+}
+
+// openPool makes and opens a pool, until the test ends.
+func openPool(t testing.TB, sys *System) *Pool {
+	t.Helper()
+	if _, err := sys.CreatePool(t.Context(), "tank", CreatePool{Size: testPool}); err != nil {
+		t.Fatal(err)
+	}
+	pool, err := sys.OpenPool(t.Context(), "tank")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { must(t, pool.Close()) })
+	return pool
+}
+
+// openKV makes and opens an object in a pool of its own, until the test ends.
+func openKV(t testing.TB) *KV {
+	t.Helper()
+	pool := openPool(t, open(t, Options{}))
+	if _, err := pool.CreateContainer(t.Context(), "neo", CreateContainer{}); err != nil {
+		t.Fatal(err)
+	}
+	cont, err := pool.OpenContainer(t.Context(), "neo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { must(t, cont.Close()) })
+	kv, err := cont.OpenKV(t.Context(), "stadium", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { must(t, kv.Close()) })
+	return kv
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+func wantCode(t testing.TB, what string, err error, code errno.Code) {
+	t.Helper()
+	var e *errno.Error
+	if !errors.Is(err, code) || !errors.As(err, &e) || e.Message == "" {
+		t.Errorf("%s: got %v, want %s with a sentence", what, err, code.Name())
+	}
+}
+
+// memLog is a logger's memory.
+type memLog struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (m *memLog) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelInfo }
+func (m *memLog) WithAttrs([]slog.Attr) slog.Handler           { return m }
+func (m *memLog) WithGroup(string) slog.Handler                { return m }
+
+func (m *memLog) Handle(_ context.Context, r slog.Record) error {
+	line := r.Level.String() + " " + r.Message
+	r.Attrs(func(a slog.Attr) bool { line += " " + a.String(); return true })
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.lines = append(m.lines, line)
+	return nil
+}
+
+func (m *memLog) all() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return append([]string(nil), m.lines...)
+}

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package config
+
+import (
+	"errors"
+	"strings"
+	"testing"
+)
+
+func TestParse(t *testing.T) {
+	for _, c := range []struct {
+		args string
+		want Config
+		says string // when it is refused
+	}{
+		{"", Config{Listen: DefaultListen}, ""},
+		{"--root /r --socket /s --cache 512M --listen 127.0.0.1:0", Config{Root: "/r", Socket: "/s", Cache: 512 << 20, Listen: "127.0.0.1:0"}, ""},
+		{"--listen=", Config{}, ""},
+		{"--listen [::1]:7447", Config{Listen: "[::1]:7447"}, ""},
+		{"--listen localhost:7447", Config{Listen: "localhost:7447"}, ""},
+		{"--version", Config{Listen: DefaultListen, Version: true}, ""},
+		{"--listen 0.0.0.0:7447", Config{}, "can be reached from other machines"},
+		{"--listen :7447", Config{}, "can be reached from other machines"},
+		{"--listen [::]:7447", Config{}, "can be reached from other machines"},
+		{"--listen 192.168.1.1:7447", Config{}, "can be reached from other machines"},
+		{"--listen example.org:7447", Config{}, "can be reached from other machines"},
+		{"--listen 7447", Config{}, "is not HOST:PORT"},
+		{"--cache lots", Config{}, "is not a size"},
+		{"--nonsense", Config{}, "nonsense"},
+		{"serve", Config{}, `"serve" is not an option`},
+	} {
+		var out strings.Builder
+		got, err := Parse(strings.Fields(c.args), &out)
+		switch {
+		case c.says == "" && (err != nil || got != c.want):
+			t.Errorf("%q: %+v, %v; want %+v", c.args, got, err, c.want)
+		case c.says != "" && (err == nil || !strings.Contains(out.String(), c.says)):
+			t.Errorf("%q: %v, says %q; want %q in it", c.args, err, out.String(), c.says)
+		}
+	}
+	var out strings.Builder
+	if _, err := Parse([]string{"--help"}, &out); !errors.Is(err, ErrHelp) || !strings.Contains(out.String(), "--socket PATH") {
+		t.Errorf("--help: %v, %q", err, out.String())
+	}
+}
+
+func TestSize(t *testing.T) {
+	for text, want := range map[string]uint64{"0": 0, "1": 1, "1048576": 1 << 20, "512K": 512 << 10, "64m": 64 << 20, "2G": 2 << 30, "2GB": 2 << 30,
+		"2GiB": 2 << 30, "3T": 3 << 40, "15E": 15 << 60, "7B": 7} {
+		if got, err := Size(text); err != nil || got != want {
+			t.Errorf("Size(%q) = %d, %v; want %d", text, got, err, want)
+		}
+	}
+	for _, text := range []string{"", "G", "-1", "1.5G", "16E", "1Q", "GiB", "1 G", "18446744073709551616"} {
+		if got, err := Size(text); err == nil {
+			t.Errorf("Size(%q) = %d, want an error", text, got)
+		}
+	}
+}

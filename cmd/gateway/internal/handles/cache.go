@@ -1,0 +1,416 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package handles keeps pools, containers and objects open between the calls that use them.
+//
+// Always true: an entry with users is never closed; an entry holds one use of its parent, so that a parent outlives its children; an
+// entry without users is open, and idle. Handles are closed by the janitor, by Drop and by Close, outside the lock; who asks for one
+// meanwhile waits until it is gone, and opens it again.
+package handles
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/tarn-storage/tarn/go/errno"
+	"github.com/tarn-storage/tarn/go/system"
+)
+
+// Options bound a cache.
+type Options struct {
+	Max  int           // handles kept open while nobody uses them
+	Idle time.Duration // a handle that was not used for so long is closed
+	// Patience is how long Drop waits for calls that use what it closes.
+	Patience time.Duration
+	Log      *slog.Logger // hears of handles that failed to close
+}
+
+// pollEvery is how often Drop and Close look whether handles are still in use.
+const pollEvery = 5 * time.Millisecond
+
+// Cache keeps handles open. It is safe for concurrent use.
+type Cache struct {
+	sys  system.System
+	opts Options
+	wake chan struct{} // tells the janitor that there are too many
+	done chan struct{} // closed by Close
+	gone chan struct{} // closed when the janitor has ended
+
+	mu      sync.Mutex
+	entries map[Ref]*Handle
+	idle    int // entries that are idle, and not being closed
+	closed  bool
+}
+
+// Handle is one use of an open pool, container or object: the field that its call asked for is set. Release ends the use.
+type Handle struct {
+	Pool      system.Pool
+	Container system.Container
+	KV        system.KV
+
+	cache       *Cache
+	ref         Ref
+	parent      *Handle
+	uuid, label string        // what else a pool or container is called
+	opened      chan struct{} // closed when opening has ended; then err, and all above, stay as they are
+	err         error
+
+	// under cache.mu
+	users     int
+	closing   chan struct{} // not nil: being closed; closed when it is gone
+	idleSince time.Time
+}
+
+// New returns an empty cache and starts its janitor.
+func New(sys system.System, opts Options) *Cache {
+	c := &Cache{
+		sys: sys, opts: opts, wake: make(chan struct{}, 1), done: make(chan struct{}), gone: make(chan struct{}),
+		entries: map[Ref]*Handle{},
+	}
+	go c.janitor()
+	return c
+}
+
+// Get returns a use of what ref names, opened if need be. The caller must Release it.
+func (c *Cache) Get(ctx context.Context, ref Ref) (*Handle, error) {
+	for {
+		h, mine, err := c.claim(ref)
+		if err != nil {
+			return nil, err
+		}
+		if h.closing != nil { // and not claimed: when it is gone, open it again
+			if err := wait(ctx, h.closing, ref); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if mine {
+			c.open(ctx, h)
+		}
+		if err := wait(ctx, h.opened, ref); err != nil {
+			h.Release()
+			return nil, err
+		}
+		if h.err == nil {
+			return h, nil
+		}
+		if mine || !endedByContext(h.err) {
+			return nil, h.err
+		} // else the caller that was opening it gave up: this one tries
+	}
+}
+
+func wait(ctx context.Context, done <-chan struct{}, ref Ref) error {
+	select {
+	case <-done:
+		return nil
+	default: // before ctx is looked at: what is done is done
+	}
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return errno.FromContext("open", string(ref), ctx)
+	}
+}
+
+func endedByContext(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// claim finds the entry of ref and adds a user, unless it is being closed; or makes the entry, and mine says that the caller opens it.
+func (c *Cache) claim(ref Ref) (h *Handle, mine bool, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return nil, false, errno.New("open", string(ref), errno.Shutdown, "the gateway is going down")
+	}
+	h = c.entries[ref]
+	switch {
+	case h == nil:
+		h = &Handle{cache: c, ref: ref, users: 1, opened: make(chan struct{})}
+		c.entries[ref] = h
+		return h, true, nil
+	case h.closing == nil:
+		h.use()
+	}
+	return h, false, nil
+}
+
+// use adds a user. Lock held.
+func (h *Handle) use() {
+	if h.users == 0 {
+		h.cache.idle--
+	}
+	h.users++
+}
+
+// open opens the entry that claim made; the parent first.
+func (c *Cache) open(ctx context.Context, h *Handle) {
+	h.err = h.openIn(ctx)
+	if h.err != nil {
+		c.mu.Lock()
+		delete(c.entries, h.ref)
+		c.mu.Unlock()
+		if h.parent != nil {
+			h.parent.Release()
+		}
+	}
+	close(h.opened)
+}
+
+func (h *Handle) openIn(ctx context.Context) (err error) {
+	up := h.ref.Parent()
+	if up == "" {
+		return h.openPool(ctx)
+	}
+	if h.parent, err = h.cache.Get(ctx, up); err != nil {
+		return err
+	}
+	if up.Parent() == "" {
+		return h.openContainer(ctx)
+	}
+	h.KV, err = h.parent.Container.OpenKV(ctx, h.ref.Name(), false)
+	return err
+}
+
+func (h *Handle) openPool(ctx context.Context) (err error) {
+	if h.Pool, err = h.cache.sys.OpenPool(ctx, h.ref.Name()); err != nil {
+		return err
+	}
+	info, err := h.Pool.Info(ctx)
+	if err != nil {
+		return errors.Join(err, h.Pool.Close())
+	}
+	h.uuid, h.label = info.UUID, info.Label
+	return nil
+}
+
+func (h *Handle) openContainer(ctx context.Context) (err error) {
+	if h.Container, err = h.parent.Pool.OpenContainer(ctx, h.ref.Name()); err != nil {
+		return err
+	}
+	info, err := h.Container.Info(ctx)
+	if err != nil {
+		return errors.Join(err, h.Container.Close())
+	}
+	h.uuid, h.label = info.UUID, info.Label
+	return nil
+}
+
+// Release ends a use.
+func (h *Handle) Release() {
+	c := h.cache
+	c.mu.Lock()
+	over := h.unuse() && c.idle > c.opts.Max
+	c.mu.Unlock()
+	if over {
+		select {
+		case c.wake <- struct{}{}:
+		default: // it has been told already
+		}
+	}
+}
+
+// unuse takes a user away; it reports whether the handle became idle. Lock held.
+func (h *Handle) unuse() bool {
+	h.users--
+	if h.users > 0 || h.cache.entries[h.ref] != h { // in use; or it never opened
+		return false
+	}
+	h.idleSince = time.Now()
+	h.cache.idle++
+	return true
+}
+
+func (h *Handle) closer() io.Closer {
+	switch {
+	case h.KV != nil:
+		return h.KV
+	case h.Container != nil:
+		return h.Container
+	}
+	return h.Pool
+}
+
+// close closes an entry that retire has marked.
+func (h *Handle) close() {
+	c := h.cache
+	if err := h.closer().Close(); err != nil {
+		c.opts.Log.Error("close", "of", string(h.ref), "error", err)
+	}
+	c.mu.Lock()
+	delete(c.entries, h.ref)
+	c.mu.Unlock()
+	close(h.closing)
+	if h.parent != nil {
+		h.parent.Release()
+	}
+}
+
+// retire marks idle entries for closing, and returns them. Lock held.
+func (c *Cache) retire(doomed func(*Handle) bool) (all []*Handle) {
+	for _, h := range c.entries {
+		if h.users == 0 && h.closing == nil && doomed(h) {
+			h.closing = make(chan struct{})
+			c.idle--
+			all = append(all, h)
+		}
+	}
+	return all
+}
+
+// sweep closes what is doomed, then the parents that became idle by it and are doomed too.
+func (c *Cache) sweep(doomed func(*Handle) bool) {
+	for {
+		c.mu.Lock()
+		all := c.retire(doomed)
+		c.mu.Unlock()
+		if len(all) == 0 {
+			return
+		}
+		for _, h := range all {
+			h.close()
+		}
+	}
+}
+
+// janitor closes handles that were idle for too long, and those that are too many.
+func (c *Cache) janitor() {
+	defer close(c.gone)
+	tick := time.NewTicker(max(c.opts.Idle/4, time.Millisecond))
+	defer tick.Stop()
+	for {
+		select {
+		case <-c.done:
+			return
+		case <-c.wake:
+		case <-tick.C:
+		}
+		limit := c.limit()
+		c.sweep(func(h *Handle) bool { return !h.idleSince.After(limit) })
+	}
+}
+
+// limit is when a handle must have been used to stay open. When too many are idle, an eighth of them goes beyond those that are too
+// many, so that the next release does not wake the janitor again.
+func (c *Cache) limit() time.Time {
+	limit := time.Now().Add(-c.opts.Idle)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.idle <= c.opts.Max {
+		return limit
+	}
+	var since []time.Time
+	for _, h := range c.entries {
+		if h.users == 0 && h.closing == nil {
+			since = append(since, h.idleSince)
+		}
+	}
+	slices.SortFunc(since, time.Time.Compare)
+	keep := c.opts.Max - c.opts.Max/8
+	if oldest := since[len(since)-1-keep]; oldest.After(limit) {
+		return oldest
+	}
+	return limit
+}
+
+// Drop closes every handle on what ref names, under any of its names, and on what is in it, so that it can be destroyed. Calls that
+// use one of them get a short while to end: a stream that its client has just left is still on its way. Then it is BUSY.
+func (c *Cache) Drop(ctx context.Context, ref Ref) error {
+	names := ref.parts()
+	inside := func(h *Handle) bool { return h.isIn(names) }
+	ctx, cancel := context.WithTimeout(ctx, c.opts.Patience)
+	defer cancel()
+	for {
+		c.sweep(inside)
+		used := c.find(inside)
+		if used == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return errno.New("destroy", string(ref), errno.Busy,
+				fmt.Sprintf("a call that is running uses %s; try again when it has ended", used.ref))
+		case <-time.After(pollEvery):
+		}
+	}
+}
+
+func (c *Cache) find(wanted func(*Handle) bool) *Handle {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, h := range c.entries {
+		if wanted(h) {
+			return h
+		}
+	}
+	return nil
+}
+
+// isIn reports whether the handle is of what names names, or of something in it. A handle that is just being opened is known by the
+// name that it was asked for only.
+func (h *Handle) isIn(names []string) bool {
+	own := h.ref.parts()
+	if len(own) < len(names) {
+		return false
+	}
+	for at := h; at != nil; at = at.parentIfOpen() {
+		depth := len(at.ref.parts())
+		if depth <= len(names) && !at.isCalled(names[depth-1]) {
+			return false
+		}
+	}
+	return true
+}
+
+func (h *Handle) isOpen() bool {
+	select {
+	case <-h.opened:
+		return true
+	default:
+		return false
+	}
+}
+
+func (h *Handle) parentIfOpen() *Handle {
+	if h.isOpen() {
+		return h.parent
+	}
+	return nil
+}
+
+func (h *Handle) isCalled(name string) bool {
+	return name == h.ref.Name() || h.isOpen() && (name == h.uuid || name == h.label)
+}
+
+// Close closes every handle, and waits for those that are in use until ctx ends: then BUSY. No handle is given out afterwards.
+func (c *Cache) Close(ctx context.Context) error {
+	c.mu.Lock()
+	first := !c.closed
+	c.closed = true
+	c.mu.Unlock()
+	if first {
+		close(c.done)
+	}
+	<-c.gone
+	for {
+		c.sweep(func(*Handle) bool { return true })
+		c.mu.Lock()
+		left := len(c.entries)
+		c.mu.Unlock()
+		if left == 0 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return errno.New("close", "", errno.Busy, fmt.Sprintf("%d handles are still in use", left))
+		case <-time.After(pollEvery):
+		}
+	}
+}

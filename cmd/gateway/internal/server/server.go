@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package server puts the gateway together: listeners, limits, services, and how it stops.
+package server
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"runtime"
+	"time"
+
+	"google.golang.org/grpc"
+	_ "google.golang.org/grpc/encoding/gzip" // for clients that ask for it
+	"google.golang.org/grpc/health"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/reflection"
+
+	"github.com/tarn-storage/tarn/cmd/gateway/internal/handles"
+	"github.com/tarn-storage/tarn/cmd/gateway/internal/limit"
+	"github.com/tarn-storage/tarn/cmd/gateway/internal/service"
+	"github.com/tarn-storage/tarn/go/system"
+)
+
+// Config says what is served, and where. A zero limit has its default.
+type Config struct {
+	System  system.System // closed by Stop
+	Version string
+	Listen  string // TCP address; "": none
+	Socket  string // path of a Unix socket; "": none
+	Log     *slog.Logger
+
+	Timeout     time.Duration // of a unary call whose caller set none: 30 s
+	StopTimeout time.Duration // how long Stop waits for calls: 20 s
+	Idle        time.Duration // after which an unused handle is closed: 5 min
+	Handles     int           // kept open while unused: 1024
+	Patience    time.Duration // of a deletion with calls that use what it deletes: 2 s
+	InFlight    int64         // bytes that calls hold together: 256 MiB
+	Streams     uint32        // calls at once on one connection: 128
+}
+
+func (c *Config) setDefaults() {
+	c.Timeout = or(c.Timeout, 30*time.Second)
+	c.StopTimeout = or(c.StopTimeout, 20*time.Second)
+	c.Idle = or(c.Idle, 5*time.Minute)
+	c.Patience = or(c.Patience, 2*time.Second)
+	c.Handles = or(c.Handles, 1024)
+	c.InFlight = or(c.InFlight, 256<<20)
+	c.Streams = or(c.Streams, 128)
+}
+
+func or[T comparable](value, otherwise T) T {
+	var zero T
+	if value == zero {
+		return otherwise
+	}
+	return value
+}
+
+// Server is a gateway.
+type Server struct {
+	cfg       Config
+	grpc      *grpc.Server
+	health    *health.Server
+	handles   *handles.Cache
+	gate      *limit.Gate
+	drain     chan struct{}
+	listeners []net.Listener
+	failed    chan error
+}
+
+// New returns a gateway that listens, and has not begun to serve. When it fails, the system is still the caller's.
+func New(cfg Config) (*Server, error) {
+	cfg.setDefaults()
+	s := &Server{cfg: cfg, health: health.NewServer(), gate: limit.NewGate(cfg.InFlight), drain: make(chan struct{})}
+	if err := s.listen(); err != nil {
+		s.closeListeners()
+		return nil, err
+	}
+	s.failed = make(chan error, len(s.listeners))
+	s.handles = handles.New(cfg.System, handles.Options{Max: cfg.Handles, Idle: cfg.Idle, Patience: cfg.Patience, Log: cfg.Log})
+	calls := &limit.Calls{Gate: s.gate, Timeout: cfg.Timeout, Drain: s.drain, Log: cfg.Log}
+	s.grpc = grpc.NewServer(
+		grpc.UnaryInterceptor(calls.Unary),
+		grpc.StreamInterceptor(calls.Stream),
+		grpc.MaxRecvMsgSize(service.MessageMax),
+		grpc.MaxHeaderListSize(16<<10),
+		grpc.MaxConcurrentStreams(cfg.Streams),
+		grpc.NumStreamWorkers(uint32(runtime.GOMAXPROCS(0))),
+		grpc.WaitForHandlers(true), // Stop must not close the system under a call
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
+	)
+	s.register()
+	return s, nil
+}
+
+func (s *Server) register() {
+	services := &service.Services{
+		System: s.cfg.System, Handles: s.handles, Gate: s.gate, Health: s.health, Version: s.cfg.Version,
+	}
+	services.Register(s.grpc)
+	healthpb.RegisterHealthServer(s.grpc, s.health)
+	reflection.Register(s.grpc)
+	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.Timeout)
+	defer cancel()
+	pools, err := s.cfg.System.Pools(ctx)
+	if err != nil {
+		s.cfg.Log.Warn("list pools", "error", err)
+	}
+	for _, info := range pools {
+		services.PoolHealth(info.Label, true)
+	}
+}
+
+func (s *Server) listen() error {
+	if s.cfg.Listen != "" {
+		l, err := net.Listen("tcp", s.cfg.Listen)
+		if err != nil {
+			return err
+		}
+		s.listeners = append(s.listeners, l)
+	}
+	if s.cfg.Socket != "" {
+		l, err := listenSocket(s.cfg.Socket)
+		if err != nil {
+			return err
+		}
+		s.listeners = append(s.listeners, l)
+	}
+	if len(s.listeners) == 0 {
+		return errors.New("nothing to listen on: give --listen or --socket")
+	}
+	return nil
+}
+
+func (s *Server) closeListeners() {
+	for _, l := range s.listeners {
+		_ = l.Close()
+	}
+}
+
+// Addr is the TCP address that is listened on, with its real port; "" when there is none.
+func (s *Server) Addr() string {
+	for _, l := range s.listeners {
+		if a, ok := l.Addr().(*net.TCPAddr); ok {
+			return a.String()
+		}
+	}
+	return ""
+}
+
+// Serve begins to serve, and returns.
+func (s *Server) Serve() {
+	for _, l := range s.listeners {
+		go func() {
+			if err := s.grpc.Serve(l); err != nil {
+				s.failed <- err
+			}
+		}()
+	}
+}
+
+// Failed has an error when a listener failed.
+func (s *Server) Failed() <-chan error { return s.failed }
+
+// Stop says NOT_SERVING, lets calls that run end, cuts those that take too long, and closes every handle and then the system. The
+// socket file is gone afterwards.
+func (s *Server) Stop() error {
+	s.health.Shutdown()
+	close(s.drain)
+	ended := make(chan struct{})
+	go func() {
+		s.grpc.GracefulStop()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-time.After(s.cfg.StopTimeout):
+		s.cfg.Log.Warn("calls are still running and are cut", "after", s.cfg.StopTimeout)
+		s.grpc.Stop()
+		<-ended
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.StopTimeout)
+	defer cancel()
+	if err := s.handles.Close(ctx); err != nil {
+		return err
+	}
+	return s.cfg.System.Close()
+}

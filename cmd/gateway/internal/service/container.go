@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package service
+
+import (
+	"context"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/tarn-storage/tarn/cmd/gateway/internal/fault"
+	"github.com/tarn-storage/tarn/cmd/gateway/internal/handles"
+	apiv1 "github.com/tarn-storage/tarn/go/api/v1"
+	"github.com/tarn-storage/tarn/go/system"
+)
+
+type containers struct {
+	apiv1.UnimplementedContainerServiceServer
+	*Services
+}
+
+func (s *containers) CreateContainer(ctx context.Context, req *apiv1.CreateContainerRequest) (*apiv1.CreateContainerResponse, error) {
+	return once(ctx, &s.replays, req, func() (*apiv1.CreateContainerResponse, error) {
+		layout, err := layoutOf(req.GetType())
+		if err != nil {
+			return nil, err
+		}
+		var info system.ContainerInfo
+		err = s.withPool(ctx, req.GetPool(), func(p system.Pool) (err error) {
+			info, err = p.CreateContainer(ctx, req.GetLabel(), system.CreateContainer{
+				Type:       layout,
+				Properties: propertiesOf(req.GetProperties()),
+			})
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		return &apiv1.CreateContainerResponse{Container: containerOf(info)}, nil
+	})
+}
+
+func (s *containers) GetContainer(ctx context.Context, req *apiv1.GetContainerRequest) (*apiv1.GetContainerResponse, error) {
+	var info system.ContainerInfo
+	err := s.withContainer(ctx, req.GetContainer(), func(c system.Container) (err error) {
+		info, err = c.Info(ctx)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &apiv1.GetContainerResponse{Container: containerOf(info)}, nil
+}
+
+func (s *containers) ListContainers(ctx context.Context, req *apiv1.ListContainersRequest) (*apiv1.ListContainersResponse, error) {
+	p, err := pageOf(req)
+	if err != nil {
+		return nil, err
+	}
+	var all []system.ContainerInfo
+	err = s.withPool(ctx, req.GetPool(), func(p system.Pool) (err error) {
+		all, err = p.Containers(ctx)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	all, next := cut(all, p, func(i system.ContainerInfo) string { return i.Label })
+	resp := &apiv1.ListContainersResponse{NextPageToken: next}
+	for _, info := range all {
+		resp.Containers = append(resp.Containers, containerOf(info))
+	}
+	return resp, nil
+}
+
+func (s *containers) UpdateContainer(ctx context.Context, req *apiv1.UpdateContainerRequest) (*apiv1.UpdateContainerResponse, error) {
+	change, err := masked(req)
+	if err != nil {
+		return nil, err
+	}
+	var info system.ContainerInfo
+	err = s.withContainer(ctx, req.GetContainer(), func(c system.Container) (err error) {
+		if err := c.SetProperties(ctx, change); err != nil {
+			return err
+		}
+		info, err = c.Info(ctx)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &apiv1.UpdateContainerResponse{Container: containerOf(info)}, nil
+}
+
+// masked is what update_mask leaves of the properties.
+func masked(req *apiv1.UpdateContainerRequest) (system.Properties, error) {
+	all := propertiesOf(req.GetProperties())
+	if len(req.GetUpdateMask().GetPaths()) == 0 {
+		return all, nil
+	}
+	var change system.Properties
+	for _, path := range req.GetUpdateMask().GetPaths() {
+		set := false
+		switch path {
+		case "owner":
+			change.Owner, set = all.Owner, all.Owner != nil
+		case "description":
+			change.Description, set = all.Description, all.Description != nil
+		case "value_max":
+			change.ValueMax, set = all.ValueMax, all.ValueMax != nil
+		default:
+			return change, fault.Invalid("update_mask", req.GetContainer(),
+				"update_mask names %.64q; it can name owner, description and value_max", path)
+		}
+		if !set {
+			return change, fault.Invalid("properties", req.GetContainer(), "update_mask names %s, which properties does not set", path)
+		}
+	}
+	return change, nil
+}
+
+func (s *containers) DeleteContainer(ctx context.Context, req *apiv1.DeleteContainerRequest) (*apiv1.DeleteContainerResponse, error) {
+	r, err := ref("container", req.GetContainer(), handles.ContainerParts)
+	if err != nil {
+		return nil, err
+	}
+	h, err := s.Handles.Get(ctx, r.Parent())
+	if err != nil {
+		return nil, err
+	}
+	defer h.Release()
+	if err := s.Handles.Drop(ctx, r); err != nil {
+		return nil, err
+	}
+	if err := h.Pool.DestroyContainer(ctx, r.Name(), req.GetForce()); err != nil {
+		return nil, hintForce(err, req.GetForce())
+	}
+	return &apiv1.DeleteContainerResponse{}, nil
+}
+
+// layouts are the types of containers, on the wire and in the system.
+var layouts = map[apiv1.ContainerType]system.ContainerType{
+	apiv1.ContainerType_CONTAINER_TYPE_UNSPECIFIED: system.TypeKV,
+	apiv1.ContainerType_CONTAINER_TYPE_UNKNOWN:     system.TypeUnknown,
+	apiv1.ContainerType_CONTAINER_TYPE_POSIX:       system.TypePOSIX,
+	apiv1.ContainerType_CONTAINER_TYPE_HDF5:        system.TypeHDF5,
+	apiv1.ContainerType_CONTAINER_TYPE_PYTHON:      system.TypePython,
+	apiv1.ContainerType_CONTAINER_TYPE_KV:          system.TypeKV,
+}
+
+func layoutOf(t apiv1.ContainerType) (system.ContainerType, error) {
+	layout, ok := layouts[t]
+	if !ok {
+		return "", fault.Invalid("type", "", "type is %d; this server knows %d types of containers", t, len(layouts)-1)
+	}
+	return layout, nil
+}
+
+func typeOf(layout system.ContainerType) apiv1.ContainerType {
+	for t, l := range layouts {
+		if l == layout && t != apiv1.ContainerType_CONTAINER_TYPE_UNSPECIFIED {
+			return t
+		}
+	}
+	return apiv1.ContainerType_CONTAINER_TYPE_UNKNOWN
+}
+
+func propertiesOf(p *apiv1.ContainerProperties) system.Properties {
+	if p == nil {
+		return system.Properties{}
+	}
+	return system.Properties{Owner: p.Owner, Description: p.Description, ValueMax: p.ValueMax}
+}
+
+func containerOf(i system.ContainerInfo) *apiv1.Container {
+	return &apiv1.Container{
+		Uuid: i.UUID, Label: i.Label, Type: typeOf(i.Type), CreateTime: timestamppb.New(i.Created),
+		OpenHandles: i.OpenHandles, Objects: i.Objects,
+		Properties: &apiv1.ContainerProperties{Owner: &i.Owner, Description: &i.Description, ValueMax: &i.ValueMax},
+	}
+}

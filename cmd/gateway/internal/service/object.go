@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package service
+
+import (
+	"context"
+
+	"github.com/tarn-storage/tarn/cmd/gateway/internal/handles"
+	apiv1 "github.com/tarn-storage/tarn/go/api/v1"
+	"github.com/tarn-storage/tarn/go/system"
+)
+
+type objects struct {
+	apiv1.UnimplementedObjectServiceServer
+	*Services
+}
+
+func (s *objects) CreateObject(ctx context.Context, req *apiv1.CreateObjectRequest) (*apiv1.CreateObjectResponse, error) {
+	return once(ctx, &s.replays, req, func() (*apiv1.CreateObjectResponse, error) {
+		var info system.ObjectInfo
+		err := s.withContainer(ctx, req.GetContainer(), func(c system.Container) (err error) {
+			info, err = c.CreateObject(ctx, req.GetName())
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		return &apiv1.CreateObjectResponse{Object: objectOf(info)}, nil
+	})
+}
+
+func (s *objects) GetObject(ctx context.Context, req *apiv1.GetObjectRequest) (*apiv1.GetObjectResponse, error) {
+	r, err := ref("object", req.GetObject(), handles.ObjectParts)
+	if err != nil {
+		return nil, err
+	}
+	var info system.ObjectInfo
+	err = s.withContainer(ctx, string(r.Parent()), func(c system.Container) (err error) {
+		info, err = c.Object(ctx, r.Name())
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &apiv1.GetObjectResponse{Object: objectOf(info)}, nil
+}
+
+func (s *objects) ListObjects(ctx context.Context, req *apiv1.ListObjectsRequest) (*apiv1.ListObjectsResponse, error) {
+	p, err := pageOf(req)
+	if err != nil {
+		return nil, err
+	}
+	resp := &apiv1.ListObjectsResponse{}
+	err = s.withContainer(ctx, req.GetContainer(), func(c system.Container) error {
+		for info, err := range c.Objects(ctx) {
+			switch {
+			case err != nil:
+				return err
+			case p.after != "" && info.Name <= p.after:
+				continue
+			case len(resp.Objects) == p.size:
+				resp.NextPageToken = token(resp.Objects[p.size-1].Name)
+				return nil
+			}
+			resp.Objects = append(resp.Objects, objectOf(info))
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+func (s *objects) DeleteObject(ctx context.Context, req *apiv1.DeleteObjectRequest) (*apiv1.DeleteObjectResponse, error) {
+	r, err := ref("object", req.GetObject(), handles.ObjectParts)
+	if err != nil {
+		return nil, err
+	}
+	h, err := s.Handles.Get(ctx, r.Parent())
+	if err != nil {
+		return nil, err
+	}
+	defer h.Release()
+	if err := s.Handles.Drop(ctx, r); err != nil {
+		return nil, err
+	}
+	if err := h.Container.DestroyObject(ctx, r.Name()); err != nil {
+		return nil, err
+	}
+	return &apiv1.DeleteObjectResponse{}, nil
+}
+
+func objectOf(i system.ObjectInfo) *apiv1.Object {
+	return &apiv1.Object{Name: i.Name, Oid: i.OID, Type: i.Type}
+}

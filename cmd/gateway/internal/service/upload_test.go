@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package service
+
+import (
+	"bytes"
+	"context"
+	"hash/crc32"
+	"io"
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+
+	apiv1 "github.com/tarn-storage/tarn/go/api/v1"
+	"github.com/tarn-storage/tarn/go/system"
+)
+
+// sink is an object that only takes one value.
+type sink struct {
+	system.KV
+	bytes.Buffer
+	committed, closed int
+}
+
+func (s *sink) Writer(context.Context, []byte, ...system.Cond) (system.Writer, error) { return s, nil }
+func (s *sink) Commit(context.Context) error                                          { s.committed++; return nil }
+func (s *sink) Close() error                                                          { s.closed++; return nil }
+
+// script makes messages of bytes: each says what comes next, and a piece of data.
+func script(b []byte) (msgs []*apiv1.PutStreamRequest, whole []byte) {
+	for len(b) > 1 {
+		n := min(int(b[1]), len(b)-2)
+		piece := b[2 : 2+n]
+		switch b[0] % 5 {
+		case 0, 1:
+			msgs = append(msgs, &apiv1.PutStreamRequest{Part: &apiv1.PutStreamRequest_Data{Data: piece}})
+			whole = append(whole, piece...)
+		case 2: // the right commit
+			sum := crc32.New(castagnoli)
+			sum.Write(whole)
+			msgs = append(msgs, &apiv1.PutStreamRequest{Part: &apiv1.PutStreamRequest_Commit{Commit: &apiv1.PutStreamCommit{Checksum: sum.Sum(nil)}}})
+		case 3: // any commit
+			msgs = append(msgs, &apiv1.PutStreamRequest{Part: &apiv1.PutStreamRequest_Commit{Commit: &apiv1.PutStreamCommit{Checksum: piece}}})
+		case 4:
+			msgs = append(msgs, &apiv1.PutStreamRequest{})
+		}
+		b = b[2+n:]
+	}
+	return msgs, whole
+}
+
+// FuzzUpload: whatever comes, a value is committed at most once, only whole and with its checksum, and the writer is always closed.
+func FuzzUpload(f *testing.F) {
+	f.Add([]byte{}, int64(-1))
+	f.Add([]byte("\x00\x03abc\x02\x00"), int64(3))
+	f.Add([]byte("\x00\x03abc\x00\x01d\x02\x00"), int64(-1))
+	f.Add([]byte("\x00\x03abc\x02\x00"), int64(4))
+	f.Add([]byte("\x00\x03abc\x03\x04wxyz"), int64(-1))
+	f.Add([]byte("\x04\x00\x02\x00"), int64(-1))
+	f.Fuzz(func(t *testing.T, b []byte, size int64) {
+		header := &apiv1.PutStreamHeader{Object: "tank/neo/stadium", Key: []byte("k"), ChecksumType: apiv1.ChecksumType_CHECKSUM_TYPE_CRC32C}
+		if size >= 0 {
+			header.Size = proto.Uint64(uint64(size))
+		}
+		u, err := uploadOf(header)
+		if err != nil {
+			return // a size that no value has
+		}
+		msgs, _ := script(b)
+		var s sink
+		var before []byte // the data that came before the end
+		err = u.run(t.Context(), &s, func() (*apiv1.PutStreamRequest, error) {
+			if len(msgs) == 0 {
+				return nil, io.EOF
+			}
+			msg := msgs[0]
+			msgs = msgs[1:]
+			before = append(before, msg.GetData()...)
+			return msg, nil
+		})
+		if s.closed != 1 || (err == nil) != (s.committed == 1) || s.committed > 1 {
+			t.Fatalf("%v: closed %d times, committed %d times", err, s.closed, s.committed)
+		}
+		if err == nil && (!bytes.Equal(s.Bytes(), before) || size >= 0 && s.Len() != int(size)) {
+			t.Fatalf("committed %q of %q, with size %d", s.Bytes(), before, size)
+		}
+	})
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Command tarn-gateway serves the pools of a root directory over gRPC.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/tarn-storage/tarn/cmd/gateway/internal/config"
+	"github.com/tarn-storage/tarn/cmd/gateway/internal/server"
+	"github.com/tarn-storage/tarn/go/tarn"
+)
+
+func main() {
+	cfg, err := config.Parse(os.Args[1:], os.Stderr)
+	switch {
+	case errors.Is(err, config.ErrHelp):
+	case err != nil:
+		os.Exit(2)
+	case cfg.Version:
+		fmt.Println("tarn-gateway", tarn.Version())
+	default:
+		log := config.Logger(os.Stderr)
+		if err := run(cfg, log); err != nil {
+			log.Error("tarn-gateway", "error", err)
+			os.Exit(1)
+		}
+	}
+}
+
+func run(cfg config.Config, log *slog.Logger) error {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	sys, err := tarn.OpenWith(tarn.Options{Root: cfg.Root, CacheBytes: cfg.Cache, Logger: log})
+	if err != nil {
+		return err
+	}
+	socket := cfg.SocketIn(sys.Root())
+	srv, err := server.New(server.Config{System: sys.System(), Version: tarn.Version(), Listen: cfg.Listen, Socket: socket, Log: log})
+	if err != nil {
+		return errors.Join(err, sys.Close())
+	}
+	srv.Serve()
+	log.Info("ready", "listen", srv.Addr(), "socket", socket, "root", sys.Root(), "version", tarn.Version())
+	select {
+	case sig := <-signals:
+		log.Info("stopping", "signal", sig.String())
+	case err = <-srv.Failed():
+	}
+	go func() { <-signals; os.Exit(130) }()
+	return errors.Join(err, srv.Stop())
+}

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package client
+
+import (
+	"context"
+	"errors"
+	"iter"
+
+	apiv1 "github.com/tarn-storage/tarn/go/api/v1"
+	"github.com/tarn-storage/tarn/go/errno"
+	"github.com/tarn-storage/tarn/go/system"
+)
+
+// Container is an open container.
+type Container struct {
+	handle
+	sys  *System
+	name string // "pool/container", in UUIDs
+}
+
+// Close closes the handle. BUSY while an object of it is open.
+func (c *Container) Close() error { return c.close("container close", nil) }
+
+// Info describes the container.
+func (c *Container) Info(ctx context.Context) (system.ContainerInfo, error) {
+	const op = "container query"
+	if err := c.check(ctx, op); err != nil {
+		return system.ContainerInfo{}, err
+	}
+	resp, err := c.sys.containers.GetContainer(ctx, &apiv1.GetContainerRequest{Container: c.name})
+	if err != nil {
+		return system.ContainerInfo{}, fromStatus(ctx, op, c.ref, err)
+	}
+	return containerInfo(resp.GetContainer()), nil
+}
+
+// SetProperties sets the properties that are not nil, all or none.
+func (c *Container) SetProperties(ctx context.Context, p system.Properties) error {
+	const op = "container set"
+	if err := c.check(ctx, op); err != nil {
+		return err
+	}
+	_, err := c.sys.containers.UpdateContainer(ctx, &apiv1.UpdateContainerRequest{Container: c.name, Properties: wireProperties(p)})
+	return fromStatus(ctx, op, c.ref, err)
+}
+
+// Objects lists the objects in the order of their names.
+func (c *Container) Objects(ctx context.Context) iter.Seq2[system.ObjectInfo, error] {
+	const op = "object list"
+	return func(yield func(system.ObjectInfo, error) bool) {
+		for token := ""; ; {
+			resp, err := c.page(ctx, op, token)
+			if err != nil {
+				yield(system.ObjectInfo{}, err)
+				return
+			}
+			for _, o := range resp.GetObjects() {
+				if !yield(objectInfo(o), nil) {
+					return
+				}
+			}
+			if token = resp.GetNextPageToken(); token == "" {
+				return
+			}
+		}
+	}
+}
+
+func (c *Container) page(ctx context.Context, op, token string) (*apiv1.ListObjectsResponse, error) {
+	if err := c.check(ctx, op); err != nil {
+		return nil, err
+	}
+	resp, err := c.sys.objects.ListObjects(ctx, &apiv1.ListObjectsRequest{
+		Container: c.name, PageSize: int32(c.sys.limits.GetPageSize()), PageToken: token,
+	})
+	return resp, fromStatus(ctx, op, c.ref, err)
+}
+
+// CreateObject makes an empty object.
+func (c *Container) CreateObject(ctx context.Context, name string) (system.ObjectInfo, error) {
+	const op = "object create"
+	ref := c.ref + "/" + name
+	if err := c.checkName(ctx, op, ref, name); err != nil {
+		return system.ObjectInfo{}, err
+	}
+	resp, err := c.sys.objects.CreateObject(ctx, &apiv1.CreateObjectRequest{Container: c.name, Name: name})
+	if err != nil {
+		return system.ObjectInfo{}, fromStatus(ctx, op, ref, err)
+	}
+	return objectInfo(resp.GetObject()), nil
+}
+
+// Object describes an object. NONEXIST when there is none of that name.
+func (c *Container) Object(ctx context.Context, name string) (system.ObjectInfo, error) {
+	return c.object(ctx, "object query", name)
+}
+
+func (c *Container) object(ctx context.Context, op, name string) (system.ObjectInfo, error) {
+	ref := c.ref + "/" + name
+	if err := c.checkName(ctx, op, ref, name); err != nil {
+		return system.ObjectInfo{}, err
+	}
+	resp, err := c.sys.objects.GetObject(ctx, &apiv1.GetObjectRequest{Object: c.name + "/" + name})
+	if err != nil {
+		return system.ObjectInfo{}, fromStatus(ctx, op, ref, err)
+	}
+	return objectInfo(resp.GetObject()), nil
+}
+
+// DestroyObject removes an object with all its keys.
+func (c *Container) DestroyObject(ctx context.Context, name string) error {
+	const op = "object destroy"
+	ref := c.ref + "/" + name
+	if err := c.checkName(ctx, op, ref, name); err != nil {
+		return err
+	}
+	_, err := c.sys.objects.DeleteObject(ctx, &apiv1.DeleteObjectRequest{Object: c.name + "/" + name})
+	return fromStatus(ctx, op, ref, err)
+}
+
+// OpenKV finds an object, or makes it with create.
+func (c *Container) OpenKV(ctx context.Context, name string, create bool) (system.KV, error) {
+	const op = "kv open"
+	_, err := c.object(ctx, op, name)
+	if create && errors.Is(err, errno.NonExist) {
+		_, err = c.CreateObject(ctx, name)
+		if errors.Is(err, errno.Exist) { // somebody else was faster
+			_, err = c.object(ctx, op, name)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	kv := &KV{sys: c.sys, name: c.name + "/" + name}
+	if err := kv.init(&c.handle, "KV", c.ref+"/"+name); err != nil {
+		return nil, err
+	}
+	return kv, nil
+}
+
+func objectInfo(o *apiv1.Object) system.ObjectInfo {
+	return system.ObjectInfo{Name: o.GetName(), OID: o.GetOid(), Type: o.GetType()}
+}

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package connect finds the system that a command works on: a gateway, or the pools of a root directory in this process.
+package connect
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/tarn-storage/tarn/go/client"
+	"github.com/tarn-storage/tarn/go/errno"
+	"github.com/tarn-storage/tarn/go/system"
+	"github.com/tarn-storage/tarn/go/tarn"
+)
+
+// SocketName is the gateway's socket in a root directory.
+const SocketName = "tarn.sock"
+
+// How long a gateway has to accept a connection, and to answer the first call.
+const (
+	probeTimeout = 300 * time.Millisecond
+	dialTimeout  = 10 * time.Second
+)
+
+// Where says where the pools are: at an endpoint, else in a root directory. Both may be empty.
+type Where struct{ Root, Endpoint string }
+
+// FromEnv fills what the flags left open: with root or endpoint given, the environment is not asked.
+func (w Where) FromEnv(getenv func(string) string) Where {
+	if w.Root == "" && w.Endpoint == "" {
+		w.Endpoint = getenv("TARN_ENDPOINT")
+	}
+	if w.Root == "" {
+		w.Root = defaultRoot(getenv)
+	}
+	return w
+}
+
+// defaultRoot is where tarn_system_open looks when it is given no root.
+func defaultRoot(getenv func(string) string) string {
+	if root := getenv("TARN_ROOT"); root != "" {
+		return root
+	}
+	if data := getenv("XDG_DATA_HOME"); data != "" {
+		return filepath.Join(data, "tarn")
+	}
+	return filepath.Join(getenv("HOME"), ".local", "share", "tarn")
+}
+
+// Open opens the system: the gateway at the endpoint; without one the gateway that listens on the root's socket; without that the
+// root itself, in this process, which then sends its messages to log.
+func Open(ctx context.Context, w Where, log *slog.Logger) (system.System, error) {
+	if w.Endpoint != "" {
+		return dial(ctx, w.Endpoint)
+	}
+	if endpoint := socket(ctx, w.Root); endpoint != "" {
+		sys, err := dial(ctx, endpoint)
+		if errno.CodeOf(err) != errno.Unreach { // else the gateway went away between the two
+			return sys, err
+		}
+	}
+	sys, err := tarn.OpenWith(tarn.Options{Root: w.Root, Logger: log})
+	if err != nil {
+		return nil, err
+	}
+	return sys.System(), nil
+}
+
+// socket is the endpoint of the gateway that serves a root, "" when none accepts a connection: a socket that a killed gateway left
+// behind refuses at once.
+func socket(ctx context.Context, root string) string {
+	path, err := filepath.Abs(filepath.Join(root, SocketName))
+	if err != nil {
+		return ""
+	}
+	if _, err := os.Stat(path); err != nil {
+		return ""
+	}
+	dialer := net.Dialer{Timeout: probeTimeout}
+	conn, err := dialer.DialContext(ctx, "unix", path)
+	if err != nil {
+		return ""
+	}
+	conn.Close()
+	return "unix:" + path
+}
+
+func dial(ctx context.Context, endpoint string) (system.System, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	sys, err := client.Dial(ctx, endpoint)
+	if err != nil {
+		return nil, err
+	}
+	return sys, nil
+}

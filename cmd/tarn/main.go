@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Command tarn is the command line of Tarn: pools, containers and key-value objects, in this process or at a gateway.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"syscall"
+
+	"golang.org/x/term"
+
+	"github.com/tarn-storage/tarn/cmd/tarn/internal/cli"
+	"github.com/tarn-storage/tarn/cmd/tarn/internal/connect"
+	"github.com/tarn-storage/tarn/cmd/tarn/internal/out"
+	"github.com/tarn-storage/tarn/go/system"
+	"github.com/tarn-storage/tarn/go/tarn"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
+	os.Exit(cli.Run(ctx, os.Args[1:], environment()))
+}
+
+func environment() cli.Env {
+	return cli.Env{
+		Stdin:    os.Stdin,
+		Stdout:   os.Stdout,
+		Stderr:   os.Stderr,
+		StdinTTY: term.IsTerminal(int(os.Stdin.Fd())), StdoutTTY: term.IsTerminal(int(os.Stdout.Fd())),
+		StderrTTY: term.IsTerminal(int(os.Stderr.Fd())),
+		Connect: func(ctx context.Context, root, endpoint string) (system.System, error) {
+			return connect.Open(ctx, connect.Where{Root: root, Endpoint: endpoint}.FromEnv(os.Getenv), out.Logger(os.Stderr))
+		},
+		ListDevices: listDevices,
+		QueryDevice: func(uri string) (cli.Device, error) {
+			d, err := tarn.QueryDevice(uri)
+			return cli.Device(d), err
+		},
+		Version: versions,
+	}
+}
+
+func listDevices() ([]cli.Device, error) {
+	found, err := tarn.ListDevices()
+	devices := make([]cli.Device, len(found))
+	for i, d := range found {
+		devices[i] = cli.Device(d)
+	}
+	return devices, err
+}
+
+func versions() cli.Version {
+	v := cli.Version{CLI: tarn.Version(), Library: tarn.Version(), Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH,
+		Features: []string{"local", "gateway"}}
+	// A program that was built from its tree has the library's version, for both are of one tree.
+	if info, ok := debug.ReadBuildInfo(); ok && strings.HasPrefix(info.Main.Version, "v") {
+		v.CLI = info.Main.Version[1:]
+	}
+	if self, err := os.Executable(); err == nil { // what does the I/O of a file here
+		if d, err := tarn.QueryDevice("file:" + self); err == nil {
+			v.Features = append(v.Features, d.Backend)
+		}
+	}
+	return v
+}

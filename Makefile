@@ -73,7 +73,7 @@ test: all $(TEST_PROGRAMS) build/venv/ok ## run every test; the last line counts
 test-c: $(TESTS:%=build/release/test/%) ## the C tests
 	@tests/run c
 
-test-go: all ## the Go tests
+test-go: all build/venv/ok ## the Go tests
 	@tests/run go
 
 test-asan: $(TESTS:%=build/asan/test/%) build/asan/test/crash ## the C tests under the address and undefined-behaviour sanitizers
@@ -219,6 +219,7 @@ install: all ## install under PREFIX=/usr/local (and DESTDIR)
 	ln -sf libtarn.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
 	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libtarn.so
 	install -m 644 build/lib/tarn.pc $(DESTDIR)$(LIBDIR)/pkgconfig
+	@[ -n "$(DESTDIR)" ] || [ "$$(id -u)" != 0 ] || ldconfig
 
 clean: ## remove build/
 	rm -rf build

@@ -405,6 +405,42 @@ static void a_failed_flush_is_final(void **state)
 	end(&f);
 }
 
+/* A tree is dropped while its n-th page cannot be read, for all n: it is dropped or it is not, and no block is lost. */
+static void failing_reads_of_a_drop(void **state)
+{
+	struct fixture f;
+	uint64_t       n, injected = 1;
+
+	(void)state;
+	begin(&f);
+	fill(&f);
+	close_and_keep(&f);
+	for (n = 1; injected; n++) {
+		struct store_mutation m = {.change = STORE_DROP, .tree = 5};
+		uint64_t	      lsn;
+		int		      rc;
+
+		restore_image(&f);
+		assert_ok(try_open(&f));
+		injected = sim_faults_injected(f.disk);
+		sim_fail_nth(f.disk, DEVICE_READ, n, false);
+		rc	 = store_apply(f.store, &m, 1, 0, &lsn, NULL);
+		rc	 = rc ? rc : store_commit(f.store, lsn);
+		injected = sim_faults_injected(f.disk) - injected;
+		assert_true(injected ? rc == -TARN_E_IO : rc == 0);
+		sim_fail_nth(f.disk, DEVICE_READ, 0, false);
+		abandon(&f);
+		sim_restore_power(f.disk, SIM_CUT_NONE);
+		assert_ok(try_open(&f));
+		for (unsigned k = 0; k < KEYS; k++)
+			assert_int_equal(get(&f, k, 0), injected ? 0 : -TARN_E_NONEXIST);
+		assert_ok(store_check(f.store));
+		abandon(&f);
+	}
+	assert_true(n > 3);
+	end(&f);
+}
+
 static void lost_and_misdirected_writes(void **state)
 {
 	struct rng rng;
@@ -450,6 +486,7 @@ int main(void)
 		cmocka_unit_test(failing_writes),
 		cmocka_unit_test(failing_flushes),
 		cmocka_unit_test(failing_reads),
+		cmocka_unit_test(failing_reads_of_a_drop),
 		cmocka_unit_test(a_failed_flush_is_final),
 		cmocka_unit_test(lost_and_misdirected_writes),
 	};

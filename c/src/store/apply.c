@@ -143,6 +143,8 @@ static int prepare_one(struct store *s, struct batch *b, struct store_mutation *
 	struct tree	 *t;
 	int		  rc = tree_open(s, m->tree, &t);
 
+	if (!rc && m->change == STORE_DROP && s->nowait)
+		rc = fail(AGAIN, "the whole tree must be read");
 	if (rc || m->change == STORE_DROP)
 		return rc;
 	rc = tree_find(s, t, m->key, &path);

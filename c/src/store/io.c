@@ -295,12 +295,14 @@ static int free_later(void *arg, uint64_t block, uint64_t n)
 	return 0;
 }
 
-/* What this generation wrote no superblock reaches: it is free at once. A gang whose list cannot be read stays in use; a check
- * reports that as blocks that nothing refers to. */
+/* What this generation wrote no superblock reaches: it is free at once. A gang whose list is damaged stays in use, and a check reports
+ * that; one whose list cannot be read fails the store. */
 void blob_free(struct store *s, const struct bptr *ptr)
 {
 	int rc = blob_each_run(s, ptr, ptr->birth == s->gen ? free_now : free_later, &s->space);
 
 	if (rc)
 		base_log(TARN_LOG_ERROR, "blocks of a page are lost: %s", base_message());
+	if (rc && rc != -TARN_E_CSUM)
+		store_poison(s, rc);
 }

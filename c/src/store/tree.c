@@ -435,44 +435,56 @@ int tree_del(struct store *s, struct tree *t, tarn_buf key)
 	return 0;
 }
 
-static void free_values(struct store *s, const struct frame *leaf)
+/* Damage that stays must not keep a tree from being dropped: its blocks stay in use, and a check reports them. Any other failure may
+ * pass, and is the drop's. */
+static int lost(int rc, uint64_t tree)
 {
-	for (uint32_t i = 0; i < node_count(leaf->page); i++) {
-		struct leaf_value v    = leaf_value(leaf, i);
-		struct run_list	  runs = {0};
-
-		if (v.extents && value_runs(s, v.bytes, v.len, &runs))
-			base_log(TARN_LOG_ERROR, "blocks of a value are lost: %s", base_message());
-		for (size_t r = 0; r < runs.n; r++)
-			space_free_later(&s->space, runs.runs[r].block, runs.runs[r].n);
-		free(runs.runs);
-	}
+	if (rc == -TARN_E_CSUM)
+		base_log(TARN_LOG_ERROR, "blocks of tree %llu are lost: %s", (unsigned long long)tree, base_message());
+	return rc == -TARN_E_CSUM ? 0 : rc;
 }
 
-/* Frees all below ptr. What cannot be read stays in use, and a check reports it. */
-static void drop_below(struct store *s, struct tree *t, const struct bptr *ptr, unsigned depth)
+static int free_value(struct store *s, const struct frame *leaf, uint32_t slot)
+{
+	struct leaf_value v    = leaf_value(leaf, slot);
+	struct run_list	  runs = {0};
+	int		  rc   = v.extents ? lost(value_runs(s, v.bytes, v.len, &runs), leaf->tree) : 0;
+
+	for (size_t r = 0; !rc && r < runs.n; r++)
+		space_free_later(&s->space, runs.runs[r].block, runs.runs[r].n);
+	free(runs.runs);
+	return rc;
+}
+
+static int drop_below(struct store *s, struct tree *t, const struct bptr *ptr, unsigned depth)
 {
 	struct frame *f;
+	int	      rc = depth == DEPTH_MAX ? fail(CSUM, "the tree is too deep") : cache_get(s, t->id, ptr, &f);
 
-	if (depth == DEPTH_MAX || cache_get(s, t->id, ptr, &f)) {
-		base_log(TARN_LOG_ERROR, "blocks of tree %llu are lost: %s", (unsigned long long)t->id, base_message());
-		return;
-	}
-	if (!node_level(f->page))
-		free_values(s, f);
-	for (uint32_t i = 0; node_level(f->page) && i < node_count(f->page); i++) {
-		struct bptr child = node_child_ptr(f->page, i);
+	if (rc)
+		return lost(rc, t->id);
+	for (uint32_t i = 0; !rc && i < node_count(f->page); i++) {
+		struct bptr child;
 
-		drop_below(s, t, &child, depth + 1);
+		if (!node_level(f->page)) {
+			rc = free_value(s, f, i);
+			continue;
+		}
+		child = node_child_ptr(f->page, i);
+		rc    = drop_below(s, t, &child, depth + 1);
 	}
 	cache_unpin(f);
-	discard(s, f);
+	if (!rc)
+		discard(s, f);
+	return rc;
 }
 
 int tree_drop(struct store *s, struct tree *t)
 {
-	if (t->root.addr)
-		drop_below(s, t, &t->root, 0);
+	int rc = t->root.addr ? drop_below(s, t, &t->root, 0) : 0;
+
+	if (rc)
+		return rc;
 	tree_touch(s, t);
 	t->root = (struct bptr){0};
 	t->keys = 0;

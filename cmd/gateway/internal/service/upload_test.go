@@ -26,8 +26,19 @@ func (s *sink) Writer(context.Context, []byte, ...system.Cond) (system.Writer, e
 func (s *sink) Commit(context.Context) error                                          { s.committed++; return nil }
 func (s *sink) Close() error                                                          { s.closed++; return nil }
 
+func sumOf(b []byte) []byte {
+	sum := crc32.New(castagnoli)
+	sum.Write(b)
+	return sum.Sum(nil)
+}
+
+func commitOf(sum []byte) *apiv1.PutStreamRequest {
+	return &apiv1.PutStreamRequest{Part: &apiv1.PutStreamRequest_Commit{Commit: &apiv1.PutStreamCommit{Checksum: sum}}}
+}
+
 // script makes messages of bytes: each says what comes next, and a piece of data.
-func script(b []byte) (msgs []*apiv1.PutStreamRequest, whole []byte) {
+func script(b []byte) (msgs []*apiv1.PutStreamRequest) {
+	var whole []byte
 	for len(b) > 1 {
 		n := min(int(b[1]), len(b)-2)
 		piece := b[2 : 2+n]
@@ -36,17 +47,15 @@ func script(b []byte) (msgs []*apiv1.PutStreamRequest, whole []byte) {
 			msgs = append(msgs, &apiv1.PutStreamRequest{Part: &apiv1.PutStreamRequest_Data{Data: piece}})
 			whole = append(whole, piece...)
 		case 2: // the right commit
-			sum := crc32.New(castagnoli)
-			sum.Write(whole)
-			msgs = append(msgs, &apiv1.PutStreamRequest{Part: &apiv1.PutStreamRequest_Commit{Commit: &apiv1.PutStreamCommit{Checksum: sum.Sum(nil)}}})
+			msgs = append(msgs, commitOf(sumOf(whole)))
 		case 3: // any commit
-			msgs = append(msgs, &apiv1.PutStreamRequest{Part: &apiv1.PutStreamRequest_Commit{Commit: &apiv1.PutStreamCommit{Checksum: piece}}})
+			msgs = append(msgs, commitOf(piece))
 		case 4:
 			msgs = append(msgs, &apiv1.PutStreamRequest{})
 		}
 		b = b[2+n:]
 	}
-	return msgs, whole
+	return msgs
 }
 
 // FuzzUpload: whatever comes, a value is committed at most once, only whole and with its checksum, and the writer is always closed.
@@ -66,23 +75,23 @@ func FuzzUpload(f *testing.F) {
 		if err != nil {
 			return // a size that no value has
 		}
-		msgs, _ := script(b)
+		msgs := script(b)
 		var s sink
-		var before []byte // the data that came before the end
+		var before, sum []byte // the data that came before the end, and the last checksum
 		err = u.run(t.Context(), &s, func() (*apiv1.PutStreamRequest, error) {
 			if len(msgs) == 0 {
 				return nil, io.EOF
 			}
 			msg := msgs[0]
 			msgs = msgs[1:]
-			before = append(before, msg.GetData()...)
+			before, sum = append(before, msg.GetData()...), msg.GetCommit().GetChecksum()
 			return msg, nil
 		})
 		if s.closed != 1 || (err == nil) != (s.committed == 1) || s.committed > 1 {
 			t.Fatalf("%v: closed %d times, committed %d times", err, s.closed, s.committed)
 		}
-		if err == nil && (!bytes.Equal(s.Bytes(), before) || size >= 0 && s.Len() != int(size)) {
-			t.Fatalf("committed %q of %q, with size %d", s.Bytes(), before, size)
+		if err == nil && (!bytes.Equal(s.Bytes(), before) || !bytes.Equal(sum, sumOf(before)) || size >= 0 && s.Len() != int(size)) {
+			t.Fatalf("committed %q of %q, with size %d and checksum %x", s.Bytes(), before, size, sum)
 		}
 	})
 }

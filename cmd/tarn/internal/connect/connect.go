@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/tarn-storage/tarn/go/client"
@@ -93,8 +94,22 @@ func dial(ctx context.Context, endpoint string) (system.System, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	sys, err := client.Dial(ctx, endpoint)
+	if errno.CodeOf(err) == errno.Unreach {
+		return nil, nobody(endpoint, err)
+	}
 	if err != nil {
 		return nil, err
 	}
 	return sys, nil
+}
+
+// nobody says in plain words that no gateway answers. Of what gRPC tells, the end is what the system said.
+func nobody(endpoint string, err error) error {
+	cause := err.Error()
+	if _, said, ok := strings.Cut(cause, ": connect: "); ok {
+		cause, _, _ = strings.Cut(said, `"`)
+	}
+	e := errno.New("dial", endpoint, errno.Unreach, "no gateway answers at "+endpoint+": "+cause)
+	e.Err = err
+	return e
 }

@@ -4,6 +4,7 @@ package connect
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"os"
@@ -96,8 +97,10 @@ func TestSilentGateway(t *testing.T) {
 }
 
 func TestNobodyThere(t *testing.T) {
-	_, err := Open(t.Context(), Where{Root: t.TempDir(), Endpoint: "unix:" + filepath.Join(t.TempDir(), "none")}, nil)
-	if errno.CodeOf(err) != errno.Unreach {
+	endpoint := "unix:" + filepath.Join(t.TempDir(), "none")
+	_, err := Open(t.Context(), Where{Root: t.TempDir(), Endpoint: endpoint}, nil)
+	var e *errno.Error
+	if !errors.As(err, &e) || e.Code != errno.Unreach || e.Message != "no gateway answers at "+endpoint+": no such file or directory" {
 		t.Errorf("got %v, want UNREACH", err)
 	}
 }

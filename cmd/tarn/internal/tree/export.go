@@ -175,7 +175,11 @@ func (x *exporter) fill(f *os.File, e system.Entry) error {
 		}
 		return nil
 	}
-	r, err := x.kv.Reader(x.ctx, e.Key)
+	var r system.Reader
+	err := patient(x.ctx, func() (err error) {
+		r, err = x.kv.Reader(x.ctx, e.Key)
+		return err
+	})
 	if err != nil {
 		return about(e.Key, err)
 	}

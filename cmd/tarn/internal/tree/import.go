@@ -146,12 +146,12 @@ func (m *importer) apply(batch []system.Mutation) error {
 	if len(batch) == 0 {
 		return nil
 	}
-	err := m.kv.Apply(m.ctx, batch)
+	err := patient(m.ctx, func() error { return m.kv.Apply(m.ctx, batch) })
 	if errno.CodeOf(err) != errno.Rec2Big {
 		return err
 	}
 	for _, b := range batch {
-		if err := m.kv.Put(m.ctx, b.Key, b.Value); err != nil {
+		if err := patient(m.ctx, func() error { return m.kv.Put(m.ctx, b.Key, b.Value) }); err != nil {
 			return about(b.Key, err)
 		}
 	}
@@ -159,17 +159,19 @@ func (m *importer) apply(batch []system.Mutation) error {
 }
 
 func (m *importer) large(f found) error {
-	file, err := os.Open(f.path)
-	if err != nil {
-		return osError(f.path, err)
-	}
-	defer file.Close()
-	size, err := Store(m.ctx, m.kv, []byte(f.key), file, system.CondNone)
-	if err != nil {
-		return about([]byte(f.key), err)
-	}
-	m.done(1, size)
-	return nil
+	return patient(m.ctx, func() error {
+		file, err := os.Open(f.path)
+		if err != nil {
+			return osError(f.path, err)
+		}
+		defer file.Close()
+		size, err := Store(m.ctx, m.kv, []byte(f.key), file, system.CondNone)
+		if err != nil {
+			return about([]byte(f.key), err)
+		}
+		m.done(1, size)
+		return nil
+	})
 }
 
 // about says which file an error is about.

@@ -14,9 +14,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/iotest"
+	"testing/synctest"
 	"time"
 
 	"github.com/tarn-storage/tarn/cmd/tarn/internal/fake"
@@ -353,4 +355,66 @@ func TestFilesThatChange(t *testing.T) {
 			t.Errorf("%s: %d bytes, %v; want %d", name, len(got), err, size)
 		}
 	}
+}
+
+// busy is an object that refuses every other call.
+type busy struct {
+	system.KV
+	calls atomic.Int64
+}
+
+func (b *busy) refuse() error {
+	if b.calls.Add(1)%2 == 1 {
+		return errno.OverloadRetry
+	}
+	return nil
+}
+
+func (b *busy) Put(ctx context.Context, key, val []byte, cond ...system.Cond) error {
+	if err := b.refuse(); err != nil {
+		return err
+	}
+	return b.KV.Put(ctx, key, val, cond...)
+}
+
+func (b *busy) Apply(ctx context.Context, batch []system.Mutation) error {
+	if err := b.refuse(); err != nil {
+		return err
+	}
+	return b.KV.Apply(ctx, batch)
+}
+
+func (b *busy) Reader(ctx context.Context, key []byte) (system.Reader, error) {
+	if err := b.refuse(); err != nil {
+		return nil, err
+	}
+	return b.KV.Reader(ctx, key)
+}
+
+// TestBusy checks that a call which is refused for want of room is made again.
+func TestBusy(t *testing.T) {
+	dir, _ := oddTree(t)
+	_, kv := object(t, system.Properties{})
+	b := &busy{KV: kv}
+	_, err := Import(t.Context(), b, dir, ImportOptions{})
+	fatal(t, err)
+	copied := t.TempDir()
+	_, err = Export(t.Context(), b, copied, ExportOptions{})
+	fatal(t, err)
+	diff(t, dir, copied)
+}
+
+func TestPatience(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := patient(ctx, func() error { return errno.Again }); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v, want the end of the context", err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		calls := 0
+		err := patient(t.Context(), func() error { calls++; return errno.OverloadRetry })
+		if calls != attempts || errno.CodeOf(err) != errno.OverloadRetry {
+			t.Errorf("%d calls, then %v", calls, err)
+		}
+	})
 }

@@ -7,7 +7,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -68,6 +71,43 @@ func TestSizes(t *testing.T) {
 	if !errors.Is(err, errno.Rec2Big) {
 		t.Errorf("Apply of more than a message: %v", err)
 	}
+}
+
+// TestConnections: one more than the limit waits until another goes.
+func TestConnections(t *testing.T) {
+	s, _, _ := real(t, Config{Connections: 2}) // real holds one
+	first, second := greet(t, s.Addr()), greet(t, s.Addr())
+	if !answered(first, 5*time.Second) {
+		t.Error("the second connection is not served")
+	}
+	if answered(second, 300*time.Millisecond) {
+		t.Error("the third connection is served, and the limit is 2")
+	}
+	first.Close()
+	if !answered(second, 5*time.Second) {
+		t.Error("the third connection is not served when another has gone")
+	}
+}
+
+// greet begins an HTTP/2 connection.
+func greet(t *testing.T, addr string) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	if _, err := io.WriteString(conn, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"); err != nil {
+		t.Fatal(err)
+	}
+	return conn
+}
+
+// answered is whether the server has said something within d.
+func answered(conn net.Conn, d time.Duration) bool {
+	conn.SetReadDeadline(time.Now().Add(d))
+	n, _ := conn.Read(make([]byte, 1))
+	return n == 1
 }
 
 // TestRefusals: requests that are not as the contract says.

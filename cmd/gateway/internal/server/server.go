@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"time"
 
+	"golang.org/x/net/netutil"
 	"google.golang.org/grpc"
 	_ "google.golang.org/grpc/encoding/gzip" // for clients that ask for it
 	"google.golang.org/grpc/health"
@@ -39,6 +40,7 @@ type Config struct {
 	Patience    time.Duration // of a deletion with calls that use what it deletes: 2 s
 	InFlight    int64         // bytes that calls hold together: 256 MiB
 	Streams     uint32        // calls at once on one connection: 128
+	Connections int           // at once on each listener, more wait: 512
 }
 
 func (c *Config) setDefaults() {
@@ -49,6 +51,7 @@ func (c *Config) setDefaults() {
 	c.Handles = or(c.Handles, 1024)
 	c.InFlight = or(c.InFlight, 256<<20)
 	c.Streams = or(c.Streams, 128)
+	c.Connections = or(c.Connections, 512)
 }
 
 func or[T comparable](value, otherwise T) T {
@@ -89,8 +92,11 @@ func New(cfg Config) (*Server, error) {
 		grpc.MaxHeaderListSize(16<<10),
 		grpc.MaxConcurrentStreams(cfg.Streams),
 		grpc.NumStreamWorkers(uint32(runtime.GOMAXPROCS(0))),
-		grpc.WaitForHandlers(true), // Stop must not close the system under a call
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}),
+		grpc.WaitForHandlers(true),            // Stop must not close the system under a call
+		grpc.ConnectionTimeout(5*time.Second), // of the handshake
+		grpc.KeepaliveParams(keepalive.ServerParameters{
+			Time: time.Minute, Timeout: 20 * time.Second, MaxConnectionIdle: 15 * time.Minute,
+		}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 	)
 	s.register()
@@ -156,7 +162,7 @@ func (s *Server) Addr() string {
 func (s *Server) Serve() {
 	for _, l := range s.listeners {
 		go func() {
-			if err := s.grpc.Serve(l); err != nil {
+			if err := s.grpc.Serve(netutil.LimitListener(l, s.cfg.Connections)); err != nil {
 				s.failed <- err
 			}
 		}()

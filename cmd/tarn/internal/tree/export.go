@@ -42,7 +42,7 @@ func Export(ctx context.Context, kv system.KV, dir string, opts ExportOptions) (
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(inFlight)
-	x := &exporter{ctx: ctx, kv: kv, root: root, dir: dir, opts: opts}
+	x := &exporter{ctx: ctx, kv: kv, root: root, dir: dir, opts: opts, made: map[string]bool{}}
 	err = x.list(group)
 	if failed := group.Wait(); failed != nil {
 		err = failed
@@ -96,7 +96,9 @@ type exporter struct {
 	dir    string
 	opts   ExportOptions
 	result Result
-	made   sync.Map // directories that are there
+
+	mu   sync.Mutex
+	made map[string]bool // directories that are there
 }
 
 func (x *exporter) list(group *errgroup.Group) error {
@@ -130,14 +132,17 @@ func (x *exporter) write(e system.Entry) error {
 	return nil
 }
 
+// mkdir makes one directory at a time: os.Root.MkdirAll of Go 1.25.0 fails when two make the same.
 func (x *exporter) mkdir(name string) error {
-	if _, ok := x.made.Load(name); ok {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.made[name] {
 		return nil
 	}
 	if err := x.root.MkdirAll(name, 0o777); err != nil {
 		return err
 	}
-	x.made.Store(name, true)
+	x.made[name] = true
 	return nil
 }
 

@@ -9,6 +9,9 @@
 struct batch {
 	struct store_mutation *muts;
 	size_t		       n;
+	unsigned	       flags;
+	uint64_t	      *lsn;
+	size_t		      *failed; /* may be NULL */
 	uint64_t	       bytes;  /* of its record */
 	uint64_t	       blocks; /* that it may take, beside what its entries fill */
 	uint64_t	       entries; /* bytes of them */
@@ -143,7 +146,7 @@ static int prepare_one(struct store *s, struct batch *b, struct store_mutation *
 	struct tree	 *t;
 	int		  rc = tree_open(s, m->tree, &t);
 
-	if (!rc && m->change == STORE_DROP && s->nowait)
+	if (!rc && m->change == STORE_DROP && s->nowait) /* no single page is wanted: so the next try waits */
 		rc = fail(AGAIN, "the whole tree must be read");
 	if (rc || m->change == STORE_DROP)
 		return rc;
@@ -180,19 +183,22 @@ static int log_room(struct store *s, const struct batch *b)
 	return s->nowait ? fail(AGAIN, "a checkpoint must empty the log first") : checkpoint(s, s->log.epoch);
 }
 
-static int prepare(struct store *s, struct batch *b, size_t *failed)
+static int prepare(struct store *s, struct batch *b)
 {
 	size_t node = blob_blocks(ROUND_UP(s->node_bytes, BLOCK));
 	int    rc   = check_duplicates(b);
 
 	rc	  = rc ? rc : log_room(s, b); /* a checkpoint here makes pages clean: so it comes first */
 	rc	  = rc ? rc : relieve(s);
-	b->blocks = 3 * node;
+	b->blocks  = 3 * node;
+	b->entries = 0;
+	b->adds	   = false;
+	b->freed.n = 0;
 	s->batch++;
 	for (size_t i = 0; !rc && i < b->n; i++) {
 		rc = prepare_one(s, b, &b->muts[i]);
-		if (rc && failed)
-			*failed = i;
+		if (rc && b->failed)
+			*b->failed = i;
 	}
 	/* a page that splits is half full, and a key may stand in an inner page too */
 	return rc ? rc : space_make(s, b->blocks + DIV_UP(3 * b->entries, BLOCK), b->adds);
@@ -233,7 +239,7 @@ static int change(struct store *s, struct batch *b, uint64_t lsn)
 			val.extents = true;
 		}
 		rc = apply_one(s, &b->muts[i], &val);
-		rc = rc || s->nowait ? rc : relieve(s);
+		rc = rc || b->flags & STORE_NOWAIT ? rc : relieve(s);
 	}
 	return rc;
 }
@@ -257,23 +263,31 @@ static void show_made(struct batch *b, bool show)
 			b->muts[i].value = show ? b->made[i] : NULL;
 }
 
-static int apply_locked(struct store *s, struct batch *b, uint64_t *lsn, size_t *failed)
+/* Nothing has been changed: all that could fail for a reason has been tried. */
+static int commit_to(struct store *s, struct batch *b)
 {
-	int rc = store_writable(s);
+	int rc = log_append(s, b->muts, b->n, b->bytes, b->lsn);
+
+	if (rc)
+		return rc;
+	s->nowait = false; /* a page that has been evicted since must be read now, whoever waits */
+	rc	  = change(s, b, *b->lsn);
+	if (rc)
+		store_poison(s, rc);
+	return rc;
+}
+
+static int apply(struct store *s, void *arg)
+{
+	struct batch *b	 = arg;
+	int	      rc = store_writable(s);
 
 	if (rc)
 		return rc;
 	show_made(b, true);
 	b->bytes = log_record_bytes(b->muts, b->n);
-	rc	 = prepare(s, b, failed);
-	if (!rc) {
-		rc = log_append(s, b->muts, b->n, b->bytes, lsn);
-		if (!rc) {
-			rc = change(s, b, *lsn);
-			if (rc)
-				store_poison(s, rc);
-		}
-	}
+	rc	 = prepare(s, b);
+	rc	 = rc ? rc : commit_to(s, b);
 	show_made(b, false);
 	if (!rc)
 		settle(s, b);
@@ -282,14 +296,10 @@ static int apply_locked(struct store *s, struct batch *b, uint64_t *lsn, size_t 
 
 int store_apply(struct store *s, struct store_mutation *muts, size_t n, unsigned flags, uint64_t *lsn, size_t *failed)
 {
-	struct batch b	= {.muts = muts, .n = n};
+	struct batch b	= {.muts = muts, .n = n, .flags = flags, .lsn = lsn, .failed = failed};
 	int	     rc = check_batch(s, &b, flags);
 
-	rc = rc ? rc : store_lock(s, flags);
-	if (!rc) {
-		rc = apply_locked(s, &b, lsn, failed);
-		store_unlock(s);
-	}
+	rc = rc ? rc : store_run(s, flags, apply, &b);
 	for (size_t i = 0; b.made && i < n; i++)
 		store_value_free(b.made[i]);
 	free(b.made);

@@ -145,13 +145,12 @@ static void evict(struct store *s, uint64_t room)
 	}
 }
 
-static struct frame *frame_new(struct store *s, uint32_t cap)
+static struct frame *frame_new(uint32_t cap)
 {
 	struct frame *f = calloc(1, sizeof(*f));
 
 	if (!f)
 		return NULL;
-	evict(s, cap);
 	f->cap	= cap;
 	f->page = device_alloc(cap);
 	if (f->page)
@@ -176,27 +175,60 @@ static int verify(struct store *s, struct frame *f, uint64_t tree)
 	return 0;
 }
 
-static int load(struct store *s, uint64_t tree, const struct bptr *ptr, struct frame **out)
+static int same(const struct bptr *a, const struct bptr *b)
 {
-	struct frame *f;
+	return a->addr == b->addr && a->birth == b->birth && a->len == b->len && hash128_equal(a->sum, b->sum);
+}
+
+/* Reads a page. Only a gang needs store->lock for it: its blocks are read by the store's own queue. */
+static int read_page(struct store *s, uint64_t tree, const struct bptr *ptr, struct frame **out)
+{
+	struct frame *f = frame_new(ptr->len);
 	int	      rc;
 
-	if (s->nowait)
-		return fail(AGAIN, "the page is not in memory");
-	f = frame_new(s, ptr->len);
 	if (!f)
 		return fail(NOMEM, "no memory for a page of %u bytes", ptr->len);
 	f->id	= ptr->addr;
 	f->ptr	= *ptr;
 	f->tree = tree;
-	rc	= blob_read(s, ptr, f->page, "a page of a tree");
+	rc	= ptr->flags & BPTR_GANG ? blob_read(s, ptr, f->page, "a page of a tree") : value_read_piece(s, ptr, f->page, "a page of a tree");
 	rc	= rc ? rc : verify(s, f, tree);
-	if (rc) {
+	if (rc)
 		frame_free(f);
-		return rc;
+	else
+		*out = f;
+	return rc;
+}
+
+int cache_read(struct store *s, const struct wanted *w, struct frame **gift)
+{
+	return read_page(s, w->tree, &w->ptr, gift);
+}
+
+void cache_ungive(struct store *s)
+{
+	frame_free(s->gift);
+	s->gift = NULL;
+}
+
+/* The gift, when it is still what the pointer says; else the page is read, or wanted. */
+static int load(struct store *s, uint64_t tree, const struct bptr *ptr, struct frame **out)
+{
+	int rc = 0;
+
+	if (s->gift && same(&s->gift->ptr, ptr) && s->gift->tree == tree) {
+		*out	= s->gift;
+		s->gift = NULL;
+	} else if (s->nowait) {
+		s->wanted = (struct wanted){tree, *ptr};
+		return fail(AGAIN, "the page is not in memory");
+	} else {
+		rc = read_page(s, tree, ptr, out);
 	}
-	frame_add(&s->cache, f);
-	*out = f;
+	if (rc)
+		return rc;
+	evict(s, (*out)->cap);
+	frame_add(&s->cache, *out);
 	return 0;
 }
 
@@ -225,10 +257,11 @@ void cache_unpin(struct frame *f)
 
 int cache_new(struct store *s, uint64_t tree, unsigned level, struct frame **frame)
 {
-	struct frame *f = frame_new(s, ROUND_UP(s->node_bytes, BLOCK));
+	struct frame *f = frame_new(ROUND_UP(s->node_bytes, BLOCK));
 
 	if (!f)
 		return fail(NOMEM, "no memory for a page of %u bytes", s->node_bytes);
+	evict(s, f->cap);
 	node_init(f->page, f->cap, level);
 	f->id	 = VIRTUAL | s->cache.next_virtual++;
 	f->dirty = true;

@@ -120,14 +120,19 @@ struct log {
 struct values {
 	pthread_mutex_t	     lock;
 	pthread_cond_t	     given;
-	struct device_queue *queues[4];
+	struct device_queue *queues[8];
 	unsigned	     n;
 };
 
 struct store {
 	struct device	 *dev;
 	pthread_mutex_t	  lock;
-	bool		  nowait; /* the call that holds the lock may not read */
+	bool		  nowait; /* the call that holds the lock may not wait for the device: AGAIN */
+	struct wanted {
+		uint64_t    tree;
+		struct bptr ptr; /* addr 0: none */
+	}		  wanted; /* the page that it would have had to read */
+	struct frame	 *gift;	  /* the page that it wanted before, and has read without the lock */
 	int		  failed;
 	char		  why[TARN_MESSAGE_MAX];
 	uint32_t	  node_bytes; /* as the superblock says; it never changes, so no lock is needed to read it */
@@ -186,6 +191,8 @@ int	      cache_init(struct cache *c, uint64_t budget);
 void	      cache_fini(struct cache *c);
 int	      cache_get(struct store *s, uint64_t tree, const struct bptr *ptr, struct frame **frame); /* pinned */
 int	      cache_new(struct store *s, uint64_t tree, unsigned level, struct frame **frame);	   /* pinned, dirty */
+int	      cache_read(struct store *s, const struct wanted *w, struct frame **gift); /* without store->lock */
+void	      cache_ungive(struct store *s); /* frees a gift that nobody took */
 void	      cache_unpin(struct frame *f);
 void	      cache_drop(struct store *s, struct frame *f); /* forgets it */
 void	      cache_make_dirty(struct store *s, struct frame *f); /* gives it a virtual address; its old blocks are freed */
@@ -255,7 +262,7 @@ uint64_t value_size(const uint8_t *desc);
 bool	 value_sane(const uint8_t *desc, uint32_t len);
 int	 value_pieces(struct store *s, const uint8_t *desc, struct bptr **pieces, size_t *n);
 size_t	 value_piece_max(const struct bptr *pieces, size_t n); /* bytes of the longest, at least a block */
-int	 value_read_piece(struct store *s, const struct bptr *piece, void *buf);
+int	 value_read_piece(struct store *s, const struct bptr *piece, void *buf, const char *what); /* wants no lock */
 int	 value_read_all(struct store *s, const struct bptr *pieces, size_t n, uint64_t size, void *buf);
 
 /* log.c */
@@ -281,9 +288,10 @@ int  space_make(struct store *s, uint64_t blocks, bool reserve_too); /* NOSPACE 
 void store_poison(struct store *s, int rc); /* read-only from now on; takes this thread's sentence */
 int  store_writable(struct store *s); /* 0, or EP_RO with the sentence why */
 
-/* read.c: with STORE_NOWAIT, AGAIN when another thread holds the store */
-int  store_lock(struct store *s, unsigned flags);
-void store_unlock(struct store *s);
+/* run.c: runs body under store->lock, and again from its beginning when a page that it wants has been read. Only in the end, when there
+ * is no other way, may it wait for the device with the lock held. With STORE_NOWAIT: AGAIN instead, also when another thread holds
+ * the lock. The body makes no change before it has all its pages. */
+int store_run(struct store *s, unsigned flags, int (*body)(struct store *s, void *arg), void *arg);
 
 /* apply.c */
 int apply_replayed(struct store *s, struct store_mutation *muts, const bool *extents, size_t n, uint64_t lsn);

@@ -5,26 +5,6 @@
  * are not used again whatever happens to the key. */
 #include "internal.h"
 
-int store_lock(struct store *s, unsigned flags)
-{
-	if (!(flags & STORE_NOWAIT)) {
-		pthread_mutex_lock(&s->lock);
-		return 0;
-	}
-	for (int i = 0; i < 100; i++)
-		if (!pthread_mutex_trylock(&s->lock)) {
-			s->nowait = true;
-			return 0;
-		}
-	return fail(AGAIN, "another thread holds the store");
-}
-
-void store_unlock(struct store *s)
-{
-	s->nowait = false;
-	pthread_mutex_unlock(&s->lock);
-}
-
 /* Finds the key. *v lives until path_release(). */
 static int find(struct store *s, uint64_t tree, tarn_buf key, struct path *path, struct leaf_value *v)
 {
@@ -64,62 +44,69 @@ static int read_pinned(struct store *s, const uint8_t *desc, void *buf)
 	return rc;
 }
 
-/* Copies what is in the leaf; 1 when it is in extents, which are pinned then. */
-static int copy_out(struct store *s, const struct leaf_value *v, void *buf, size_t *len, uint8_t desc[EXT_BYTES_MAX])
-{
-	uint64_t size = size_of(v);
-	size_t	 room = *len;
+struct get {
+	uint64_t  tree;
+	tarn_buf  key;
+	void	 *buf;
+	size_t	  room, len; /* bytes of buf, of the value */
+	uint64_t  rev;
+	uint8_t	  desc[EXT_BYTES_MAX];
+};
 
-	*len = size;
-	if (!buf)
+/* Copies what is in the leaf; 1 when it is in extents, which are pinned then. */
+static int copy_out(struct store *s, const struct leaf_value *v, struct get *g)
+{
+	g->len = size_of(v);
+	if (!g->buf)
 		return 0;
-	if (size > room)
-		return fail(REC2BIG, "the value has %llu bytes, the buffer %zu", (unsigned long long)size, room);
+	if (g->len > g->room)
+		return fail(REC2BIG, "the value has %zu bytes, the buffer %zu", g->len, g->room);
 	if (!v->extents) {
 		if (v->len)
-			memcpy(buf, v->bytes, v->len);
+			memcpy(g->buf, v->bytes, v->len);
 		return 0;
 	}
-	if (s->nowait)
-		return fail(AGAIN, "the value is not in memory");
-	memcpy(desc, v->bytes, v->len);
+	memcpy(g->desc, v->bytes, v->len);
 	s->readers++;
 	return 1;
 }
 
-int store_get(struct store *s, uint64_t tree, tarn_buf key, void *buf, size_t *len, uint64_t *rev, unsigned flags)
+static int get(struct store *s, void *arg)
 {
-	uint8_t		  desc[EXT_BYTES_MAX];
+	struct get	 *g = arg;
 	struct leaf_value v = {0};
 	struct path	  path;
-	int		  rc = store_lock(s, flags);
+	int		  rc = find(s, g->tree, g->key, &path, &v);
 
-	if (rc)
-		return rc;
-	rc = find(s, tree, key, &path, &v);
-	if (rc == -TARN_E_NONEXIST)
-		*len = 0;
-	if (!rc && rev)
-		*rev = v.revision;
-	rc = rc ? rc : copy_out(s, &v, buf, len, desc);
+	g->rev = v.revision;
+	rc     = rc ? rc : copy_out(s, &v, g);
 	path_release(&path);
-	store_unlock(s);
-	return rc == 1 ? read_pinned(s, desc, buf) : rc;
+	return rc;
+}
+
+int store_get(struct store *s, uint64_t tree, tarn_buf key, void *buf, size_t *len, uint64_t *rev, unsigned flags)
+{
+	struct get g  = {.tree = tree, .key = key, .buf = buf, .room = *len};
+	int	   rc = store_run(s, flags, get, &g);
+
+	if (rc == 1 && flags & STORE_NOWAIT) {
+		unpin(s);
+		rc = fail(AGAIN, "the value is not in memory");
+	}
+	if (rc >= 0 || rc == -TARN_E_NONEXIST || rc == -TARN_E_REC2BIG)
+		*len = g.len;
+	if (rev)
+		*rev = g.rev;
+	return rc == 1 ? read_pinned(s, g.desc, buf) : rc;
 }
 
 int store_stat_key(struct store *s, uint64_t tree, tarn_buf key, tarn_kv_stat *stat, unsigned flags)
 {
-	struct leaf_value v;
-	struct path	  path;
-	int		  rc = store_lock(s, flags);
+	struct get g  = {.tree = tree, .key = key};
+	int	   rc = store_run(s, flags, get, &g);
 
-	if (rc)
-		return rc;
-	rc = find(s, tree, key, &path, &v);
 	if (!rc)
-		*stat = (tarn_kv_stat){size_of(&v), v.revision};
-	path_release(&path);
-	store_unlock(s);
+		*stat = (tarn_kv_stat){g.len, g.rev};
 	return rc;
 }
 
@@ -159,32 +146,50 @@ static int reader_inline(struct store_reader *r, const struct leaf_value *v)
 	return 0;
 }
 
+struct reader_find {
+	struct store_reader *r;
+	uint64_t	     tree;
+	tarn_buf	     key;
+	tarn_kv_stat	    *stat;
+	uint8_t		     desc[EXT_BYTES_MAX];
+};
+
+/* Pins the value. */
+static int reader_find(struct store *s, void *arg)
+{
+	struct reader_find *a = arg;
+	struct leaf_value   v;
+	struct path	    path;
+	int		    rc = find(s, a->tree, a->key, &path, &v);
+
+	if (!rc) {
+		a->r->size = size_of(&v);
+		*a->stat   = (tarn_kv_stat){a->r->size, v.revision};
+		if (v.extents)
+			memcpy(a->desc, v.bytes, v.len);
+		else
+			rc = reader_inline(a->r, &v);
+	}
+	s->readers += !rc;
+	path_release(&path);
+	return rc;
+}
+
 int store_reader_open(struct store *s, uint64_t tree, tarn_buf key, tarn_kv_stat *stat, struct store_reader **reader)
 {
 	struct store_reader *r = calloc(1, sizeof(*r));
-	uint8_t		     desc[EXT_BYTES_MAX];
-	struct leaf_value    v;
-	struct path	     path;
+	struct reader_find   a = {.r = r, .tree = tree, .key = key, .stat = stat};
 	int		     rc;
 
 	if (!r)
 		return fail(NOMEM, "no memory for a reader");
 	r->s = s;
-	pthread_mutex_lock(&s->lock);
-	s->readers++;
-	rc = find(s, tree, key, &path, &v);
-	if (!rc) {
-		r->size = size_of(&v);
-		*stat	= (tarn_kv_stat){r->size, v.revision};
-		if (v.extents)
-			memcpy(desc, v.bytes, v.len);
-		else
-			rc = reader_inline(r, &v);
+	rc   = store_run(s, 0, reader_find, &a);
+	if (rc) {
+		free(r);
+		return rc;
 	}
-	path_release(&path);
-	pthread_mutex_unlock(&s->lock);
-	if (!rc && !r->bytes)
-		rc = reader_extents(r, desc);
+	rc = r->bytes ? 0 : reader_extents(r, a.desc);
 	if (rc)
 		store_reader_close(r);
 	else
@@ -208,7 +213,7 @@ static int reader_seek(struct store_reader *r, uint64_t offset)
 	}
 	if (r->at == lo)
 		return 0;
-	rc    = value_read_piece(r->s, &r->pieces[lo], r->bytes);
+	rc    = value_read_piece(r->s, &r->pieces[lo], r->bytes, "a piece of a value");
 	r->at = rc ? r->n : lo;
 	return rc;
 }

@@ -306,15 +306,15 @@ bool value_sane(const uint8_t *desc, uint32_t len)
 	       len == EXT_PTRS + get32(desc + EXT_COUNT) * BPTR_BYTES && get64(desc + EXT_SIZE) <= TARN_VALUE_MAX;
 }
 
-int value_read_piece(struct store *s, const struct bptr *piece, void *buf)
+int value_read_piece(struct store *s, const struct bptr *piece, void *buf, const char *what)
 {
 	struct device_queue *q	= queue_take(s);
 	int		     rc = device_read(q, piece->addr * BLOCK, buf, piece->len);
 
 	queue_give(s, q);
 	if (!rc && !hash128_equal(hash128(buf, piece->len), piece->sum))
-		rc = fail(CSUM, "a value's %u bytes at block %llu do not match their checksum", piece->len,
-			  (unsigned long long)piece->addr);
+		rc = fail(CSUM, "%s at block %llu (%u bytes, generation %llu) does not match the checksum that its parent holds", what,
+			  (unsigned long long)piece->addr, piece->len, (unsigned long long)piece->birth);
 	return rc;
 }
 
@@ -329,7 +329,7 @@ static int each_below(struct store *s, const struct bptr *ptr, unsigned level, p
 
 	if (!buf)
 		return fail(NOMEM, "no memory for an index block");
-	rc = value_read_piece(s, ptr, buf);
+	rc = value_read_piece(s, ptr, buf, "an index of a value");
 	rc = rc ? rc : each_ptr(s, buf, ptr->len / BPTR_BYTES, level - 1, fn, arg);
 	device_free(buf);
 	return rc;
@@ -414,7 +414,7 @@ int value_read_all(struct store *s, const struct bptr *pieces, size_t n, uint64_
 	int	 rc    = piece ? 0 : fail(NOMEM, "no memory for a piece of a value");
 
 	for (size_t i = 0; !rc && i < n; i++) {
-		rc = value_read_piece(s, &pieces[i], piece);
+		rc = value_read_piece(s, &pieces[i], piece, "a piece of a value");
 		if (!rc)
 			memcpy((uint8_t *)buf + at, piece, MIN(pieces[i].len, size - at));
 		at += pieces[i].len;

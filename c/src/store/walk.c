@@ -174,40 +174,51 @@ static int list_from(struct store *s, struct tree *t, struct listing *l, uint32_
 	return MIN(rc, 0);
 }
 
-int store_list(struct store *s, uint64_t tree, const struct store_range *range, uint32_t max, void *buf, size_t cap, tarn_listing *out)
-{
-	struct listing l    = {range, buf, cap, out};
-	struct path    path = {0};
-	struct tree   *t;
-	int	       rc;
+struct list_call {
+	uint64_t       tree;
+	uint32_t       max;
+	struct listing listing;
+};
 
-	*out = (tarn_listing){0};
-	pthread_mutex_lock(&s->lock);
-	rc = tree_open(s, tree, &t);
+static int list(struct store *s, void *arg)
+{
+	struct list_call	 *c	= arg;
+	const struct store_range *range = c->listing.range;
+	struct path		  path	= {0};
+	struct tree		 *t;
+	int			  rc = tree_open(s, c->tree, &t);
+
+	*c->listing.out = (tarn_listing){0};
 	if (!rc)
 		rc = range->flags & TARN_RANGE_REVERSE ? seek_backward(s, t, range, &path) : seek_forward(s, t, range, &path);
-	rc = rc ? rc : list_from(s, t, &l, max, &path);
+	rc = rc ? rc : list_from(s, t, &c->listing, c->max, &path);
 	path_release(&path);
-	pthread_mutex_unlock(&s->lock);
 	return rc;
 }
 
-static int count_all(struct store *s, struct tree *t, const struct bptr *ptr, uint64_t stored, uint64_t *count)
+int store_list(struct store *s, uint64_t tree, const struct store_range *range, uint32_t max, void *buf, size_t cap, tarn_listing *out)
+{
+	struct list_call c = {tree, max, {range, buf, cap, out}};
+
+	return store_run(s, 0, list, &c);
+}
+
+static int count_all(struct store *s, struct tree *t, const struct bptr *ptr, uint64_t stored, uint64_t *keys)
 {
 	struct frame *f;
 	int	      rc = 0;
 
 	if (!(ptr->addr & VIRTUAL)) {
-		*count += stored;
+		*keys += stored;
 		return 0;
 	}
 	f = cache_find(s, ptr->addr);
 	if (!node_level(f->page))
-		*count += node_count(f->page);
+		*keys += node_count(f->page);
 	for (uint32_t i = 0; !rc && node_level(f->page) && i < node_count(f->page); i++) {
 		struct bptr child = node_child_ptr(f->page, i);
 
-		rc = count_all(s, t, &child, get64(node_entry(f->page, i) + INNER_KEYS), count);
+		rc = count_all(s, t, &child, get64(node_entry(f->page, i) + INNER_KEYS), keys);
 	}
 	return rc;
 }
@@ -237,20 +248,32 @@ static int count_below(struct store *s, struct tree *t, tarn_buf key, bool after
 	return rc;
 }
 
-int store_count(struct store *s, uint64_t tree, const struct store_range *range, uint64_t *count)
-{
-	uint64_t     below = 0, end = 0;
-	struct tree *t;
-	int	     rc;
+struct count_call {
+	uint64_t		  tree, count;
+	const struct store_range *range;
+};
 
-	pthread_mutex_lock(&s->lock);
-	rc = tree_open(s, tree, &t);
+static int count(struct store *s, void *arg)
+{
+	struct count_call *c	 = arg;
+	uint64_t	   below = 0, end = 0;
+	struct tree	  *t;
+	int		   rc = tree_open(s, c->tree, &t);
+
 	if (!rc && t->root.addr) {
-		rc = count_below(s, t, range->end, false, &end);
-		if (!rc && range->start.len)
-			rc = count_below(s, t, range->start, range->flags & TARN_RANGE_AFTER, &below);
+		rc = count_below(s, t, c->range->end, false, &end);
+		if (!rc && c->range->start.len)
+			rc = count_below(s, t, c->range->start, c->range->flags & TARN_RANGE_AFTER, &below);
 	}
-	pthread_mutex_unlock(&s->lock);
-	*count = end > below ? end - below : 0;
+	c->count = end > below ? end - below : 0;
+	return rc;
+}
+
+int store_count(struct store *s, uint64_t tree, const struct store_range *range, uint64_t *keys)
+{
+	struct count_call c  = {.tree = tree, .range = range};
+	int		  rc = store_run(s, 0, count, &c);
+
+	*keys = c.count;
 	return rc;
 }

@@ -21,15 +21,15 @@ struct crash {
 	struct device	*dev;
 	struct store	*store;
 	uint64_t	 cache_bytes;
-	uint32_t	 value_max, key_max; /* bytes, of this run */
+	uint32_t	 value_max, key_max;		/* bytes, of this run */
 	uint64_t	 hash[CRASH_TREES][CRASH_KEYS]; /* of key and value; 0: absent */
 	uint64_t	 sum, committed;
 	struct doubt {
 		uint64_t lsn, sum;
-	}		 doubt[CRASH_DOUBT];
-	unsigned	 ndoubt;
-	uint64_t	 points, nested, operations, nospace, errors; /* what happened */
-	char		 why[512];				/* what went wrong */
+	} doubt[CRASH_DOUBT];
+	unsigned ndoubt;
+	uint64_t points, nested, operations, nospace, errors; /* what happened */
+	char	 why[512];				      /* what went wrong */
 };
 
 /* Makes a disk and a store as the seed says. 0 or 1 (c->why). */

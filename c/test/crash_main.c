@@ -21,8 +21,9 @@ static int run(uint64_t seed, struct totals *t)
 	while (!rc && c.points < POINTS_PER_RUN)
 		rc = crash_point(&c);
 	if (rc)
-		printf("FAILED seed %" PRIu64 " after %" PRIu64 " points and %" PRIu64 " operations: %s\nreplay: crash %" PRIu64 " 1\n", seed,
-		       c.points, c.operations, c.why, seed);
+		printf("FAILED seed %" PRIu64 " after %" PRIu64 " points and %" PRIu64 " operations: %s\nreplay: crash %" PRIu64
+		       " 1\n",
+		       seed, c.points, c.operations, c.why, seed);
 	crash_end(&c);
 	t->points += c.points;
 	t->nested += c.nested;
@@ -35,9 +36,9 @@ static int run(uint64_t seed, struct totals *t)
 
 int main(int argc, char **argv)
 {
-	uint64_t      seed  = argc > 1 ? strtoull(argv[1], NULL, 0) : 1, n = argc > 2 ? strtoull(argv[2], NULL, 0) : 20000;
+	uint64_t      seed = argc > 1 ? strtoull(argv[1], NULL, 0) : 1, n = argc > 2 ? strtoull(argv[2], NULL, 0) : 20000;
 	uint64_t      start = base_mono_ns();
-	struct totals t	    = {0};
+	struct totals t	    = { 0 };
 	int	      rc    = 0;
 
 	for (uint64_t i = 0; !rc && t.points < n; i++)

@@ -32,15 +32,15 @@ static tarn_buf key_of(const struct crash *c, unsigned k, uint8_t *buf)
 
 	for (size_t i = 0; i < len; i++)
 		buf[i] = (uint8_t)(k * 31 + i * 7 % 5);
-	buf[0] = (uint8_t)(k / 40);
+	buf[0]	     = (uint8_t)(k / 40);
 	buf[len - 2] = (uint8_t)(k >> 8);
 	buf[len - 1] = (uint8_t)k;
-	return (tarn_buf){buf, len};
+	return (tarn_buf){ buf, len };
 }
 
 static uint64_t entry_hash(unsigned tree, tarn_buf key, const void *val, size_t len)
 {
-	uint64_t parts[4] = {tree, hash64(key.ptr, key.len), hash64(val, len), len};
+	uint64_t parts[4] = { tree, hash64(key.ptr, key.len), hash64(val, len), len };
 
 	return hash64(parts, sizeof(parts)) | 1;
 }
@@ -53,7 +53,7 @@ static void set(struct crash *c, unsigned tree, unsigned k, uint64_t hash)
 
 static int open_store(struct crash *c)
 {
-	struct store_options options = {.cache_bytes = c->cache_bytes};
+	struct store_options options = { .cache_bytes = c->cache_bytes };
 	int		     rc	     = sim_open(c->disk, &c->dev);
 
 	rc = rc ? rc : store_open(c->dev, &options, &c->store);
@@ -76,12 +76,12 @@ static void abandon(struct crash *c)
 
 int crash_begin(struct crash *c, uint64_t seed)
 {
-	static const uint32_t nodes[] = {512, 1024, 4096, 16384};
-	struct store_format   format  = {.meta = "crash", .meta_len = 5};
+	static const uint32_t nodes[] = { 512, 1024, 4096, 16384 };
+	struct store_format   format  = { .meta = "crash", .meta_len = 5 };
 	uint64_t	      size;
 	int		      rc;
 
-	*c = (struct crash){.seed = seed};
+	*c = (struct crash){ .seed = seed };
 	rng_seed(&c->rng, seed * UINT64_C(0x9e3779b97f4a7c15) + 1);
 	size		  = (UINT64_C(512) << below(c, 4)) * 1024 + below(c, 8) * 4096;
 	format.node_bytes = nodes[below(c, ARRAY_LEN(nodes))];
@@ -130,12 +130,12 @@ struct planned {
 
 static struct planned plan(struct crash *c, unsigned n)
 {
-	struct planned p     = {calloc(n, sizeof(*p.muts)), calloc(n, sizeof(*p.hashes)), calloc(n, sizeof(*p.keys)), n};
+	struct planned p     = { calloc(n, sizeof(*p.muts)), calloc(n, sizeof(*p.hashes)), calloc(n, sizeof(*p.keys)), n };
 	unsigned       first = (unsigned)below(c, CRASH_KEYS), step = one_in(c, 2) ? 1 : 7;
 
 	for (unsigned i = 0; i < n; i++) {
-		struct store_mutation *m = &p.muts[i];
-		uint8_t		      *key = malloc(c->key_max + 16);
+		struct store_mutation *m    = &p.muts[i];
+		uint8_t		      *key  = malloc(c->key_max + 16);
 		unsigned	       tree = (unsigned)below(c, CRASH_TREES);
 
 		p.keys[i] = (first + i * step) % CRASH_KEYS;
@@ -173,7 +173,7 @@ static void note(struct crash *c, const struct planned *p, uint64_t lsn)
 {
 	for (unsigned i = 0; i < p->n; i++)
 		set(c, (unsigned)p->muts[i].tree - 1, p->keys[i], p->hashes[i]);
-	c->doubt[c->ndoubt++] = (struct doubt){lsn, c->sum};
+	c->doubt[c->ndoubt++] = (struct doubt){ lsn, c->sum };
 }
 
 /* Nothing has changed, and work goes on: no room, or an I/O failed before the first change and the store is as it was. */
@@ -211,7 +211,7 @@ static int do_batch(struct crash *c)
 static int do_get(struct crash *c)
 {
 	unsigned tree = (unsigned)below(c, CRASH_TREES), k = (unsigned)below(c, CRASH_KEYS);
-	uint8_t	*key = malloc(c->key_max + 16), *val = malloc(c->value_max + 128);
+	uint8_t *key = malloc(c->key_max + 16), *val = malloc(c->value_max + 128);
 	tarn_buf kb  = key_of(c, k, key);
 	size_t	 len = c->value_max + 128;
 	int	 rc  = store_get(c->store, tree + 1, kb, val, &len, NULL, 0);
@@ -228,7 +228,7 @@ static int do_get(struct crash *c)
 
 static int do_drop(struct crash *c)
 {
-	struct store_mutation m = {.change = STORE_DROP, .tree = 1 + below(c, CRASH_TREES)};
+	struct store_mutation m = { .change = STORE_DROP, .tree = 1 + below(c, CRASH_TREES) };
 	uint64_t	      lsn;
 	int		      rc = store_apply(c->store, &m, 1, 0, &lsn, NULL);
 
@@ -236,7 +236,7 @@ static int do_drop(struct crash *c)
 		return harmless(c, rc) ? 0 : rc;
 	for (unsigned k = 0; k < CRASH_KEYS; k++)
 		set(c, (unsigned)m.tree - 1, k, 0);
-	c->doubt[c->ndoubt++] = (struct doubt){lsn, c->sum};
+	c->doubt[c->ndoubt++] = (struct doubt){ lsn, c->sum };
 	rc		      = store_commit(c->store, lsn);
 	if (!rc)
 		settle(c);
@@ -269,12 +269,12 @@ static int read_all(struct crash *c, uint64_t *sum)
 {
 	size_t	 cap = 128 * 1024, room = c->value_max + 128;
 	uint8_t *buf = malloc(cap), *val = malloc(room);
-	int	 rc  = 0;
+	int	 rc = 0;
 
 	*sum = 0;
 	for (unsigned tree = 0; !rc && tree < CRASH_TREES; tree++) {
-		struct store_range range = {.flags = TARN_RANGE_KEYS_ONLY};
-		tarn_listing	   out	 = {.more = 1};
+		struct store_range range = { .flags = TARN_RANGE_KEYS_ONLY };
+		tarn_listing	   out	 = { .more = 1 };
 		uint64_t	   count, listed = 0;
 		uint8_t		   last[16384];
 
@@ -282,21 +282,22 @@ static int read_all(struct crash *c, uint64_t *sum)
 			rc = store_list(c->store, tree + 1, &range, 0, buf, cap, &out);
 			for (size_t at = 0; !rc && at < out.used;) {
 				const tarn_entry *e   = (const void *)(buf + at);
-				tarn_buf	  key = {e + 1, e->key_len};
+				tarn_buf	  key = { e + 1, e->key_len };
 				size_t		  len = room;
 
 				rc = store_get(c->store, tree + 1, key, val, &len, NULL, 0);
 				*sum += rc ? 0 : entry_hash(tree, key, val, len);
 				memcpy(last, key.ptr, key.len);
-				range.start = (tarn_buf){last, key.len};
+				range.start = (tarn_buf){ last, key.len };
 				range.flags |= TARN_RANGE_AFTER;
 				at += ROUND_UP(sizeof(*e) + e->key_len, 8);
 				listed++;
 			}
 		}
-		rc = rc ? rc : store_count(c->store, tree + 1, &(struct store_range){.flags = 0}, &count);
+		rc = rc ? rc : store_count(c->store, tree + 1, &(struct store_range){ .flags = 0 }, &count);
 		if (!rc && count != listed)
-			rc = wrong(c, "tree %u: %llu keys counted, %llu listed", tree, (unsigned long long)count, (unsigned long long)listed);
+			rc = wrong(c, "tree %u: %llu keys counted, %llu listed", tree, (unsigned long long)count,
+				   (unsigned long long)listed);
 	}
 	free(buf);
 	free(val);
@@ -324,7 +325,7 @@ static int one_operation(struct crash *c)
 /* Arms the next misfortune. */
 static void arm(struct crash *c, uint64_t ios)
 {
-	static const enum device_opcode kinds[] = {DEVICE_READ, DEVICE_WRITE, DEVICE_WRITE, DEVICE_FLUSH};
+	static const enum device_opcode kinds[] = { DEVICE_READ, DEVICE_WRITE, DEVICE_WRITE, DEVICE_FLUSH };
 
 	if (one_in(c, 4))
 		sim_fail_nth(c->disk, kinds[below(c, ARRAY_LEN(kinds))], 1 + below(c, ios / 2), one_in(c, 4));

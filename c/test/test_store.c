@@ -14,25 +14,25 @@ struct fixture {
 
 static tarn_buf text(const char *s)
 {
-	return (tarn_buf){s, strlen(s)};
+	return (tarn_buf){ s, strlen(s) };
 }
 
 static void begin(struct fixture *f, uint64_t size, uint32_t node_bytes)
 {
-	struct store_format format = {.node_bytes = node_bytes, .log_bytes = 256 * 1024, .meta = "map", .meta_len = 3};
+	struct store_format format = { .node_bytes = node_bytes, .log_bytes = 256 * 1024, .meta = "map", .meta_len = 3 };
 
-	*f = (struct fixture){.cache_bytes = 1 << 20};
+	*f = (struct fixture){ .cache_bytes = 1 << 20 };
 	test_fill(format.pool.bytes, 16, size);
 	assert_ok(sim_disk_create(size, test_seed(), &f->disk));
 	assert_ok(sim_open(f->disk, &f->dev));
 	assert_ok(store_format(f->dev, &format));
-	assert_ok(store_open(f->dev, &(struct store_options){.cache_bytes = f->cache_bytes}, &f->store));
+	assert_ok(store_open(f->dev, &(struct store_options){ .cache_bytes = f->cache_bytes }, &f->store));
 }
 
 static int reopen(struct fixture *f)
 {
 	assert_ok(sim_open(f->disk, &f->dev));
-	return store_open(f->dev, &(struct store_options){.cache_bytes = f->cache_bytes}, &f->store);
+	return store_open(f->dev, &(struct store_options){ .cache_bytes = f->cache_bytes }, &f->store);
 }
 
 static void close_store(struct fixture *f)
@@ -57,7 +57,7 @@ static void end(struct fixture *f)
 
 static int change(struct fixture *f, enum store_change what, tarn_buf key, tarn_buf val, tarn_cond cond)
 {
-	struct store_mutation m = {.change = what, .cond = cond, .tree = 7, .key = key, .val = val};
+	struct store_mutation m = { .change = what, .cond = cond, .tree = 7, .key = key, .val = val };
 	uint64_t	      lsn;
 	int		      rc = store_apply(f->store, &m, 1, 0, &lsn, NULL);
 
@@ -75,7 +75,7 @@ static int put_filled(struct fixture *f, const char *key, size_t len, uint64_t w
 	int   rc;
 
 	test_fill(buf, len + 8 - (len + 8) % 8, what);
-	rc = change(f, STORE_PUT, text(key), (tarn_buf){buf, len}, TARN_COND_NONE);
+	rc = change(f, STORE_PUT, text(key), (tarn_buf){ buf, len }, TARN_COND_NONE);
 	free(buf);
 	return rc;
 }
@@ -153,9 +153,13 @@ static void conditions(void **state)
 	assert_error(change(&f, STORE_PUT, text("a"), text("2"), TARN_COND_INSERT), EXIST);
 	assert_error(change(&f, STORE_DEL, text("b"), text(""), TARN_COND_UPDATE), NONEXIST);
 	assert_ok(store_stat_key(f.store, 7, text("a"), &stat, 0));
-	m[0] = (struct store_mutation){.change = STORE_PUT, .tree = 7, .key = text("c"), .val = text("3")};
-	m[1] = (struct store_mutation){
-		.change = STORE_PUT, .cond = TARN_COND_REVISION, .revision = stat.revision + 1, .tree = 7, .key = text("a"), .val = text("4")};
+	m[0] = (struct store_mutation){ .change = STORE_PUT, .tree = 7, .key = text("c"), .val = text("3") };
+	m[1] = (struct store_mutation){ .change	  = STORE_PUT,
+					.cond	  = TARN_COND_REVISION,
+					.revision = stat.revision + 1,
+					.tree	  = 7,
+					.key	  = text("a"),
+					.val	  = text("4") };
 	assert_error(store_apply(f.store, m, 2, 0, &lsn, &failed), TX_RESTART);
 	assert_int_equal(failed, 1);
 	assert_absent(&f, "c");
@@ -177,7 +181,7 @@ static void many_keys(void **state)
 	uint64_t	   count;
 	tarn_listing	   out;
 	uint8_t		   buf[4096] __attribute__((aligned(8)));
-	struct store_range range = {.start = text("k0100"), .end = text("k0200")};
+	struct store_range range = { .start = text("k0100"), .end = text("k0200") };
 
 	(void)state;
 	begin(&f, 4 << 20, 512);
@@ -185,7 +189,7 @@ static void many_keys(void **state)
 		snprintf(key, sizeof(key), "k%04d", i * 7 % 1000);
 		assert_ok(put(&f, key, key));
 	}
-	assert_ok(store_count(f.store, 7, &(struct store_range){.flags = 0}, &count));
+	assert_ok(store_count(f.store, 7, &(struct store_range){ .flags = 0 }, &count));
 	assert_int_equal(count, 1000);
 	assert_ok(store_checkpoint(f.store));
 	assert_ok(store_count(f.store, 7, &range, &count));
@@ -206,7 +210,7 @@ static void many_keys(void **state)
 		snprintf(key, sizeof(key), "k%04d", i * 13 % 1000);
 		assert_ok(del(&f, key));
 	}
-	assert_ok(store_count(f.store, 7, &(struct store_range){.flags = 0}, &count));
+	assert_ok(store_count(f.store, 7, &(struct store_range){ .flags = 0 }, &count));
 	assert_int_equal(count, 0);
 	end(&f);
 }
@@ -223,18 +227,19 @@ static void long_keys(void **state)
 	test_fill(key, STORE_KEY_MAX - STORE_KEY_MAX % 8, 5);
 	for (unsigned i = 0; i < 24; i++) { /* alike but for the last byte, which is where separators must differ */
 		key[STORE_KEY_MAX - 1] = (uint8_t)(i * 5 % 24);
-		assert_ok(change(&f, STORE_PUT, (tarn_buf){key, STORE_KEY_MAX}, (tarn_buf){key + STORE_KEY_MAX - 1, 1}, TARN_COND_INSERT));
+		assert_ok(change(&f, STORE_PUT, (tarn_buf){ key, STORE_KEY_MAX }, (tarn_buf){ key + STORE_KEY_MAX - 1, 1 },
+				 TARN_COND_INSERT));
 	}
-	assert_error(change(&f, STORE_PUT, (tarn_buf){key, STORE_KEY_MAX + 1}, text("x"), TARN_COND_NONE), KEY2BIG);
+	assert_error(change(&f, STORE_PUT, (tarn_buf){ key, STORE_KEY_MAX + 1 }, text("x"), TARN_COND_NONE), KEY2BIG);
 	crash(&f, SIM_CUT_NONE);
 	assert_ok(reopen(&f));
 	for (unsigned i = 0; i < 24; i++) {
 		key[STORE_KEY_MAX - 1] = (uint8_t)i;
 		len		       = sizeof(val);
-		assert_ok(store_get(f.store, 7, (tarn_buf){key, STORE_KEY_MAX}, val, &len, NULL, 0));
+		assert_ok(store_get(f.store, 7, (tarn_buf){ key, STORE_KEY_MAX }, val, &len, NULL, 0));
 		assert_int_equal(val[0], i);
 		if (i % 2)
-			assert_ok(change(&f, STORE_DEL, (tarn_buf){key, STORE_KEY_MAX}, text(""), TARN_COND_UPDATE));
+			assert_ok(change(&f, STORE_DEL, (tarn_buf){ key, STORE_KEY_MAX }, text(""), TARN_COND_UPDATE));
 	}
 	free(key);
 	end(&f);
@@ -242,7 +247,7 @@ static void long_keys(void **state)
 
 static void large_values(void **state)
 {
-	static const size_t sizes[] = {4095, 4096, 4097, 65536, 1 << 20, (1 << 20) + 1, 12 << 20};
+	static const size_t sizes[] = { 4095, 4096, 4097, 65536, 1 << 20, (1 << 20) + 1, 12 << 20 };
 	struct fixture	    f;
 	char		    key[32];
 
@@ -352,8 +357,8 @@ static void drop_tree(void **state)
 {
 	struct fixture	      f;
 	char		      key[32];
-	struct store_mutation m[2] = {{.change = STORE_DROP, .tree = 7},
-				      {.change = STORE_PUT, .tree = 8, .key = text("gone"), .val = text("7")}};
+	struct store_mutation m[2] = { { .change = STORE_DROP, .tree = 7 },
+				       { .change = STORE_PUT, .tree = 8, .key = text("gone"), .val = text("7") } };
 	uint64_t	      before, lsn, count;
 	size_t		      len = 0;
 
@@ -368,7 +373,7 @@ static void drop_tree(void **state)
 	assert_ok(store_commit(f.store, lsn));
 	crash(&f, SIM_CUT_NONE);
 	assert_ok(reopen(&f));
-	assert_ok(store_count(f.store, 7, &(struct store_range){.flags = 0}, &count));
+	assert_ok(store_count(f.store, 7, &(struct store_range){ .flags = 0 }, &count));
 	assert_int_equal(count, 0);
 	assert_ok(store_get(f.store, 8, text("gone"), NULL, &len, NULL, 0));
 	assert_ok(change(&f, STORE_PUT, text("x"), text("y"), TARN_COND_INSERT));
@@ -389,7 +394,9 @@ static void batch_too_large_for_the_log(void **state)
 	test_fill(val, sizeof(val), 1);
 	for (int i = 0; i < 80; i++) {
 		snprintf(keys[i], sizeof(keys[i]), "k%d", i);
-		m[i] = (struct store_mutation){.change = STORE_PUT, .tree = 7, .key = text(keys[i]), .val = {val, sizeof(val)}};
+		m[i] = (struct store_mutation){
+			.change = STORE_PUT, .tree = 7, .key = text(keys[i]), .val = { val, sizeof(val) }
+		};
 	}
 	assert_error(store_apply(f.store, m, 80, 0, &lsn, NULL), REC2BIG);
 	assert_says("split the batch");
@@ -403,7 +410,7 @@ static void batch_too_large_for_the_log(void **state)
 static void nowait(void **state)
 {
 	struct fixture	      f;
-	struct store_mutation m = {.change = STORE_PUT, .tree = 7, .key = text("a"), .val = text("2")};
+	struct store_mutation m = { .change = STORE_PUT, .tree = 7, .key = text("a"), .val = text("2") };
 	char		      buf[8];
 	size_t		      len = sizeof(buf);
 	uint64_t	      lsn;
@@ -426,15 +433,9 @@ static void nowait(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(put_get_delete),
-		cmocka_unit_test(conditions),
-		cmocka_unit_test(many_keys),
-		cmocka_unit_test(long_keys),
-		cmocka_unit_test(large_values),
-		cmocka_unit_test(values_in_pieces),
-		cmocka_unit_test(full),
-		cmocka_unit_test(drop_tree),
-		cmocka_unit_test(batch_too_large_for_the_log),
+		cmocka_unit_test(put_get_delete), cmocka_unit_test(conditions),	  cmocka_unit_test(many_keys),
+		cmocka_unit_test(long_keys),	  cmocka_unit_test(large_values), cmocka_unit_test(values_in_pieces),
+		cmocka_unit_test(full),		  cmocka_unit_test(drop_tree),	  cmocka_unit_test(batch_too_large_for_the_log),
 		cmocka_unit_test(nowait),
 	};
 

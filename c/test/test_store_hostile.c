@@ -21,13 +21,13 @@
 struct hash128 hash128(const void *data, size_t len)
 {
 	(void)data, (void)len;
-	return (struct hash128){{0}};
+	return (struct hash128){ { 0 } };
 }
 
 struct hash128 hash128_seeded(const void *data, size_t len, uint64_t seed)
 {
 	(void)data, (void)len, (void)seed;
-	return (struct hash128){{0}};
+	return (struct hash128){ { 0 } };
 }
 
 uint64_t hash64(const void *data, size_t len)
@@ -55,7 +55,7 @@ static int open_store(struct fixture *f)
 	int rc;
 
 	assert_ok(sim_open(f->disk, &f->dev));
-	rc = store_open(f->dev, &(struct store_options){.cache_bytes = 1 << 20}, &f->store);
+	rc = store_open(f->dev, &(struct store_options){ .cache_bytes = 1 << 20 }, &f->store);
 	if (rc)
 		device_close(f->dev);
 	return rc;
@@ -65,9 +65,11 @@ static int change(struct fixture *f, enum store_change what, unsigned k, size_t 
 {
 	static const uint8_t  val[40000];
 	uint8_t		      key[300];
-	struct store_mutation m = {.change = what, .tree = 1 + k % TREES, .key = {key, k % 20 == 3 ? 290 : 3 + k % 5}, .val = {val, len}};
-	uint64_t	      lsn;
-	int		      rc;
+	struct store_mutation m = {
+		.change = what, .tree = 1 + k % TREES, .key = { key, k % 20 == 3 ? 290 : 3 + k % 5 }, .val = { val, len }
+	};
+	uint64_t lsn;
+	int	 rc;
 
 	memset(key, (int)k, sizeof(key));
 	rc = store_apply(f->store, &m, 1, 0, &lsn, NULL);
@@ -77,7 +79,7 @@ static int change(struct fixture *f, enum store_change what, unsigned k, size_t 
 /* Small nodes, values inline and in extents, long keys, and a log that has something to replay. */
 static void make_image(struct fixture *f)
 {
-	struct store_format format = {.node_bytes = 1024, .log_bytes = 64 * 1024};
+	struct store_format format = { .node_bytes = 1024, .log_bytes = 64 * 1024 };
 
 	assert_ok(sim_disk_create(SIZE, test_seed(), &f->disk));
 	assert_ok(sim_open(f->disk, &f->dev));
@@ -134,7 +136,7 @@ static uint64_t number_like(struct fixture *f, uint64_t old)
 /* Changes 1, 2, 4 or 8 bytes of a block; of a superblock in all four copies. */
 static void tamper(struct fixture *f)
 {
-	static const uint32_t copies[] = {0, 1, BLOCKS - 2, BLOCKS - 1};
+	static const uint32_t copies[] = { 0, 1, BLOCKS - 2, BLOCKS - 1 };
 	uint32_t	      block = f->used[below(f, f->n)], off = offset_in(f, block);
 	size_t		      width = (size_t)1 << below(f, 4);
 	uint8_t		      bytes[8];
@@ -151,21 +153,22 @@ static void read_tree(struct fixture *f, uint64_t tree)
 {
 	static uint8_t	   val[100000], last[STORE_KEY_MAX];
 	uint8_t		   buf[8192] __attribute__((aligned(8)));
-	struct store_range range = {.flags = 0};
-	tarn_listing	   out	 = {.more = 1};
+	struct store_range range = { .flags = 0 };
+	tarn_listing	   out	 = { .more = 1 };
 	uint64_t	   count;
 
-	for (unsigned batch = 0; batch < 20 && out.more && !store_list(f->store, tree, &range, 0, buf, sizeof(buf), &out); batch++)
+	for (unsigned batch = 0; batch < 20 && out.more && !store_list(f->store, tree, &range, 0, buf, sizeof(buf), &out);
+	     batch++)
 		for (size_t at = 0; at < out.used;) {
 			const tarn_entry *e   = (const void *)(buf + at);
 			size_t		  len = sizeof(val);
 
-			store_get(f->store, tree, (tarn_buf){e + 1, e->key_len}, val, &len, NULL, 0);
+			store_get(f->store, tree, (tarn_buf){ e + 1, e->key_len }, val, &len, NULL, 0);
 			memcpy(last, e + 1, e->key_len);
-			range = (struct store_range){.start = {last, e->key_len}, .flags = TARN_RANGE_AFTER};
+			range = (struct store_range){ .start = { last, e->key_len }, .flags = TARN_RANGE_AFTER };
 			at    = ROUND_UP(at + sizeof(*e) + e->key_len + (e->flags & TARN_ENTRY_OMITTED ? 0 : e->val_len), 8);
 		}
-	range = (struct store_range){.flags = TARN_RANGE_REVERSE};
+	range = (struct store_range){ .flags = TARN_RANGE_REVERSE };
 	store_list(f->store, tree, &range, 0, buf, sizeof(buf), &out);
 	store_count(f->store, tree, &range, &count);
 }
@@ -195,7 +198,7 @@ static void hang(int signal_number)
 static void hostile_images(void **state)
 {
 	uint64_t       trials = test_number("TRIALS", 2000), opened = 0;
-	struct fixture f      = {.n = 0};
+	struct fixture f = { .n = 0 };
 
 	(void)state;
 	make_image(&f);
@@ -221,7 +224,7 @@ static void hostile_images(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(hostile_images)};
+	const struct CMUnitTest tests[] = { cmocka_unit_test(hostile_images) };
 
 	return cmocka_run_group_tests_name("store hostile", tests, NULL, NULL);
 }

@@ -21,14 +21,14 @@ struct fixture {
 static void begin(struct fixture *f)
 {
 	static uint64_t	    disks;
-	struct store_format format = {.node_bytes = 1024, .log_bytes = LOG};
+	struct store_format format = { .node_bytes = 1024, .log_bytes = LOG };
 
-	*f = (struct fixture){.image = malloc(SIZE)};
+	*f = (struct fixture){ .image = malloc(SIZE) };
 	test_fill(format.pool.bytes, 16, 1);
 	assert_ok(sim_disk_create(SIZE, test_seed() + disks++, &f->disk));
 	assert_ok(sim_open(f->disk, &f->dev));
 	assert_ok(store_format(f->dev, &format));
-	assert_ok(store_open(f->dev, &(struct store_options){.cache_bytes = 24 << 10}, &f->store));
+	assert_ok(store_open(f->dev, &(struct store_options){ .cache_bytes = 24 << 10 }, &f->store));
 }
 
 static void end(struct fixture *f)
@@ -42,7 +42,7 @@ static int try_open(struct fixture *f)
 	int rc;
 
 	assert_ok(sim_open(f->disk, &f->dev));
-	rc = store_open(f->dev, &(struct store_options){.cache_bytes = 24 << 10}, &f->store);
+	rc = store_open(f->dev, &(struct store_options){ .cache_bytes = 24 << 10 }, &f->store);
 	if (rc)
 		device_close(f->dev);
 	return rc;
@@ -63,11 +63,11 @@ static size_t value(unsigned k, unsigned version, uint8_t *buf)
 static int put(struct fixture *f, unsigned k, unsigned version)
 {
 	uint8_t		      key = (uint8_t)k, val[2048];
-	struct store_mutation m	  = {.change = STORE_PUT, .tree = 5, .key = {&key, 1}};
+	struct store_mutation m	  = { .change = STORE_PUT, .tree = 5, .key = { &key, 1 } };
 	uint64_t	      lsn;
 	int		      rc;
 
-	m.val = (tarn_buf){val, value(k, version, val)};
+	m.val = (tarn_buf){ val, value(k, version, val) };
 	rc    = store_apply(f->store, &m, 1, 0, &lsn, NULL);
 	return rc ? rc : store_commit(f->store, lsn);
 }
@@ -77,7 +77,7 @@ static int get(struct fixture *f, unsigned k, unsigned version)
 {
 	uint8_t key = (uint8_t)k, got[2048], want[2048];
 	size_t	len = sizeof(got);
-	int	rc  = store_get(f->store, 5, (tarn_buf){&key, 1}, got, &len, NULL, 0);
+	int	rc  = store_get(f->store, 5, (tarn_buf){ &key, 1 }, got, &len, NULL, 0);
 
 	if (!rc) {
 		assert_int_equal(len, value(k, version, want));
@@ -113,8 +113,8 @@ static void close_and_keep(struct fixture *f)
 
 static void any_superblock_will_do(void **state)
 {
-	static const unsigned blocks[] = {0, 1, SIZE / BLOCK - 2, SIZE / BLOCK - 1};
-	uint8_t		      zero[BLOCK] = {0};
+	static const unsigned blocks[]	  = { 0, 1, SIZE / BLOCK - 2, SIZE / BLOCK - 1 };
+	uint8_t		      zero[BLOCK] = { 0 };
 	struct fixture	      f;
 
 	(void)state;
@@ -183,8 +183,9 @@ static void flipped_bits_are_found(void **state)
 		}
 		abandon(&f);
 	}
-	printf("# %" PRIu64 " flips: %" PRIu64 " opens refused, %" PRIu64 " found on reading, %" PRIu64 " in nothing that is used\n", trials,
-	       refused, partly, whole);
+	printf("# %" PRIu64 " flips: %" PRIu64 " opens refused, %" PRIu64 " found on reading, %" PRIu64
+	       " in nothing that is used\n",
+	       trials, refused, partly, whole);
 	assert_true(refused && partly && whole);
 	end(&f);
 }
@@ -248,7 +249,7 @@ static uint64_t group_of(struct fixture *f, unsigned i)
 
 static void rot_is_told_from_a_torn_tail(void **state)
 {
-	uint8_t	       garbage[BLOCK], zero[BLOCK] = {0};
+	uint8_t	       garbage[BLOCK], zero[BLOCK] = { 0 };
 	struct fixture f;
 
 	(void)state;
@@ -312,7 +313,7 @@ static void sweep(enum device_opcode opcode, bool sticky)
 	fill(&f);
 	close_and_keep(&f);
 	for (n = 1; injected; n++) {
-		unsigned acked[KEYS] = {0}, tried[KEYS] = {0};
+		unsigned acked[KEYS] = { 0 }, tried[KEYS] = { 0 };
 		int	 rc;
 
 		restore_image(&f);
@@ -341,7 +342,7 @@ static void sweep(enum device_opcode opcode, bool sticky)
 			uint8_t key = (uint8_t)k, got[2048], want[2048];
 			size_t	len = sizeof(got), n1;
 
-			assert_ok(store_get(f.store, 5, (tarn_buf){&key, 1}, got, &len, NULL, 0));
+			assert_ok(store_get(f.store, 5, (tarn_buf){ &key, 1 }, got, &len, NULL, 0));
 			n1 = value(k, acked[k], want);
 			if (len != n1 || memcmp(got, want, n1) != 0) { /* then a put that failed has survived, whole */
 				n1 = value(k, tried[k], want);
@@ -416,7 +417,7 @@ static void failing_reads_of_a_drop(void **state)
 	fill(&f);
 	close_and_keep(&f);
 	for (n = 1; injected; n++) {
-		struct store_mutation m = {.change = STORE_DROP, .tree = 5};
+		struct store_mutation m = { .change = STORE_DROP, .tree = 5 };
 		uint64_t	      lsn;
 		int		      rc;
 
@@ -449,7 +450,7 @@ static void lost_and_misdirected_writes(void **state)
 	(void)state;
 	rng_seed(&rng, test_seed() + 2);
 	for (unsigned i = 0; i < trials; i++) {
-		struct sim_faults faults = {.lost_write = i % 2 ? 6 : 0, .misdirected_write = i % 2 ? 0 : 6};
+		struct sim_faults faults = { .lost_write = i % 2 ? 6 : 0, .misdirected_write = i % 2 ? 0 : 6 };
 		struct fixture	  f;
 		int		  rc;
 
@@ -457,7 +458,7 @@ static void lost_and_misdirected_writes(void **state)
 		fill(&f);
 		sim_set_faults(f.disk, &faults);
 		rc = store_checkpoint(f.store); /* some of its writes go astray */
-		sim_set_faults(f.disk, &(struct sim_faults){0});
+		sim_set_faults(f.disk, &(struct sim_faults){ 0 });
 		abandon(&f);
 		sim_restore_power(f.disk, SIM_CUT_ALL);
 		if (!rc)

@@ -21,7 +21,7 @@ struct worker {
 static int put(struct store *s, uint64_t tree, uint64_t key, size_t len)
 {
 	uint8_t		      k[8], *val = malloc(len + 8);
-	struct store_mutation m = {.change = STORE_PUT, .tree = tree, .key = {k, 8}, .val = {val, len}};
+	struct store_mutation m = { .change = STORE_PUT, .tree = tree, .key = { k, 8 }, .val = { val, len } };
 	uint64_t	      lsn;
 	int		      rc;
 
@@ -41,7 +41,7 @@ static bool right(struct store *s, uint64_t tree, uint64_t key, size_t len)
 
 	put64be(k, key);
 	test_fill(want, (len + 7) / 8 * 8, key);
-	ok = !store_get(s, tree, (tarn_buf){k, 8}, got, &n, NULL, 0) && n == len && !memcmp(got, want, len);
+	ok = !store_get(s, tree, (tarn_buf){ k, 8 }, got, &n, NULL, 0) && n == len && !memcmp(got, want, len);
 	free(want);
 	free(got);
 	return ok;
@@ -62,7 +62,7 @@ static void *work(void *arg)
 		uint64_t	   key = (uint64_t)i * THREADS + w->id, count;
 		uint8_t		   buf[8192] __attribute__((aligned(8)));
 		tarn_listing	   out;
-		struct store_range all = {.flags = 0};
+		struct store_range all = { .flags = 0 };
 		struct store_stat  st;
 
 		w->shared->failures += put(s, 3, key, length(i)) != 0 || !right(s, 3, key, length(i));
@@ -77,27 +77,27 @@ static void *work(void *arg)
 
 static void threads_share_a_store(void **state)
 {
-	struct shared	    sh	    = {0};
-	struct store_format format  = {.log_bytes = 256 * 1024, .node_bytes = 4096};
+	struct shared	    sh	   = { 0 };
+	struct store_format format = { .log_bytes = 256 * 1024, .node_bytes = 4096 };
 	struct worker	    workers[THREADS];
 	uint64_t	    count;
 
 	(void)state;
-	assert_ok(device_open("mem:64M", &(struct device_options){.size = 0}, &sh.dev));
+	assert_ok(device_open("mem:64M", &(struct device_options){ .size = 0 }, &sh.dev));
 	assert_ok(store_format(sh.dev, &format));
-	assert_ok(store_open(sh.dev, &(struct store_options){.cache_bytes = 1 << 20}, &sh.store));
+	assert_ok(store_open(sh.dev, &(struct store_options){ .cache_bytes = 1 << 20 }, &sh.store));
 	for (unsigned i = 0; i < THREADS; i++) {
-		workers[i] = (struct worker){.shared = &sh, .id = i};
+		workers[i] = (struct worker){ .shared = &sh, .id = i };
 		assert_int_equal(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
 	}
 	for (unsigned i = 0; i < THREADS; i++)
 		pthread_join(workers[i].thread, NULL);
 	assert_int_equal(sh.failures, 0);
-	assert_ok(store_count(sh.store, 3, &(struct store_range){.flags = 0}, &count));
+	assert_ok(store_count(sh.store, 3, &(struct store_range){ .flags = 0 }, &count));
 	assert_int_equal(count, THREADS * ROUNDS);
 	assert_ok(store_check(sh.store));
 	store_abandon(sh.store);
-	assert_ok(store_open(sh.dev, &(struct store_options){.cache_bytes = 1 << 20}, &sh.store));
+	assert_ok(store_open(sh.dev, &(struct store_options){ .cache_bytes = 1 << 20 }, &sh.store));
 	for (unsigned i = 0; i < ROUNDS * THREADS; i++)
 		assert_true(right(sh.store, 3, i, length(i / THREADS)));
 	assert_ok(store_close(sh.store));
@@ -106,7 +106,7 @@ static void threads_share_a_store(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(threads_share_a_store)};
+	const struct CMUnitTest tests[] = { cmocka_unit_test(threads_share_a_store) };
 
 	return cmocka_run_group_tests_name("store threads", tests, NULL, NULL);
 }

@@ -71,7 +71,7 @@ typedef struct tarn_entry {
 	uint64_t revision;
 } tarn_entry;
 
-#define TARN_ENTRY_OMITTED 1u /* keys only, or the value is over TARN_LIST_VALUE_MAX or larger than the whole buffer */
+#define TARN_ENTRY_OMITTED  1u /* keys only, or the value is over TARN_LIST_VALUE_MAX or larger than the whole buffer */
 #define TARN_LIST_VALUE_MAX 65536u
 
 typedef struct tarn_listing {

@@ -12,18 +12,18 @@
 #include <tarn/log.h>
 #include <tarn/types.h>
 
-#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
-#define MIN(a, b)    ((a) < (b) ? (a) : (b))
-#define MAX(a, b)    ((a) > (b) ? (a) : (b))
-#define DIV_UP(a, b) (((a) + (b)-1) / (b))
-#define ROUND_UP(a, b) (DIV_UP(a, b) * (b))
+#define ARRAY_LEN(a)		      (sizeof(a) / sizeof((a)[0]))
+#define MIN(a, b)		      ((a) < (b) ? (a) : (b))
+#define MAX(a, b)		      ((a) > (b) ? (a) : (b))
+#define DIV_UP(a, b)		      (((a) + (b)-1) / (b))
+#define ROUND_UP(a, b)		      (DIV_UP(a, b) * (b))
 #define container_of(p, type, member) ((type *)((char *)(p)-offsetof(type, member)))
 
 /* Errors. fail(NONEXIST, "no pool %s", label) sets this thread's sentence and is -TARN_E_NONEXIST. */
 #define fail(name, ...) base_fail(TARN_E_##name, __VA_ARGS__)
-int	    base_fail(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-int	    base_fail_errno(int sys_errno, const char *fmt, ...) __attribute__((format(printf, 2, 3))); /* maps errno, appends its text */
-const char *base_message(void);						     /* this thread's sentence */
+int base_fail(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+int base_fail_errno(int sys_errno, const char *fmt, ...) __attribute__((format(printf, 2, 3))); /* maps errno, appends its text */
+const char *base_message(void);									/* this thread's sentence */
 void	    base_set_message(const char *text);
 
 /* Log. */
@@ -48,9 +48,9 @@ uint64_t rng_below(struct rng *rng, uint64_t n); /* 0 when n is 0 */
 struct hash128 {
 	uint8_t bytes[16];
 };
-struct hash128 hash128(const void *data, size_t len);
-struct hash128 hash128_seeded(const void *data, size_t len, uint64_t seed);
-uint64_t       hash64(const void *data, size_t len);
+struct hash128	   hash128(const void *data, size_t len);
+struct hash128	   hash128_seeded(const void *data, size_t len, uint64_t seed);
+uint64_t	   hash64(const void *data, size_t len);
 static inline bool hash128_equal(struct hash128 a, struct hash128 b)
 {
 	return memcmp(a.bytes, b.bytes, sizeof(a.bytes)) == 0;

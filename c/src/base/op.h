@@ -19,17 +19,17 @@ enum op_state {
 };
 
 struct op {
-	struct op     *next;			/* in whatever list holds it */
-	struct tarn_eq *eq;			/* where it completes; NULL: op_wait() */
-	void	       *user;
-	uint32_t	flags;			/* TARN_EVENT_INLINE */
-	_Atomic int	state;			/* enum op_state */
-	_Atomic int	abort;			/* asked for an early end */
-	int		rc;
-	void	       *task;			/* what the layer that queued it needs to run it; freed by that layer */
-	_Atomic uint32_t *calls;		/* of the handle it was started through; op_complete() takes it off */
-	uint64_t	lsn;			/* what it waits for in the log */
-	char		message[TARN_MESSAGE_MAX];
+	struct op	 *next; /* in whatever list holds it */
+	struct tarn_eq	 *eq;	/* where it completes; NULL: op_wait() */
+	void		 *user;
+	uint32_t	  flags; /* TARN_EVENT_INLINE */
+	_Atomic int	  state; /* enum op_state */
+	_Atomic int	  abort; /* asked for an early end */
+	int		  rc;
+	void		 *task;	 /* what the layer that queued it needs to run it; freed by that layer */
+	_Atomic uint32_t *calls; /* of the handle it was started through; op_complete() takes it off */
+	uint64_t	  lsn;	 /* what it waits for in the log */
+	char		  message[TARN_MESSAGE_MAX];
 };
 
 _Static_assert(sizeof(struct op) <= sizeof(tarn_event), "an event holds an operation");
@@ -45,7 +45,8 @@ int  op_refuse(struct op *op, int rc);	 /* the same, and as if it had not been s
 bool op_idle(const struct op *op);	 /* not started, or done and taken: it may be started */
 
 bool op_take(struct op *op); /* queued becomes running; false when it was asked to end before that */
-int  op_wait(struct op *op, int64_t timeout_us); /* -TARN_E_TIMEDOUT: it goes on. Sets this thread's sentence when the result is < 0 */
+int  op_wait(struct op *op,
+	     int64_t	timeout_us); /* -TARN_E_TIMEDOUT: it goes on. Sets this thread's sentence when the result is < 0 */
 
 static inline struct op *op_of(tarn_event *ev)
 {

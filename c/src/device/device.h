@@ -18,12 +18,12 @@ struct device;
 struct device_queue;
 
 struct device_options {
-	bool	    create;	/* make a regular file, exclusively: EXIST when there is one */
-	uint64_t    size;	/* of what is created; 0: as it is */
+	bool	    create; /* make a regular file, exclusively: EXIST when there is one */
+	uint64_t    size;   /* of what is created; 0: as it is */
 	bool	    readonly;
-	bool	    exclusive;	/* hold it: BUSY naming the holder when another open file description holds it */
-	bool	    strict;	/* refuse instead of falling back (threads for io_uring, buffered for direct) */
-	const char *backend;	/* NULL: the best; "io_uring", "threads" */
+	bool	    exclusive; /* hold it: BUSY naming the holder when another open file description holds it */
+	bool	    strict;    /* refuse instead of falling back (threads for io_uring, buffered for direct) */
+	const char *backend;   /* NULL: the best; "io_uring", "threads" */
 };
 
 /* URI: file:PATH block:PATH mem:SIZE[KMGT] sim:SIZE?seed=N, or a bare path of a regular file or a block device.
@@ -31,7 +31,7 @@ struct device_options {
 int  device_open(const char *uri, const struct device_options *options, struct device **dev);
 void device_close(struct device *dev); /* all queues are closed */
 
-const tarn_dev_info *device_info(const struct device *dev);
+const tarn_dev_info   *device_info(const struct device *dev);
 static inline uint64_t device_size(const struct device *dev)
 {
 	return device_info(dev)->size;
@@ -45,7 +45,7 @@ struct device_io {
 	enum device_opcode opcode;
 	void		  *buf; /* READ, WRITE */
 	uint64_t	   offset;
-	uint64_t	   len;	 /* READ, WRITE: at most info.max_transfer; FLUSH: ignored */
+	uint64_t	   len; /* READ, WRITE: at most info.max_transfer; FLUSH: ignored */
 	void		  *user;
 	int		   rc;
 	char		   message[96];
@@ -75,11 +75,11 @@ void  device_free(void *buf);
 /* The backend of a device: what differs between them, and nothing else. Slots are never NULL. */
 struct device_backend {
 	const char *name;
-	int	 (*queue_open)(struct device *dev, unsigned depth, struct device_queue **queue);
-	void	 (*queue_close)(struct device_queue *queue);
-	void	 (*submit)(struct device_queue *queue, struct device_io *io); /* checked; there is room */
+	int (*queue_open)(struct device *dev, unsigned depth, struct device_queue **queue);
+	void (*queue_close)(struct device_queue *queue);
+	void (*submit)(struct device_queue *queue, struct device_io *io); /* checked; there is room */
 	unsigned (*reap)(struct device_queue *queue, unsigned min, unsigned max, struct device_io **ios);
-	void	 (*close)(struct device *dev);
+	void (*close)(struct device *dev);
 };
 
 #endif

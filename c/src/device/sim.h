@@ -17,7 +17,7 @@ enum sim_cut {
 	SIM_CUT_ISSUE_PREFIX,  /* the first so many as issued, the last of them torn */
 	SIM_CUT_FINISH_PREFIX, /* the first so many as completed */
 	SIM_CUT_ALL_BUT_ONE,
-	SIM_CUT_NEWEST,	       /* of overlapping writes only the newest */
+	SIM_CUT_NEWEST, /* of overlapping writes only the newest */
 	SIM_CUT_OLDEST,
 	SIM_CUT_POLICIES,
 };
@@ -25,10 +25,10 @@ enum sim_cut {
 struct sim_faults {
 	/* One in so many I/Os of the kind, 0: never. */
 	uint32_t read_error, write_error, flush_error;
-	uint32_t lost_write;	   /* completes well and does nothing */
+	uint32_t lost_write;	    /* completes well and does nothing */
 	uint32_t misdirected_write; /* lands, whole, at another aligned place */
-	uint32_t torn_write;	   /* completes with IO after a part of its sectors */
-	bool	 sticky;	   /* an error once, then always for that kind */
+	uint32_t torn_write;	    /* completes with IO after a part of its sectors */
+	bool	 sticky;	    /* an error once, then always for that kind */
 };
 
 /* A disk that outlives its devices: what a power cut leaves is opened again. */
@@ -51,11 +51,11 @@ void	 sim_set_faults(struct sim_disk *disk, const struct sim_faults *faults);
 uint64_t sim_faults_injected(const struct sim_disk *disk);
 /* Fails the n-th next I/O of that opcode (1: the next one) with IO; sticky: and all after it. n 0: never. */
 void sim_fail_nth(struct sim_disk *disk, enum device_opcode opcode, uint64_t n, bool sticky);
-void sim_flip_bit(struct sim_disk *disk, uint64_t offset, unsigned bit); /* rot, in the durable image */
+void sim_flip_bit(struct sim_disk *disk, uint64_t offset, unsigned bit);	    /* rot, in the durable image */
 void sim_peek(const struct sim_disk *disk, uint64_t offset, void *buf, size_t len); /* as a read would see it */
 void sim_poke(struct sim_disk *disk, uint64_t offset, const void *buf, size_t len); /* straight into the durable image */
 
-uint64_t sim_io_count(const struct sim_disk *disk); /* since it was created */
+uint64_t sim_io_count(const struct sim_disk *disk);   /* since it was created */
 uint64_t sim_trace_hash(const struct sim_disk *disk); /* of every I/O, its place, its data and its result */
 
 #endif

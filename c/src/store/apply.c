@@ -11,13 +11,13 @@ struct batch {
 	size_t		       n;
 	unsigned	       flags;
 	uint64_t	      *lsn;
-	size_t		      *failed; /* may be NULL */
-	uint64_t	       bytes;  /* of its record */
-	uint64_t	       blocks; /* that it may take, beside what its entries fill */
+	size_t		      *failed;	/* may be NULL */
+	uint64_t	       bytes;	/* of its record */
+	uint64_t	       blocks;	/* that it may take, beside what its entries fill */
 	uint64_t	       entries; /* bytes of them */
-	bool		       adds;   /* it has a put: the reserve is not for it */
-	struct run_list	       freed;  /* of values that it replaces */
-	struct store_value   **made;   /* values that were made for it, by index; NULL: none */
+	bool		       adds;	/* it has a put: the reserve is not for it */
+	struct run_list	       freed;	/* of values that it replaces */
+	struct store_value   **made;	/* values that were made for it, by index; NULL: none */
 };
 
 static uint32_t inline_max(const struct store *s)
@@ -34,7 +34,8 @@ static int check_shape(const struct store_mutation *m)
 	if (m->key.len > STORE_KEY_MAX)
 		return fail(KEY2BIG, "a key may have %u bytes, this one has %zu", STORE_KEY_MAX, m->key.len);
 	if (m->val.len > TARN_VALUE_MAX)
-		return fail(REC2BIG, "a value may have %llu bytes, this one has %zu", (unsigned long long)TARN_VALUE_MAX, m->val.len);
+		return fail(REC2BIG, "a value may have %llu bytes, this one has %zu", (unsigned long long)TARN_VALUE_MAX,
+			    m->val.len);
 	return 0;
 }
 
@@ -99,7 +100,8 @@ static int check_duplicates(const struct batch *b)
 	qsort(sorted, b->n, sizeof(sorted[0]), compare_keys);
 	for (size_t i = 1; !rc && i < b->n; i++)
 		if (sorted[i]->change != STORE_DROP && compare_keys(&sorted[i - 1], &sorted[i]) == 0)
-			rc = fail(INVAL, "a key of %zu bytes stands twice in the batch: a batch may change a key once", sorted[i]->key.len);
+			rc = fail(INVAL, "a key of %zu bytes stands twice in the batch: a batch may change a key once",
+				  sorted[i]->key.len);
 	free(sorted);
 	return rc;
 }
@@ -114,8 +116,8 @@ static int check_condition(const struct store_mutation *m, bool there, uint64_t 
 	case TARN_COND_REVISION:
 		if (revision == m->revision)
 			return 0;
-		return fail(TX_RESTART, "the key has revision %llu, the condition is %llu: read it again", (unsigned long long)revision,
-			    (unsigned long long)m->revision);
+		return fail(TX_RESTART, "the key has revision %llu, the condition is %llu: read it again",
+			    (unsigned long long)revision, (unsigned long long)m->revision);
 	case TARN_COND_NONE:
 		return 0;
 	}
@@ -141,7 +143,7 @@ static uint64_t path_blocks(struct store *s, const struct path *path)
 
 static int prepare_one(struct store *s, struct batch *b, struct store_mutation *m)
 {
-	struct leaf_value old = {0};
+	struct leaf_value old = { 0 };
 	struct path	  path;
 	struct tree	 *t;
 	int		  rc = tree_open(s, m->tree, &t);
@@ -176,8 +178,8 @@ static int relieve(struct store *s)
 static int log_room(struct store *s, const struct batch *b)
 {
 	if (b->bytes > log_record_max(s))
-		return fail(REC2BIG, "the batch's log record has %llu bytes, the log takes %llu: split the batch", (unsigned long long)b->bytes,
-			    (unsigned long long)log_record_max(s));
+		return fail(REC2BIG, "the batch's log record has %llu bytes, the log takes %llu: split the batch",
+			    (unsigned long long)b->bytes, (unsigned long long)log_record_max(s));
 	if (log_fits(s, b->bytes))
 		return 0;
 	return s->nowait ? fail(AGAIN, "a checkpoint must empty the log first") : checkpoint(s, s->log.epoch);
@@ -188,8 +190,8 @@ static int prepare(struct store *s, struct batch *b)
 	size_t node = blob_blocks(ROUND_UP(s->node_bytes, BLOCK));
 	int    rc   = check_duplicates(b);
 
-	rc	  = rc ? rc : log_room(s, b); /* a checkpoint here makes pages clean: so it comes first */
-	rc	  = rc ? rc : relieve(s);
+	rc	   = rc ? rc : log_room(s, b); /* a checkpoint here makes pages clean: so it comes first */
+	rc	   = rc ? rc : relieve(s);
 	b->blocks  = 3 * node;
 	b->entries = 0;
 	b->adds	   = false;
@@ -231,7 +233,7 @@ static int change(struct store *s, struct batch *b, uint64_t lsn)
 
 	for (size_t i = 0; !rc && i < b->n; i++) {
 		uint8_t		  desc[EXT_BYTES_MAX];
-		struct leaf_value val = {b->muts[i].val.ptr, (uint32_t)b->muts[i].val.len, false, lsn};
+		struct leaf_value val = { b->muts[i].val.ptr, (uint32_t)b->muts[i].val.len, false, lsn };
 
 		if (b->muts[i].change == STORE_PUT && value_of(b, i)) {
 			value_describe(value_of(b, i), desc, &val.len);
@@ -296,7 +298,7 @@ static int apply(struct store *s, void *arg)
 
 int store_apply(struct store *s, struct store_mutation *muts, size_t n, unsigned flags, uint64_t *lsn, size_t *failed)
 {
-	struct batch b	= {.muts = muts, .n = n, .flags = flags, .lsn = lsn, .failed = failed};
+	struct batch b	= { .muts = muts, .n = n, .flags = flags, .lsn = lsn, .failed = failed };
 	int	     rc = check_batch(s, &b, flags);
 
 	rc = rc ? rc : store_run(s, flags, apply, &b);
@@ -313,16 +315,17 @@ int apply_replayed(struct store *s, struct store_mutation *muts, const bool *ext
 	int rc = relieve(s);
 
 	for (size_t i = 0; !rc && i < n; i++) {
-		struct leaf_value val	= {muts[i].val.ptr, (uint32_t)muts[i].val.len, extents[i], lsn}, old;
-		struct run_list	  freed = {0};
+		struct leaf_value val	= { muts[i].val.ptr, (uint32_t)muts[i].val.len, extents[i], lsn }, old;
+		struct run_list	  freed = { 0 };
 		struct path	  path;
 		struct tree	 *t;
 
 		rc = tree_open(s, muts[i].tree, &t);
 		if (rc)
 			return rc;
-		rc  = muts[i].change == STORE_DROP ? (path.depth = 0, path.found = false, 0) : tree_find(s, t, muts[i].key, &path);
-		old = !rc && path.found ? leaf_value(path.frames[path.depth - 1], path.slots[path.depth - 1]) : (struct leaf_value){0};
+		rc = muts[i].change == STORE_DROP ? (path.depth = 0, path.found = false, 0) : tree_find(s, t, muts[i].key, &path);
+		old = !rc && path.found ? leaf_value(path.frames[path.depth - 1], path.slots[path.depth - 1])
+					: (struct leaf_value){ 0 };
 		if (!rc && old.extents)
 			rc = value_runs(s, old.bytes, old.len, &freed);
 		path_release(&path);

@@ -57,7 +57,7 @@ int cache_init(struct cache *c, uint64_t budget)
 
 	while (buckets < budget / 8192)
 		buckets *= 2;
-	*c	= (struct cache){.budget = budget, .hash_mask = buckets - 1, .next_virtual = 1};
+	*c	= (struct cache){ .budget = budget, .hash_mask = buckets - 1, .next_virtual = 1 };
 	c->hash = calloc(buckets, sizeof(*c->hash));
 	return c->hash ? 0 : fail(NOMEM, "no memory for a page table of %llu entries", (unsigned long long)buckets);
 }
@@ -82,7 +82,7 @@ void cache_fini(struct cache *c)
 	free_list(&c->clean);
 	free_list(&c->dirty);
 	free(c->hash);
-	*c = (struct cache){0};
+	*c = (struct cache){ 0 };
 }
 
 struct frame *cache_find(struct store *s, uint64_t id)
@@ -165,7 +165,8 @@ static int verify(struct store *s, struct frame *f, uint64_t tree)
 	const char	  *why;
 	int		   rc = node_validate(s, f->page, f->cap, &f->need, &why);
 
-	if (!rc && (get64(f->page + NODE_TREE) != tree || get64(f->page + NODE_BIRTH) != p->birth || get64(f->page + NODE_ADDR) != p->addr)) {
+	if (!rc && (get64(f->page + NODE_TREE) != tree || get64(f->page + NODE_BIRTH) != p->birth ||
+		    get64(f->page + NODE_ADDR) != p->addr)) {
 		why = "it is another page";
 		rc  = -TARN_E_CSUM;
 	}
@@ -191,7 +192,8 @@ static int read_page(struct store *s, uint64_t tree, const struct bptr *ptr, str
 	f->id	= ptr->addr;
 	f->ptr	= *ptr;
 	f->tree = tree;
-	rc	= ptr->flags & BPTR_GANG ? blob_read(s, ptr, f->page, "a page of a tree") : value_read_piece(s, ptr, f->page, "a page of a tree");
+	rc	= ptr->flags & BPTR_GANG ? blob_read(s, ptr, f->page, "a page of a tree")
+					 : value_read_piece(s, ptr, f->page, "a page of a tree");
 	rc	= rc ? rc : verify(s, f, tree);
 	if (rc)
 		frame_free(f);
@@ -220,7 +222,7 @@ static int load(struct store *s, uint64_t tree, const struct bptr *ptr, struct f
 		*out	= s->gift;
 		s->gift = NULL;
 	} else if (s->nowait) {
-		s->wanted = (struct wanted){tree, *ptr};
+		s->wanted = (struct wanted){ tree, *ptr };
 		return fail(AGAIN, "the page is not in memory");
 	} else {
 		rc = read_page(s, tree, ptr, out);

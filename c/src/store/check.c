@@ -53,7 +53,7 @@ static void check_pieces(struct check *c, const struct bptr *pieces, size_t n)
 
 static void check_value(struct check *c, const struct leaf_value *v)
 {
-	struct run_list runs   = {0};
+	struct run_list runs   = { 0 };
 	struct bptr    *pieces = NULL;
 	size_t		n      = 0;
 	int		rc     = value_runs(c->s, v->bytes, v->len, &runs);
@@ -82,12 +82,14 @@ static uint64_t check_children(struct check *c, uint64_t tree, const uint8_t *pa
 
 	for (uint32_t i = 0; i < node_count(page); i++) {
 		struct bptr   child = node_child_ptr(page, i);
-		struct bounds below = {i ? node_key(page, i) : b.low, i + 1 < node_count(page) ? node_key(page, i + 1) : b.high};
-		uint64_t      n = check_node(c, tree, &child, (int)node_level(page) - 1, below), said = get64(node_entry(page, i) + INNER_KEYS);
+		struct bounds below = { i ? node_key(page, i) : b.low,
+					i + 1 < node_count(page) ? node_key(page, i + 1) : b.high };
+		uint64_t n    = check_node(c, tree, &child, (int)node_level(page) - 1, below),
+			 said = get64(node_entry(page, i) + INNER_KEYS);
 
 		if (n != said && !c->findings)
-			finding(c, fail(CSUM, "a page of tree %llu says that %llu keys are below it, there are %llu", (unsigned long long)tree,
-					(unsigned long long)said, (unsigned long long)n));
+			finding(c, fail(CSUM, "a page of tree %llu says that %llu keys are below it, there are %llu",
+					(unsigned long long)tree, (unsigned long long)said, (unsigned long long)n));
 		keys += n;
 	}
 	return keys;
@@ -95,17 +97,17 @@ static uint64_t check_children(struct check *c, uint64_t tree, const uint8_t *pa
 
 static void check_tree(struct check *c, uint64_t id, const struct bptr *root, uint64_t keys)
 {
-	uint64_t n = check_node(c, id, root, -1, (struct bounds){{NULL, 0}, {NULL, 0}});
+	uint64_t n = check_node(c, id, root, -1, (struct bounds){ { NULL, 0 }, { NULL, 0 } });
 
 	if (n != keys && !c->findings)
-		finding(c, fail(CSUM, "tree %llu says that it has %llu keys, it has %llu", (unsigned long long)id, (unsigned long long)keys,
-				(unsigned long long)n));
+		finding(c, fail(CSUM, "tree %llu says that it has %llu keys, it has %llu", (unsigned long long)id,
+				(unsigned long long)keys, (unsigned long long)n));
 }
 
 /* A leaf of tree 0 holds the roots of all other trees. */
 static void check_leaf(struct check *c, uint64_t tree, const uint8_t *page)
 {
-	struct frame leaf = {.page = (uint8_t *)page};
+	struct frame leaf = { .page = (uint8_t *)page };
 
 	for (uint32_t i = 0; i < node_count(page); i++) {
 		struct leaf_value v   = leaf_value(&leaf, i);
@@ -143,7 +145,8 @@ static int check_page(struct check *c, uint64_t tree, const struct bptr *ptr, in
 	if (rc)
 		return rc;
 	rc = node_validate(c->s, page, ptr->len, &need, &why);
-	if (!rc && (get64(page + NODE_TREE) != tree || get64(page + NODE_ADDR) != ptr->addr || get64(page + NODE_BIRTH) != ptr->birth))
+	if (!rc &&
+	    (get64(page + NODE_TREE) != tree || get64(page + NODE_ADDR) != ptr->addr || get64(page + NODE_BIRTH) != ptr->birth))
 		rc = 1, why = "it is another page";
 	if (!rc && level >= 0 && (int)node_level(page) != level)
 		rc = 1, why = "it has the wrong level";
@@ -196,7 +199,7 @@ static void check_space(struct check *c)
 
 static int walk(struct check *c)
 {
-	struct store *s = c->s;
+	struct store *s	 = c->s;
 	struct space *sp = &s->space;
 	int	      rc = 0;
 
@@ -206,7 +209,7 @@ static int walk(struct check *c)
 	for (uint32_t p = 0; p < sp->pages; p++)
 		see(c, sp->index[p].addr, 1);
 	if (s->sb.root.addr)
-		check_node(c, 0, &s->sb.root, -1, (struct bounds){{NULL, 0}, {NULL, 0}});
+		check_node(c, 0, &s->sb.root, -1, (struct bounds){ { NULL, 0 }, { NULL, 0 } });
 	if (rc)
 		finding(c, rc);
 	check_space(c);
@@ -215,11 +218,11 @@ static int walk(struct check *c)
 
 int store_check(struct store *s)
 {
-	struct check c = {.s = s};
+	struct check c = { .s = s };
 	int	     rc;
 
 	pthread_mutex_lock(&s->lock);
-	rc = s->failed ? store_writable(s) : checkpoint(s, s->log.epoch);
+	rc     = s->failed ? store_writable(s) : checkpoint(s, s->log.epoch);
 	c.seen = calloc(s->space.words, 8);
 	if (!rc && !c.seen)
 		rc = fail(NOMEM, "no memory to check %llu blocks", (unsigned long long)s->space.blocks);

@@ -27,7 +27,9 @@ int store_writable(struct store *s)
 		if (rc)
 			base_set_message(s->log.message), store_poison(s, rc);
 	}
-	return s->failed ? fail(EP_RO, "the pool is read-only until it is opened again, because of an earlier failure: %.170s", s->why) : 0;
+	return s->failed ? fail(EP_RO, "the pool is read-only until it is opened again, because of an earlier failure: %.170s",
+				s->why)
+			 : 0;
 }
 
 /* What a checkpoint may take beside the dirty pages. */
@@ -62,7 +64,9 @@ int space_make(struct store *s, uint64_t blocks, bool reserve_too)
 		if (rc || has_space(s, blocks, reserve_too))
 			return rc;
 	}
-	return fail(NOSPACE, "%llu KiB are needed and %llu KiB are free, of which %llu KiB are kept for deletes and checkpoints: delete something",
+	return fail(NOSPACE,
+		    "%llu KiB are needed and %llu KiB are free, of which %llu KiB are kept for deletes and checkpoints: delete "
+		    "something",
 		    (unsigned long long)blocks * BLOCK / 1024, (unsigned long long)s->space.free * BLOCK / 1024,
 		    (unsigned long long)(checkpoint_blocks(s) + reserve_blocks(s)) * BLOCK / 1024);
 }
@@ -70,15 +74,15 @@ int space_make(struct store *s, uint64_t blocks, bool reserve_too)
 static int write_record(struct store *s, struct tree *zero, struct tree *t)
 {
 	uint8_t		  key[8], rec[TREE_BYTES];
-	struct leaf_value val = {rec, TREE_BYTES, false, s->log.lsn};
+	struct leaf_value val = { rec, TREE_BYTES, false, s->log.lsn };
 	int		  rc;
 
 	put64be(key, t->id);
 	bptr_put(rec + TREE_ROOT, &t->root);
 	put64(rec + TREE_KEYS, t->keys);
 	if (t->root.addr)
-		return tree_put(s, zero, (tarn_buf){key, 8}, &val);
-	rc = tree_del(s, zero, (tarn_buf){key, 8});
+		return tree_put(s, zero, (tarn_buf){ key, 8 }, &val);
+	rc = tree_del(s, zero, (tarn_buf){ key, 8 });
 	return rc == -TARN_E_NONEXIST ? 0 : rc;
 }
 

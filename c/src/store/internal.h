@@ -17,9 +17,9 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#define VIRTUAL	   (UINT64_C(1) << 63)
-#define DEPTH_MAX  32u
-#define IO_DEPTH   32u
+#define VIRTUAL	       (UINT64_C(1) << 63)
+#define DEPTH_MAX      32u
+#define IO_DEPTH       32u
 #define LOG_BLOCKS_MIN 16u
 
 struct superblock {
@@ -54,10 +54,10 @@ struct space {
 	uint64_t    *used, *pending, *hidden; /* a bit a block */
 	uint64_t     free, pending_count;
 	uint64_t     cursor;
-	uint32_t     pages;	/* of the map on disk */
-	struct bptr *index;	/* of each page */
-	uint8_t	    *dirty;	/* of each page */
-	struct bptr  root;	/* of the index on disk */
+	uint32_t     pages; /* of the map on disk */
+	struct bptr *index; /* of each page */
+	uint8_t	    *dirty; /* of each page */
+	struct bptr  root;  /* of the index on disk */
 };
 
 struct frame {
@@ -66,8 +66,8 @@ struct frame {
 	uint64_t      id;	   /* block address, or a virtual one */
 	struct bptr   ptr;	   /* of a clean page: what it was read or written as */
 	uint8_t	     *page;
-	uint32_t      cap;  /* of page */
-	uint32_t      need; /* bytes of header, slots and entries */
+	uint32_t      cap;    /* of page */
+	uint32_t      need;   /* bytes of header, slots and entries */
 	uint32_t      blocks; /* that writing it takes; 0 when clean */
 	uint32_t      pins;
 	bool	      dirty;
@@ -89,8 +89,8 @@ struct cache {
 struct tree {
 	struct tree *next;
 	uint64_t     id;
-	struct bptr  root; /* addr 0: empty */
-	uint64_t     keys; /* when the root is clean */
+	struct bptr  root;  /* addr 0: empty */
+	uint64_t     keys;  /* when the root is clean */
 	bool	     dirty; /* differs from its record in tree 0 */
 };
 
@@ -108,7 +108,7 @@ struct log {
 	bool		     flushing;
 	int		     rc; /* the log has failed */
 	char		     message[TARN_MESSAGE_MAX];
-	uint64_t	     block, blocks; /* the ring */
+	uint64_t	     block, blocks;    /* the ring */
 	uint64_t	     start, pos, used; /* in blocks: first group to replay, where the next one goes, what lies between */
 	uint64_t	     epoch, seq;
 	struct hash128	     chain;
@@ -125,19 +125,19 @@ struct values {
 };
 
 struct store {
-	struct device	 *dev;
-	pthread_mutex_t	  lock;
-	bool		  nowait; /* the call that holds the lock may not wait for the device: AGAIN */
+	struct device  *dev;
+	pthread_mutex_t lock;
+	bool		nowait; /* the call that holds the lock may not wait for the device: AGAIN */
 	struct wanted {
 		uint64_t    tree;
 		struct bptr ptr; /* addr 0: none */
-	}		  wanted; /* the page that it would have had to read */
-	struct frame	 *gift;	  /* the page that it wanted before, and has read without the lock */
+	} wanted;		 /* the page that it would have had to read */
+	struct frame	 *gift;	 /* the page that it wanted before, and has read without the lock */
 	int		  failed;
 	char		  why[TARN_MESSAGE_MAX];
 	uint32_t	  node_bytes; /* as the superblock says; it never changes, so no lock is needed to read it */
-	struct superblock sb;	/* the last one that is durable */
-	uint64_t	  gen;	/* the generation being made: sb.generation + 1 */
+	struct superblock sb;	      /* the last one that is durable */
+	uint64_t	  gen;	      /* the generation being made: sb.generation + 1 */
 	struct io	  io;
 	struct space	  space;
 	struct cache	  cache;
@@ -172,17 +172,17 @@ bool	 blob_sane(const struct store *s, const struct bptr *ptr, uint32_t len_max)
 /* space.c */
 int	 space_init(struct space *sp, uint64_t blocks);
 void	 space_fini(struct space *sp);
-uint64_t space_alloc(struct space *sp, uint64_t want, uint64_t *block); /* a run of 1 to want blocks; 0: none is free */
+uint64_t space_alloc(struct space *sp, uint64_t want, uint64_t *block);	 /* a run of 1 to want blocks; 0: none is free */
 bool	 space_alloc_run(struct space *sp, uint64_t n, uint64_t *block); /* exactly n */
-void	 space_take(struct space *sp, uint64_t block, uint64_t n);	/* marks as used */
+void	 space_take(struct space *sp, uint64_t block, uint64_t n);	 /* marks as used */
 bool	 space_all_free(const struct space *sp, uint64_t block, uint64_t n);
 void	 space_free_now(struct space *sp, uint64_t block, uint64_t n);
 void	 space_free_later(struct space *sp, uint64_t block, uint64_t n);
 void	 space_hide(struct space *sp, uint64_t block, uint64_t n);
 void	 space_show(struct space *sp, uint64_t block, uint64_t n);
-void	 space_release(struct space *sp); /* what is pending is free */
+void	 space_release(struct space *sp);			/* what is pending is free */
 bool	 space_on_disk(const struct space *sp, uint64_t block); /* the bit that the map on disk has */
-uint64_t space_map_blocks(const struct space *sp); /* that writing the whole map takes at the most */
+uint64_t space_map_blocks(const struct space *sp);		/* that writing the whole map takes at the most */
 int	 space_load(struct store *s, const struct bptr *root);
 int	 space_write(struct store *s); /* the dirty pages and the index; sets space.root */
 
@@ -190,16 +190,16 @@ int	 space_write(struct store *s); /* the dirty pages and the index; sets space.
 int	      cache_init(struct cache *c, uint64_t budget);
 void	      cache_fini(struct cache *c);
 int	      cache_get(struct store *s, uint64_t tree, const struct bptr *ptr, struct frame **frame); /* pinned */
-int	      cache_new(struct store *s, uint64_t tree, unsigned level, struct frame **frame);	   /* pinned, dirty */
-int	      cache_read(struct store *s, const struct wanted *w, struct frame **gift); /* without store->lock */
+int	      cache_new(struct store *s, uint64_t tree, unsigned level, struct frame **frame);	       /* pinned, dirty */
+int	      cache_read(struct store *s, const struct wanted *w, struct frame **gift);		       /* without store->lock */
 void	      cache_ungive(struct store *s); /* frees a gift that nobody took */
 void	      cache_unpin(struct frame *f);
-void	      cache_drop(struct store *s, struct frame *f); /* forgets it */
+void	      cache_drop(struct store *s, struct frame *f);	  /* forgets it */
 void	      cache_make_dirty(struct store *s, struct frame *f); /* gives it a virtual address; its old blocks are freed */
 void	      cache_make_clean(struct store *s, struct frame *f, const struct bptr *ptr);
-void	      cache_account(struct store *s, struct frame *f); /* after each change of a dirty page */
+void	      cache_account(struct store *s, struct frame *f);		    /* after each change of a dirty page */
 int	      cache_resize(struct store *s, struct frame *f, uint32_t cap); /* packs the entries into a page of cap bytes */
-struct frame *cache_find(struct store *s, uint64_t id); /* not pinned; NULL */
+struct frame *cache_find(struct store *s, uint64_t id);			    /* not pinned; NULL */
 
 /* node.c: the inside of a page. A slot is an index in key order. */
 unsigned    node_level(const uint8_t *page);
@@ -231,24 +231,24 @@ struct leaf_value { /* what stands in a leaf */
 	bool	       extents;
 	uint64_t       revision;
 };
-int  tree_open(struct store *s, uint64_t id, struct tree **tree);
-void tree_forget_all(struct store *s);
-int  tree_find(struct store *s, struct tree *t, tarn_buf key, struct path *path); /* path_release() in any case */
-void path_release(struct path *path);
+int		  tree_open(struct store *s, uint64_t id, struct tree **tree);
+void		  tree_forget_all(struct store *s);
+int		  tree_find(struct store *s, struct tree *t, tarn_buf key, struct path *path); /* path_release() in any case */
+void		  path_release(struct path *path);
 struct leaf_value leaf_value(const struct frame *leaf, uint32_t slot);
-int  tree_put(struct store *s, struct tree *t, tarn_buf key, const struct leaf_value *val);
-int  tree_del(struct store *s, struct tree *t, tarn_buf key);
-int  tree_drop(struct store *s, struct tree *t);
+int		  tree_put(struct store *s, struct tree *t, tarn_buf key, const struct leaf_value *val);
+int		  tree_del(struct store *s, struct tree *t, tarn_buf key);
+int		  tree_drop(struct store *s, struct tree *t);
 /* flush.c */
-int  tree_flush(struct store *s, struct tree *t); /* writes its dirty pages; the root is clean then */
-int  tree_flush_all(struct store *s);		  /* all but tree 0 */
+int tree_flush(struct store *s, struct tree *t); /* writes its dirty pages; the root is clean then */
+int tree_flush_all(struct store *s);		 /* all but tree 0 */
 /* walk.c: store_list() and store_count() */
 
 /* value.c */
 struct run_list {
 	struct run {
 		uint64_t block, n;
-	}     *runs;
+	} * runs;
 	size_t n, cap;
 };
 int	 runs_add(struct run_list *list, uint64_t block, uint64_t n);
@@ -272,11 +272,11 @@ uint64_t log_record_bytes(const struct store_mutation *muts, size_t n);
 uint64_t log_record_max(const struct store *s);
 bool	 log_fits(struct store *s, uint64_t bytes);
 int	 log_append(struct store *s, const struct store_mutation *muts, size_t n, uint64_t bytes, uint64_t *lsn);
-int	 log_flush_all(struct store *s); /* everything appended is durable, or the log has failed */
+int	 log_flush_all(struct store *s);	       /* everything appended is durable, or the log has failed */
 void	 log_restart(struct store *s, uint64_t epoch); /* the log is empty from here on */
 /* Calls fn for each batch to replay, in order. CSUM: damage before its end. */
 typedef int (*log_replay_fn)(struct store *s, struct store_mutation *muts, const bool *extents, size_t n, uint64_t lsn);
-int	 log_replay(struct store *s, log_replay_fn fn, uint64_t *batches);
+int log_replay(struct store *s, log_replay_fn fn, uint64_t *batches);
 
 /* superblock.c */
 int superblock_read(struct device *dev, struct device_queue *q, struct superblock *sb);
@@ -284,9 +284,10 @@ int superblock_write(struct device_queue *q, const struct superblock *sb);
 
 /* checkpoint.c */
 int  checkpoint(struct store *s, uint64_t epoch);
-int  space_make(struct store *s, uint64_t blocks, bool reserve_too); /* NOSPACE unless so many blocks can be had, checkpointing if that helps */
+int  space_make(struct store *s, uint64_t blocks,
+		bool reserve_too);	    /* NOSPACE unless so many blocks can be had, checkpointing if that helps */
 void store_poison(struct store *s, int rc); /* read-only from now on; takes this thread's sentence */
-int  store_writable(struct store *s); /* 0, or EP_RO with the sentence why */
+int  store_writable(struct store *s);	    /* 0, or EP_RO with the sentence why */
 
 /* run.c: runs body under store->lock, and again from its beginning when a page that it wants has been read. Only in the end, when there
  * is no other way, may it wait for the device with the lock held. With STORE_NOWAIT: AGAIN instead, also when another thread holds

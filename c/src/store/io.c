@@ -7,7 +7,7 @@
 
 int io_open(struct store *s)
 {
-	s->io = (struct io){0};
+	s->io = (struct io){ 0 };
 	return device_queue_open(s->dev, IO_DEPTH, &s->io.queue);
 }
 
@@ -60,7 +60,9 @@ void io_write(struct store *s, uint64_t block, void *buf, uint64_t len, void *ow
 		struct io_slot *slot = io_slot(&s->io);
 		uint64_t	part = MIN(max, len - at);
 
-		slot->io    = (struct device_io){.opcode = DEVICE_WRITE, .buf = (uint8_t *)buf + at, .offset = block * BLOCK + at, .len = part};
+		slot->io = (struct device_io){
+			.opcode = DEVICE_WRITE, .buf = (uint8_t *)buf + at, .offset = block * BLOCK + at, .len = part
+		};
 		slot->owned = at + part == len ? owned : NULL;
 		slot->busy  = true;
 		s->io.inflight++;
@@ -137,7 +139,7 @@ full:
 
 int blob_place(struct store *s, uint32_t len, struct bptr *ptr, uint8_t **gang)
 {
-	*ptr  = (struct bptr){.len = len, .birth = s->gen};
+	*ptr  = (struct bptr){ .len = len, .birth = s->gen };
 	*gang = NULL;
 	if (space_alloc_run(&s->space, len / BLOCK, &ptr->addr))
 		return 0;
@@ -249,9 +251,9 @@ static int each_piece(const uint8_t *gang, int (*fn)(void *arg, uint64_t block, 
 
 int blob_read(struct store *s, const struct bptr *ptr, void *buf, const char *what)
 {
-	struct read_run	 r    = {s, buf};
-	uint8_t		*gang = NULL;
-	int		 rc;
+	struct read_run r    = { s, buf };
+	uint8_t	       *gang = NULL;
+	int		rc;
 
 	if (ptr->flags & BPTR_GANG) {
 		rc = gang_read(s, ptr, &gang);
@@ -260,8 +262,8 @@ int blob_read(struct store *s, const struct bptr *ptr, void *buf, const char *wh
 		rc = io_read(s, ptr->addr, buf, ptr->len);
 	}
 	if (!rc && !hash128_equal(blob_sum(buf, ptr->len, gang), ptr->sum))
-		rc = fail(CSUM, "%s at block %llu (%u bytes, generation %llu) does not match the checksum that its parent holds", what,
-			  (unsigned long long)ptr->addr, ptr->len, (unsigned long long)ptr->birth);
+		rc = fail(CSUM, "%s at block %llu (%u bytes, generation %llu) does not match the checksum that its parent holds",
+			  what, (unsigned long long)ptr->addr, ptr->len, (unsigned long long)ptr->birth);
 	device_free(gang);
 	return rc;
 }

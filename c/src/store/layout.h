@@ -53,8 +53,8 @@ enum { BPTR_ADDR = 0, BPTR_LEN = 8, BPTR_FLAGS = 12, BPTR_BIRTH = 16, BPTR_SUM =
 #define BPTR_GANG 1u /* addr is a gang block: a list of the pieces; the checksum is seeded with the gang block's hash */
 
 struct bptr {
-	uint64_t       addr;  /* block; 0: points to nothing; VIRTUAL: a dirty page in the cache, by its number */
-	uint32_t       len;   /* bytes, a multiple of BLOCK */
+	uint64_t       addr; /* block; 0: points to nothing; VIRTUAL: a dirty page in the cache, by its number */
+	uint32_t       len;  /* bytes, a multiple of BLOCK */
 	uint32_t       flags;
 	uint64_t       birth; /* the generation that wrote it */
 	struct hash128 sum;
@@ -129,7 +129,7 @@ _Static_assert(GROUP_SUM + 16 <= GROUP_BYTES && NODE_ADDR + 8 <= NODE_SLOTS, "he
 static inline struct bptr bptr_get(const void *p)
 {
 	const uint8_t *b = p;
-	struct bptr    ptr = {get64(b + BPTR_ADDR), get32(b + BPTR_LEN), get32(b + BPTR_FLAGS), get64(b + BPTR_BIRTH), {{0}}};
+	struct bptr ptr	 = { get64(b + BPTR_ADDR), get32(b + BPTR_LEN), get32(b + BPTR_FLAGS), get64(b + BPTR_BIRTH), { { 0 } } };
 
 	memcpy(ptr.sum.bytes, b + BPTR_SUM, 16);
 	return ptr;

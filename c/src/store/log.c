@@ -242,7 +242,7 @@ static void flush_group(struct store *s, struct log *l)
 	uint64_t       pos, durable;
 	int	       rc, failed;
 
-	empty.len   = 0, empty.extents = false;
+	empty.len = 0, empty.extents = false;
 	l->flush    = l->fill;
 	l->fill	    = empty;
 	l->flushing = true;
@@ -253,8 +253,8 @@ static void flush_group(struct store *s, struct log *l)
 	l->flushing = false;
 	if (rc && !l->rc) {
 		l->rc = rc;
-		snprintf(l->message, sizeof(l->message), "the log could not be written, nothing more is until the pool is opened again: %.140s",
-			 base_message());
+		snprintf(l->message, sizeof(l->message),
+			 "the log could not be written, nothing more is until the pool is opened again: %.140s", base_message());
 	}
 	if (!l->rc)
 		l->durable = l->flush.last_lsn;

@@ -29,7 +29,8 @@ tarn_buf node_key(const uint8_t *page, uint32_t slot)
 {
 	const uint8_t *e = node_entry(page, slot);
 
-	return node_level(page) ? (tarn_buf){e + INNER_KEY, get32(e + INNER_KLEN)} : (tarn_buf){e + LEAF_KEY, get32(e + LEAF_KLEN)};
+	return node_level(page) ? (tarn_buf){ e + INNER_KEY, get32(e + INNER_KLEN) }
+				: (tarn_buf){ e + LEAF_KEY, get32(e + LEAF_KLEN) };
 }
 
 static uint64_t entry_bytes(const uint8_t *e, unsigned level)
@@ -172,7 +173,7 @@ void node_remove(struct store *s, struct frame *f, uint32_t slot)
 static const char *bad_entry(const struct store *s, const uint8_t *page, uint32_t len, uint32_t slot)
 {
 	uint32_t       off = offset_of(page, slot), level = node_level(page);
-	const uint8_t *e   = page + off;
+	const uint8_t *e = page + off;
 	struct bptr    ptr;
 
 	if (off < get32(page + NODE_HEAP) || off > len - LEAF_KEY || (level && off > len - INNER_KEY))

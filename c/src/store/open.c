@@ -30,9 +30,9 @@ static int store_new(struct device *dev, const struct superblock *sb, uint64_t c
 
 	if (!s)
 		return fail(NOMEM, "no memory for a store");
-	s->dev = dev;
-	s->sb  = *sb;
-	s->gen = sb->generation + 1;
+	s->dev	      = dev;
+	s->sb	      = *sb;
+	s->gen	      = sb->generation + 1;
 	s->node_bytes = sb->node_bytes;
 	memcpy(s->meta, sb->meta, sb->meta_len);
 	s->meta_len = sb->meta_len;
@@ -58,7 +58,9 @@ static int plan(const struct device *dev, const struct store_format *f, struct s
 {
 	uint64_t size = f->size ? f->size : device_size(dev), log = f->log_bytes ? f->log_bytes : default_log(size);
 
-	*sb = (struct superblock){.pool = f->pool, .target = f->target, .blocks = size / BLOCK, .log_block = 2, .log_blocks = log / BLOCK};
+	*sb = (struct superblock){
+		.pool = f->pool, .target = f->target, .blocks = size / BLOCK, .log_block = 2, .log_blocks = log / BLOCK
+	};
 	sb->node_bytes = f->node_bytes ? f->node_bytes : 16384;
 	sb->log_epoch  = base_random() >> 1;
 	sb->meta_len   = (uint32_t)f->meta_len;
@@ -70,7 +72,8 @@ static int plan(const struct device *dev, const struct store_format *f, struct s
 	if (f->meta_len > STORE_META_MAX)
 		return fail(INVAL, "a store's record may have %u bytes, this one has %zu", STORE_META_MAX, f->meta_len);
 	if (sb->log_blocks < LOG_BLOCKS_MIN)
-		return fail(INVAL, "a log of %llu bytes is too small: %u are the least", (unsigned long long)log, LOG_BLOCKS_MIN * BLOCK);
+		return fail(INVAL, "a log of %llu bytes is too small: %u are the least", (unsigned long long)log,
+			    LOG_BLOCKS_MIN * BLOCK);
 	if (sb->blocks < sb->log_blocks + 40)
 		return fail(INVAL, "%llu bytes are too few for a log of %llu bytes and anything else", (unsigned long long)size,
 			    (unsigned long long)log);
@@ -87,7 +90,7 @@ static int zero_block(struct device_queue *q, uint8_t *zero, uint64_t block)
 int store_wipe(struct device *dev)
 {
 	uint64_t	     blocks = device_size(dev) / BLOCK;
-	struct superblock    sb	    = {0};
+	struct superblock    sb	    = { 0 };
 	struct device_queue *q;
 	uint8_t		    *zero = device_alloc(BLOCK);
 	int		     rc	  = zero ? device_queue_open(dev, 4, &q) : fail(NOMEM, "no memory to wipe a device");
@@ -138,14 +141,14 @@ int store_probe(struct device *dev, struct store_identity *id)
 	device_queue_close(q);
 	if (rc)
 		return rc;
-	*id = (struct store_identity){.pool	      = sb.pool,
-				      .target	      = sb.target,
-				      .format_version = FORMAT_VERSION,
-				      .generation     = sb.generation,
-				      .size	      = sb.blocks * BLOCK,
-				      .log_bytes      = sb.log_blocks * BLOCK,
-				      .free_bytes     = sb.free_blocks * BLOCK,
-				      .meta_len	      = sb.meta_len};
+	*id = (struct store_identity){ .pool	       = sb.pool,
+				       .target	       = sb.target,
+				       .format_version = FORMAT_VERSION,
+				       .generation     = sb.generation,
+				       .size	       = sb.blocks * BLOCK,
+				       .log_bytes      = sb.log_blocks * BLOCK,
+				       .free_bytes     = sb.free_blocks * BLOCK,
+				       .meta_len       = sb.meta_len };
 	memcpy(id->meta, sb.meta, sb.meta_len);
 	return 0;
 }
@@ -219,17 +222,17 @@ void store_stat(struct store *s, struct store_stat *st)
 	pthread_mutex_lock(&s->lock);
 	pthread_mutex_lock(&s->log.lock);
 	kept = MIN(s->space.free, s->cache.dirty_blocks);
-	*st  = (struct store_stat){.total_bytes	     = s->space.blocks * BLOCK,
-				   .free_bytes	     = (s->space.free + s->space.pending_count - kept) * BLOCK,
-				   .log_bytes	     = s->log.blocks * BLOCK,
-				   .log_used_bytes   = s->log.used * BLOCK,
-				   .cache_bytes	     = s->cache.budget,
-				   .cache_used_bytes = s->cache.bytes,
-				   .generation	     = s->sb.generation,
-				   .batch_max	     = log_record_max(s),
-				   .format_version   = FORMAT_VERSION,
-				   .inline_max	     = s->node_bytes / 4,
-				   .readonly	     = s->failed || s->log.rc};
+	*st  = (struct store_stat){ .total_bytes      = s->space.blocks * BLOCK,
+				    .free_bytes	      = (s->space.free + s->space.pending_count - kept) * BLOCK,
+				    .log_bytes	      = s->log.blocks * BLOCK,
+				    .log_used_bytes   = s->log.used * BLOCK,
+				    .cache_bytes      = s->cache.budget,
+				    .cache_used_bytes = s->cache.bytes,
+				    .generation	      = s->sb.generation,
+				    .batch_max	      = log_record_max(s),
+				    .format_version   = FORMAT_VERSION,
+				    .inline_max	      = s->node_bytes / 4,
+				    .readonly	      = s->failed || s->log.rc };
 	snprintf(st->why, sizeof(st->why), "%s", s->failed ? s->why : s->log.rc ? s->log.message : "");
 	pthread_mutex_unlock(&s->log.lock);
 	pthread_mutex_unlock(&s->lock);

@@ -45,12 +45,12 @@ static int read_pinned(struct store *s, const uint8_t *desc, void *buf)
 }
 
 struct get {
-	uint64_t  tree;
-	tarn_buf  key;
-	void	 *buf;
-	size_t	  room, len; /* bytes of buf, of the value */
-	uint64_t  rev;
-	uint8_t	  desc[EXT_BYTES_MAX];
+	uint64_t tree;
+	tarn_buf key;
+	void	*buf;
+	size_t	 room, len; /* bytes of buf, of the value */
+	uint64_t rev;
+	uint8_t	 desc[EXT_BYTES_MAX];
 };
 
 /* Copies what is in the leaf; 1 when it is in extents, which are pinned then. */
@@ -74,7 +74,7 @@ static int copy_out(struct store *s, const struct leaf_value *v, struct get *g)
 static int get(struct store *s, void *arg)
 {
 	struct get	 *g = arg;
-	struct leaf_value v = {0};
+	struct leaf_value v = { 0 };
 	struct path	  path;
 	int		  rc = find(s, g->tree, g->key, &path, &v);
 
@@ -86,7 +86,7 @@ static int get(struct store *s, void *arg)
 
 int store_get(struct store *s, uint64_t tree, tarn_buf key, void *buf, size_t *len, uint64_t *rev, unsigned flags)
 {
-	struct get g  = {.tree = tree, .key = key, .buf = buf, .room = *len};
+	struct get g  = { .tree = tree, .key = key, .buf = buf, .room = *len };
 	int	   rc = store_run(s, flags, get, &g);
 
 	if (rc == 1 && flags & STORE_NOWAIT) {
@@ -102,11 +102,11 @@ int store_get(struct store *s, uint64_t tree, tarn_buf key, void *buf, size_t *l
 
 int store_stat_key(struct store *s, uint64_t tree, tarn_buf key, tarn_kv_stat *stat, unsigned flags)
 {
-	struct get g  = {.tree = tree, .key = key};
+	struct get g  = { .tree = tree, .key = key };
 	int	   rc = store_run(s, flags, get, &g);
 
 	if (!rc)
-		*stat = (tarn_kv_stat){g.len, g.rev};
+		*stat = (tarn_kv_stat){ g.len, g.rev };
 	return rc;
 }
 
@@ -164,7 +164,7 @@ static int reader_find(struct store *s, void *arg)
 
 	if (!rc) {
 		a->r->size = size_of(&v);
-		*a->stat   = (tarn_kv_stat){a->r->size, v.revision};
+		*a->stat   = (tarn_kv_stat){ a->r->size, v.revision };
 		if (v.extents)
 			memcpy(a->desc, v.bytes, v.len);
 		else
@@ -178,7 +178,7 @@ static int reader_find(struct store *s, void *arg)
 int store_reader_open(struct store *s, uint64_t tree, tarn_buf key, tarn_kv_stat *stat, struct store_reader **reader)
 {
 	struct store_reader *r = calloc(1, sizeof(*r));
-	struct reader_find   a = {.r = r, .tree = tree, .key = key, .stat = stat};
+	struct reader_find   a = { .r = r, .tree = tree, .key = key, .stat = stat };
 	int		     rc;
 
 	if (!r)

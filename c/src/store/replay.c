@@ -13,8 +13,8 @@ struct scan {
 	struct hash128 chain;
 	uint8_t	      *group; /* of the whole ring's size at the most */
 	size_t	       cap;
-	log_replay_fn fn;
-	uint64_t      batches, lsn;
+	log_replay_fn  fn;
+	uint64_t       batches, lsn;
 };
 
 static int group_reserve(struct scan *scan, size_t len)
@@ -35,9 +35,9 @@ static bool header_ok(const struct scan *scan, const uint8_t *g, uint64_t pos)
 	const struct log *l = &scan->s->log;
 	uint64_t	  n = get32(g + GROUP_BLOCKS);
 
-	return get32(g + GROUP_MAGIC) == GROUP_MAGIC_NUMBER && get64(g + GROUP_EPOCH) == l->epoch && get64(g + GROUP_POS) == pos &&
-	       memcmp(g + GROUP_TARGET, scan->s->sb.target.bytes, 16) == 0 && n >= 1 && n <= l->blocks - pos &&
-	       get32(g + GROUP_LEN) <= n * BLOCK - GROUP_BYTES;
+	return get32(g + GROUP_MAGIC) == GROUP_MAGIC_NUMBER && get64(g + GROUP_EPOCH) == l->epoch &&
+	       get64(g + GROUP_POS) == pos && memcmp(g + GROUP_TARGET, scan->s->sb.target.bytes, 16) == 0 && n >= 1 &&
+	       n <= l->blocks - pos && get32(g + GROUP_LEN) <= n * BLOCK - GROUP_BYTES;
 }
 
 /* Reads the group at pos, if a whole one is there: 1. 0: none is. */
@@ -92,7 +92,8 @@ static int next_group(struct scan *scan)
 
 static int malformed(const struct scan *scan)
 {
-	return fail(CSUM, "group %llu of the log is malformed, although its checksum is right", (unsigned long long)scan->seq - 1);
+	return fail(CSUM, "group %llu of the log is malformed, although its checksum is right",
+		    (unsigned long long)scan->seq - 1);
 }
 
 static const uint8_t *parse_mutation(const uint8_t *p, const uint8_t *end, struct store_mutation *m, bool *extents)
@@ -103,13 +104,13 @@ static const uint8_t *parse_mutation(const uint8_t *p, const uint8_t *end, struc
 		return NULL;
 	klen	 = get32(p + MUT_KLEN);
 	vlen	 = get32(p + MUT_VLEN);
-	*m	 = (struct store_mutation){.change = p[MUT_CHANGE], .tree = get64(p + MUT_TREE)};
+	*m	 = (struct store_mutation){ .change = p[MUT_CHANGE], .tree = get64(p + MUT_TREE) };
 	*extents = p[MUT_EXTENTS];
 	p += MUT_BYTES;
 	if (klen > STORE_KEY_MAX || klen + vlen > (uint64_t)(end - p) || m->change > STORE_DROP || m->tree == 0)
 		return NULL;
-	m->key = (tarn_buf){p, klen};
-	m->val = (tarn_buf){p + klen, vlen};
+	m->key = (tarn_buf){ p, klen };
+	m->val = (tarn_buf){ p + klen, vlen };
 	if ((m->change != STORE_DROP && !klen) || (*extents && !value_sane(m->val.ptr, (uint32_t)vlen)))
 		return NULL;
 	return p + klen + vlen;
@@ -118,7 +119,7 @@ static const uint8_t *parse_mutation(const uint8_t *p, const uint8_t *end, struc
 /* One record; *p moves behind it. */
 static int scan_record(struct scan *scan, const uint8_t **p, const uint8_t *end)
 {
-	const uint8_t	      *at = *p, *stop;
+	const uint8_t	      *at      = *p, *stop;
 	struct store_mutation *muts    = NULL;
 	bool		      *extents = NULL;
 	uint64_t	       n, lsn;
@@ -175,10 +176,11 @@ static int check_tail(struct scan *scan)
 		rc = read_group(scan, pos);
 		if (rc == 1 && get64(scan->group + GROUP_SEQ) > scan->seq)
 			return fail(CSUM,
-				    "the log is damaged: group %llu, at block %llu or at block %llu, is not whole, but the later group %llu is: "
+				    "the log is damaged: group %llu, at block %llu or at block %llu, is not whole, but the later "
+				    "group %llu is: "
 				    "acknowledged changes are lost; restore the pool or its device",
-				    (unsigned long long)scan->seq, (unsigned long long)(l->block + scan->pos), (unsigned long long)l->block,
-				    (unsigned long long)get64(scan->group + GROUP_SEQ));
+				    (unsigned long long)scan->seq, (unsigned long long)(l->block + scan->pos),
+				    (unsigned long long)l->block, (unsigned long long)get64(scan->group + GROUP_SEQ));
 	}
 	return MIN(rc, 0);
 }
@@ -189,7 +191,7 @@ static int mark_extents(struct store *s, struct store_mutation *muts, const bool
 
 	(void)lsn;
 	for (size_t i = 0; !rc && i < n; i++) {
-		struct run_list runs = {0};
+		struct run_list runs = { 0 };
 
 		if (extents[i])
 			rc = value_runs(s, muts[i].val.ptr, (uint32_t)muts[i].val.len, &runs);
@@ -202,7 +204,9 @@ static int mark_extents(struct store *s, struct store_mutation *muts, const bool
 
 static struct scan scan_begin(struct store *s, log_replay_fn fn)
 {
-	return (struct scan){.s = s, .pos = s->log.start, .seq = s->sb.log_seq, .chain = s->sb.log_chain, .lsn = s->sb.lsn, .fn = fn};
+	return (struct scan){
+		.s = s, .pos = s->log.start, .seq = s->sb.log_seq, .chain = s->sb.log_chain, .lsn = s->sb.lsn, .fn = fn
+	};
 }
 
 int log_replay(struct store *s, log_replay_fn fn, uint64_t *batches)

@@ -29,7 +29,7 @@ static int try_once(struct store *s, unsigned flags, bool wait, struct frame *gi
 		return rc;
 	s->nowait = !wait;
 	s->gift	  = gift;
-	s->wanted = (struct wanted){0};
+	s->wanted = (struct wanted){ 0 };
 	rc	  = body(s, arg);
 	*wanted	  = s->wanted;
 	s->nowait = false;

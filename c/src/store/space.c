@@ -24,7 +24,7 @@ static void bit_clear(uint64_t *map, uint64_t i)
 
 int space_init(struct space *sp, uint64_t blocks)
 {
-	*sp	    = (struct space){.blocks = blocks, .free = blocks};
+	*sp	    = (struct space){ .blocks = blocks, .free = blocks };
 	sp->words   = DIV_UP(blocks, 64);
 	sp->pages   = (uint32_t)DIV_UP(blocks, MAP_BITS);
 	sp->used    = calloc(sp->words, 8);
@@ -45,7 +45,7 @@ void space_fini(struct space *sp)
 	free(sp->hidden);
 	free(sp->index);
 	free(sp->dirty);
-	*sp = (struct space){0};
+	*sp = (struct space){ 0 };
 }
 
 static void touch(struct space *sp, uint64_t block, uint64_t n)
@@ -197,7 +197,7 @@ uint64_t space_map_blocks(const struct space *sp)
 
 static int load_page(struct store *s, uint32_t p, uint8_t *buf)
 {
-	struct space *sp = &s->space;
+	struct space *sp    = &s->space;
 	uint64_t      first = (uint64_t)p * MAP_BITS, n = MIN(MAP_BITS, sp->blocks - first);
 	int	      rc;
 
@@ -262,7 +262,7 @@ static int write_page(struct store *s, uint32_t p)
 {
 	struct space *sp    = &s->space;
 	uint64_t      first = (uint64_t)p * MAP_BITS / 64, n = MIN(MAP_BITS / 64, sp->words - first);
-	uint8_t	     *buf   = device_alloc(BLOCK);
+	uint8_t	     *buf = device_alloc(BLOCK);
 
 	if (!buf)
 		return fail(NOMEM, "no memory for a page of the space map");

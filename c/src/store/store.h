@@ -36,7 +36,7 @@ struct store_identity {
 	tarn_uuid pool, target;
 	uint32_t  format_version;
 	uint64_t  generation;
-	uint64_t  size;	     /* bytes */
+	uint64_t  size; /* bytes */
 	uint64_t  log_bytes;
 	uint64_t  free_bytes; /* as of the last checkpoint */
 	uint8_t	  meta[STORE_META_MAX];
@@ -50,7 +50,7 @@ int store_probe(struct device *dev, struct store_identity *identity);
 int store_wipe(struct device *dev);
 
 struct store_options {
-	uint64_t cache_bytes;	/* 0: 256 MiB */
+	uint64_t cache_bytes; /* 0: 256 MiB */
 };
 
 /* Recovers and opens. dev is the store's to use until store_close(), and the caller's to close after it.
@@ -93,8 +93,8 @@ struct store_mutation {
 	uint64_t	    revision; /* of TARN_COND_REVISION; 0: must be absent */
 	uint64_t	    tree;
 	tarn_buf	    key;
-	tarn_buf	    val;      /* PUT: the bytes */
-	struct store_value *value;    /* PUT: instead of val, a finished value; consumed when the batch succeeds */
+	tarn_buf	    val;   /* PUT: the bytes */
+	struct store_value *value; /* PUT: instead of val, a finished value; consumed when the batch succeeds */
 };
 
 /* Checks all conditions against the state before the batch, then applies all of it, in memory and to the log's buffer. *lsn is
@@ -131,10 +131,10 @@ int store_set_meta(struct store *store, const void *meta, size_t len);
 
 struct store_stat {
 	uint64_t total_bytes, free_bytes, log_bytes, log_used_bytes, cache_bytes, cache_used_bytes, generation;
-	uint64_t batch_max;	   /* bytes of log record in one batch */
+	uint64_t batch_max; /* bytes of log record in one batch */
 	uint32_t format_version;
-	uint32_t inline_max;	   /* a larger value goes to extents */
-	bool	 readonly;	   /* the device failed; */
+	uint32_t inline_max; /* a larger value goes to extents */
+	bool	 readonly;   /* the device failed; */
 	char	 why[TARN_MESSAGE_MAX];
 };
 void store_stat(struct store *store, struct store_stat *stat);

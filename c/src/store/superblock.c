@@ -51,8 +51,8 @@ static bool sum_ok(uint8_t *b)
 static bool sane(const struct superblock *sb)
 {
 	return sb->blocks >= 8 && sb->blocks < UINT64_C(1) << 48 && sb->log_block == 2 && sb->log_blocks >= LOG_BLOCKS_MIN &&
-	       sb->log_blocks <= sb->blocks - 4 && sb->log_pos < sb->log_blocks && sb->node_bytes >= 512 && sb->node_bytes <= 65536 &&
-	       sb->meta_len <= SB_META_MAX && sb->generation < UINT64_C(1) << 62;
+	       sb->log_blocks <= sb->blocks - 4 && sb->log_pos < sb->log_blocks && sb->node_bytes >= 512 &&
+	       sb->node_bytes <= 65536 && sb->meta_len <= SB_META_MAX && sb->generation < UINT64_C(1) << 62;
 }
 
 static bool decode(uint8_t *b, struct superblock *sb)
@@ -84,15 +84,15 @@ static bool decode(uint8_t *b, struct superblock *sb)
 struct search {
 	struct superblock best;
 	bool		  found;
-	int		  io_rc;      /* of the last copy that could not be read */
-	uint32_t	  version;    /* of a copy that has another one */
-	uint64_t	  incompat;   /* of a copy that has some */
-	bool		  magic;      /* a copy has the magic, whatever else */
+	int		  io_rc;    /* of the last copy that could not be read */
+	uint32_t	  version;  /* of a copy that has another one */
+	uint64_t	  incompat; /* of a copy that has some */
+	bool		  magic;    /* a copy has the magic, whatever else */
 };
 
 static void look_at(struct device_queue *q, uint64_t block, uint8_t *b, struct search *f)
 {
-	struct superblock sb = {0};
+	struct superblock sb = { 0 };
 	int		  rc = device_read(q, block * BLOCK, b, BLOCK);
 
 	if (rc) {
@@ -115,7 +115,8 @@ static void look_at(struct device_queue *q, uint64_t block, uint8_t *b, struct s
 static int verdict(const struct search *f, uint64_t size)
 {
 	if (f->found && f->best.blocks * BLOCK > size)
-		return fail(DF_INVAL, "the pool has %llu bytes but its device only %llu: it was truncated; restore the rest of it",
+		return fail(DF_INVAL,
+			    "the pool has %llu bytes but its device only %llu: it was truncated; restore the rest of it",
 			    (unsigned long long)(f->best.blocks * BLOCK), (unsigned long long)size);
 	if (f->found)
 		return 0;
@@ -123,20 +124,21 @@ static int verdict(const struct search *f, uint64_t size)
 		return fail(DF_INCOMPT, "the pool uses features 0x%llx that this library does not know: use a newer one",
 			    (unsigned long long)f->incompat);
 	if (f->version)
-		return fail(DF_INCOMPT, "the pool has format version %u, this library knows version %u: use a newer one", f->version,
-			    FORMAT_VERSION);
+		return fail(DF_INCOMPT, "the pool has format version %u, this library knows version %u: use a newer one",
+			    f->version, FORMAT_VERSION);
 	if (f->io_rc)
 		return f->io_rc;
 	if (f->magic)
 		return fail(CSUM, "all superblocks of the pool that could be found are damaged");
-	return fail(DF_INVAL, "there is no superblock at either end of these %llu bytes: not a pool, or the beginning and the end are lost",
+	return fail(DF_INVAL,
+		    "there is no superblock at either end of these %llu bytes: not a pool, or the beginning and the end are lost",
 		    (unsigned long long)size);
 }
 
 int superblock_read(struct device *dev, struct device_queue *q, struct superblock *sb)
 {
 	uint64_t      blocks = device_size(dev) / BLOCK;
-	struct search f	     = {0};
+	struct search f	     = { 0 };
 	uint8_t	     *b;
 	int	      rc;
 

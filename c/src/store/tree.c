@@ -22,7 +22,7 @@ static int read_record(struct store *s, struct tree *t)
 		return 0;
 	}
 	put64be(key, t->id);
-	rc = tree_find(s, *bucket(s, 0), (tarn_buf){key, 8}, &path);
+	rc = tree_find(s, *bucket(s, 0), (tarn_buf){ key, 8 }, &path);
 	if (!rc && path.found) {
 		struct leaf_value v = leaf_value(path.frames[path.depth - 1], path.slots[path.depth - 1]);
 
@@ -66,7 +66,7 @@ int tree_open(struct store *s, uint64_t id, struct tree **tree)
 		return rc;
 	}
 	if (*bucket(s, id)) { /* behind the first, which may be tree 0 */
-		t->next		   = (*bucket(s, id))->next;
+		t->next		       = (*bucket(s, id))->next;
 		(*bucket(s, id))->next = t;
 	} else {
 		*bucket(s, id) = t;
@@ -126,7 +126,8 @@ struct leaf_value leaf_value(const struct frame *leaf, uint32_t slot)
 	const uint8_t *e   = node_entry(leaf->page, slot);
 	uint32_t       len = get32(e + LEAF_VLEN);
 
-	return (struct leaf_value){e + LEAF_KEY + get32(e + LEAF_KLEN), len & ~LEAF_EXTENTS, len & LEAF_EXTENTS, get64(e + LEAF_REV)};
+	return (struct leaf_value){ e + LEAF_KEY + get32(e + LEAF_KLEN), len & ~LEAF_EXTENTS, len & LEAF_EXTENTS,
+				    get64(e + LEAF_REV) };
 }
 
 static void tree_touch(struct store *s, struct tree *t)
@@ -138,7 +139,7 @@ static void tree_touch(struct store *s, struct tree *t)
 /* Points the parent, or the tree, to a page that has become dirty. */
 static void relink(struct tree *t, struct frame *parent, uint32_t slot, const struct frame *f)
 {
-	struct bptr ptr = {.addr = f->id};
+	struct bptr ptr = { .addr = f->id };
 
 	if (parent)
 		node_set_child(parent, slot, &ptr, 0);
@@ -190,7 +191,8 @@ static int insert_inner(struct store *s, struct frame *f, uint32_t slot, tarn_bu
 }
 
 /* Copies an entry to another page; key replaces an inner entry's key. */
-static int copy_entry(struct store *s, const struct frame *from, uint32_t slot, struct frame *to, uint32_t at, const tarn_buf *key)
+static int copy_entry(struct store *s, const struct frame *from, uint32_t slot, struct frame *to, uint32_t at,
+		      const tarn_buf *key)
 {
 	const uint8_t *e = node_entry(from->page, slot);
 	uint8_t	      *room;
@@ -227,13 +229,13 @@ static tarn_buf separator(tarn_buf left, tarn_buf right)
 
 	while (i < left.len && ((const uint8_t *)left.ptr)[i] == ((const uint8_t *)right.ptr)[i])
 		i++;
-	return (tarn_buf){right.ptr, i + 1};
+	return (tarn_buf){ right.ptr, i + 1 };
 }
 
 static int grow_root(struct store *s, struct tree *t, struct path *path)
 {
 	struct frame *root;
-	struct bptr   child = {.addr = path->frames[0]->id};
+	struct bptr   child = { .addr = path->frames[0]->id };
 	int	      rc;
 
 	if (path->depth == DEPTH_MAX)
@@ -247,7 +249,7 @@ static int grow_root(struct store *s, struct tree *t, struct path *path)
 	path->slots[0]	= 0;
 	path->depth++;
 	relink(t, NULL, 0, root);
-	return insert_inner(s, root, 0, (tarn_buf){NULL, 0}, &child, 0);
+	return insert_inner(s, root, 0, (tarn_buf){ NULL, 0 }, &child, 0);
 }
 
 static int truncate(struct store *s, struct frame *f, uint32_t count)
@@ -264,7 +266,7 @@ static int split(struct store *s, struct tree *t, struct path *path, unsigned i)
 {
 	struct frame  *f = path->frames[i], *r;
 	uint32_t       n = node_count(f->page), m = cut_of(f, path->slots[i]);
-	const tarn_buf none = {NULL, 0};
+	const tarn_buf none = { NULL, 0 };
 	tarn_buf       sep;
 	struct bptr    child;
 	int	       rc = cache_new(s, t->id, node_level(f->page), &r);
@@ -274,7 +276,7 @@ static int split(struct store *s, struct tree *t, struct path *path, unsigned i)
 	if (rc)
 		return rc;
 	sep   = node_level(f->page) ? node_key(f->page, m) : separator(node_key(f->page, m - 1), node_key(f->page, m));
-	child = (struct bptr){.addr = r->id};
+	child = (struct bptr){ .addr = r->id };
 	rc    = insert_inner(s, path->frames[i - 1], ++path->slots[i - 1], sep, &child, 0);
 	cache_unpin(r);
 	return rc ? rc : truncate(s, f, m);
@@ -338,7 +340,7 @@ static void remove_empty(struct store *s, struct tree *t, struct path *path)
 	unsigned i = --path->depth;
 
 	if (i == 0)
-		t->root = (struct bptr){0};
+		t->root = (struct bptr){ 0 };
 	else
 		node_remove(s, path->frames[i - 1], path->slots[i - 1]);
 	discard(s, path->frames[i]);
@@ -399,7 +401,8 @@ static void shrink_root(struct store *s, struct tree *t)
 {
 	struct frame *root;
 
-	while (t->root.addr & VIRTUAL && (root = cache_find(s, t->root.addr)) && node_level(root->page) && node_count(root->page) == 1) {
+	while (t->root.addr & VIRTUAL && (root = cache_find(s, t->root.addr)) && node_level(root->page) &&
+	       node_count(root->page) == 1) {
 		t->root = node_child_ptr(root->page, 0);
 		t->keys = get64(node_entry(root->page, 0) + INNER_KEYS);
 		cache_drop(s, root);
@@ -447,7 +450,7 @@ static int lost(int rc, uint64_t tree)
 static int free_value(struct store *s, const struct frame *leaf, uint32_t slot)
 {
 	struct leaf_value v    = leaf_value(leaf, slot);
-	struct run_list	  runs = {0};
+	struct run_list	  runs = { 0 };
 	int		  rc   = v.extents ? lost(value_runs(s, v.bytes, v.len, &runs), leaf->tree) : 0;
 
 	for (size_t r = 0; !rc && r < runs.n; r++)
@@ -486,7 +489,7 @@ int tree_drop(struct store *s, struct tree *t)
 	if (rc)
 		return rc;
 	tree_touch(s, t);
-	t->root = (struct bptr){0};
+	t->root = (struct bptr){ 0 };
 	t->keys = 0;
 	return 0;
 }

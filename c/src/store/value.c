@@ -29,7 +29,7 @@ int runs_add(struct run_list *list, uint64_t block, uint64_t n)
 		list->runs = runs;
 		list->cap  = cap;
 	}
-	list->runs[list->n++] = (struct run){block, n};
+	list->runs[list->n++] = (struct run){ block, n };
 	return 0;
 }
 
@@ -105,14 +105,14 @@ static int place(struct store_value *v, uint64_t want, struct bptr *ptr)
 	rc = store_writable(s);
 	rc = rc ? rc : space_make(s, want, true);
 	if (!rc) {
-		n = space_alloc(&s->space, want, &block);
+		n  = space_alloc(&s->space, want, &block);
 		rc = n ? runs_add(&v->runs, block, n) : fail(NOSPACE, "no block is free");
 		if (rc && n)
 			space_free_now(&s->space, block, n);
 	}
 	if (!rc) {
 		space_hide(&s->space, block, n);
-		*ptr = (struct bptr){.addr = block, .len = (uint32_t)(n * BLOCK), .birth = s->gen};
+		*ptr = (struct bptr){ .addr = block, .len = (uint32_t)(n * BLOCK), .birth = s->gen };
 	}
 	pthread_mutex_unlock(&s->lock);
 	return rc;
@@ -228,7 +228,7 @@ static int add_level(struct store_value *v)
 {
 	struct bptr *up = NULL, ptr;
 	size_t	     n = 0, cap = 0, done = 0;
-	int	     rc = v->level == EXT_LEVEL_MAX ? fail(NOSPACE, "the value is in too many pieces: free space is too scattered") : 0;
+	int rc = v->level == EXT_LEVEL_MAX ? fail(NOSPACE, "the value is in too many pieces: free space is too scattered") : 0;
 
 	for (size_t at = 0; !rc && at < v->n; at += done) {
 		rc = write_index(v, v->ptrs + at, v->n - at, &ptr, &done);
@@ -313,8 +313,8 @@ int value_read_piece(struct store *s, const struct bptr *piece, void *buf, const
 
 	queue_give(s, q);
 	if (!rc && !hash128_equal(hash128(buf, piece->len), piece->sum))
-		rc = fail(CSUM, "%s at block %llu (%u bytes, generation %llu) does not match the checksum that its parent holds", what,
-			  (unsigned long long)piece->addr, piece->len, (unsigned long long)piece->birth);
+		rc = fail(CSUM, "%s at block %llu (%u bytes, generation %llu) does not match the checksum that its parent holds",
+			  what, (unsigned long long)piece->addr, piece->len, (unsigned long long)piece->birth);
 	return rc;
 }
 
@@ -387,7 +387,7 @@ static int add_piece(void *arg, const struct bptr *ptr, unsigned level)
 
 int value_pieces(struct store *s, const uint8_t *desc, struct bptr **pieces, size_t *n)
 {
-	struct pieces p	 = {0};
+	struct pieces p	 = { 0 };
 	int	      rc = each_ptr(s, desc + EXT_PTRS, get32(desc + EXT_COUNT), get32(desc + EXT_LEVEL), add_piece, &p);
 
 	if (!rc && (p.bytes < value_size(desc) || p.bytes - value_size(desc) >= BLOCK))

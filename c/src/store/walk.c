@@ -132,20 +132,21 @@ static int copy_value(struct store *s, const struct leaf_value *v, uint8_t *to)
 /* Adds the entry under the path. 1: it does not fit. */
 static int emit(struct store *s, struct listing *l, const struct path *path)
 {
-	struct frame	 *f    = path->frames[path->depth - 1];
-	tarn_buf	  key  = node_key(f->page, path->slots[path->depth - 1]);
-	struct leaf_value v    = leaf_value(f, path->slots[path->depth - 1]);
-	uint64_t	  size = v.extents ? value_size(v.bytes) : v.len;
+	struct frame	 *f	= path->frames[path->depth - 1];
+	tarn_buf	  key	= node_key(f->page, path->slots[path->depth - 1]);
+	struct leaf_value v	= leaf_value(f, path->slots[path->depth - 1]);
+	uint64_t	  size	= v.extents ? value_size(v.bytes) : v.len;
 	size_t		  strip = MIN(l->range->strip, key.len), klen = key.len - strip, at = l->out->used;
 	size_t		  full = sizeof(tarn_entry) + klen + size;
 	bool		  omit = l->range->flags & TARN_RANGE_KEYS_ONLY || size > TARN_LIST_VALUE_MAX || full > l->cap;
-	tarn_entry	  head = {(uint32_t)klen, omit ? TARN_ENTRY_OMITTED : 0, size, v.revision};
+	tarn_entry	  head = { (uint32_t)klen, omit ? TARN_ENTRY_OMITTED : 0, size, v.revision };
 	size_t		  need = omit ? sizeof(tarn_entry) + klen : full;
 
 	if (need > l->cap - at) {
 		if (l->out->count)
 			return 1;
-		return fail(KEY2BIG, "a buffer of %zu bytes is too small for a key of %zu bytes: %zu are needed", l->cap, klen, need);
+		return fail(KEY2BIG, "a buffer of %zu bytes is too small for a key of %zu bytes: %zu are needed", l->cap, klen,
+			    need);
 	}
 	memcpy(l->buf + at, &head, sizeof(head));
 	memcpy(l->buf + at + sizeof(head), (const uint8_t *)key.ptr + strip, klen);
@@ -184,11 +185,11 @@ static int list(struct store *s, void *arg)
 {
 	struct list_call	 *c	= arg;
 	const struct store_range *range = c->listing.range;
-	struct path		  path	= {0};
+	struct path		  path	= { 0 };
 	struct tree		 *t;
 	int			  rc = tree_open(s, c->tree, &t);
 
-	*c->listing.out = (tarn_listing){0};
+	*c->listing.out = (tarn_listing){ 0 };
 	if (!rc)
 		rc = range->flags & TARN_RANGE_REVERSE ? seek_backward(s, t, range, &path) : seek_forward(s, t, range, &path);
 	rc = rc ? rc : list_from(s, t, &c->listing, c->max, &path);
@@ -196,9 +197,10 @@ static int list(struct store *s, void *arg)
 	return rc;
 }
 
-int store_list(struct store *s, uint64_t tree, const struct store_range *range, uint32_t max, void *buf, size_t cap, tarn_listing *out)
+int store_list(struct store *s, uint64_t tree, const struct store_range *range, uint32_t max, void *buf, size_t cap,
+	       tarn_listing *out)
 {
-	struct list_call c = {tree, max, {range, buf, cap, out}};
+	struct list_call c = { tree, max, { range, buf, cap, out } };
 
 	return store_run(s, 0, list, &c);
 }
@@ -226,7 +228,7 @@ static int count_all(struct store *s, struct tree *t, const struct bptr *ptr, ui
 /* How many keys are below key (after: not above it); an empty one: all. */
 static int count_below(struct store *s, struct tree *t, tarn_buf key, bool after, uint64_t *count)
 {
-	struct path path = {0};
+	struct path path = { 0 };
 	int	    rc;
 
 	*count = 0;
@@ -271,7 +273,7 @@ static int count(struct store *s, void *arg)
 
 int store_count(struct store *s, uint64_t tree, const struct store_range *range, uint64_t *keys)
 {
-	struct count_call c  = {.tree = tree, .range = range};
+	struct count_call c  = { .tree = tree, .range = range };
 	int		  rc = store_run(s, 0, count, &c);
 
 	*keys = c.count;

@@ -15,6 +15,7 @@ struct shared {
 struct worker {
 	struct shared *shared;
 	unsigned       id;
+	uint64_t       seed;
 	pthread_t      thread;
 };
 
@@ -52,6 +53,37 @@ static size_t length(unsigned i)
 	return i % 20 == 7 ? 30000 : i % 200;
 }
 
+static int open_small(struct shared *sh)
+{
+	return store_open(sh->dev, &(struct store_options){ .cache_bytes = 96 * 1024 }, &sh->store);
+}
+
+/* Each thread changes keys of its own and reads those of all, in a cache much smaller than the tree and a pool that is used again and
+ * again: so pages are evicted, moved, and their blocks written anew, while others read them. */
+static void *churn(void *arg)
+{
+	struct worker *w = arg;
+	struct store  *s = w->shared->store;
+	struct rng     rng;
+
+	rng_seed(&rng, w->seed);
+	for (unsigned i = 0; i < ROUNDS * 10; i++) {
+		uint64_t mine = rng_below(&rng, ROUNDS) * THREADS + w->id, any = rng_below(&rng, ROUNDS * THREADS);
+		uint8_t	 k[8], got[256];
+		size_t	 n = sizeof(got);
+		int	 rc;
+
+		if (i % 4 == 0)
+			w->shared->failures += put(s, 3, mine, 120) != 0;
+		put64be(k, any);
+		rc = store_get(s, 3, (tarn_buf){ k, 8 }, got, &n, NULL, 0);
+		w->shared->failures += rc || n != 120;
+		if (i % 500 == 99)
+			w->shared->failures += store_checkpoint(s) != 0;
+	}
+	return NULL;
+}
+
 /* Each thread has keys of its own in a tree that all share; each reads what it wrote, and lists, counts and checkpoints in between. */
 static void *work(void *arg)
 {
@@ -75,23 +107,29 @@ static void *work(void *arg)
 	return NULL;
 }
 
+static void run_threads(struct shared *sh, void *(*body)(void *))
+{
+	struct worker workers[THREADS];
+
+	for (unsigned i = 0; i < THREADS; i++) {
+		workers[i] = (struct worker){ .shared = sh, .id = i, .seed = test_seed() + i };
+		assert_int_equal(pthread_create(&workers[i].thread, NULL, body, &workers[i]), 0);
+	}
+	for (unsigned i = 0; i < THREADS; i++)
+		pthread_join(workers[i].thread, NULL);
+}
+
 static void threads_share_a_store(void **state)
 {
 	struct shared	    sh	   = { 0 };
 	struct store_format format = { .log_bytes = 256 * 1024, .node_bytes = 4096 };
-	struct worker	    workers[THREADS];
 	uint64_t	    count;
 
 	(void)state;
 	assert_ok(device_open("mem:64M", &(struct device_options){ .size = 0 }, &sh.dev));
 	assert_ok(store_format(sh.dev, &format));
 	assert_ok(store_open(sh.dev, &(struct store_options){ .cache_bytes = 1 << 20 }, &sh.store));
-	for (unsigned i = 0; i < THREADS; i++) {
-		workers[i] = (struct worker){ .shared = &sh, .id = i };
-		assert_int_equal(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
-	}
-	for (unsigned i = 0; i < THREADS; i++)
-		pthread_join(workers[i].thread, NULL);
+	run_threads(&sh, work);
 	assert_int_equal(sh.failures, 0);
 	assert_ok(store_count(sh.store, 3, &(struct store_range){ .flags = 0 }, &count));
 	assert_int_equal(count, THREADS * ROUNDS);
@@ -104,9 +142,32 @@ static void threads_share_a_store(void **state)
 	device_close(sh.dev);
 }
 
+static void threads_churn_a_small_cache(void **state)
+{
+	struct store_format format = { .log_bytes = 256 * 1024, .node_bytes = 4096 };
+	struct shared	    sh	   = { 0 };
+
+	(void)state;
+	assert_ok(device_open("mem:4M", &(struct device_options){ .size = 0 }, &sh.dev));
+	assert_ok(store_format(sh.dev, &format));
+	assert_ok(open_small(&sh));
+	for (uint64_t key = 0; key < ROUNDS * THREADS; key++)
+		assert_ok(put(sh.store, 3, key, 120));
+	run_threads(&sh, churn);
+	assert_int_equal(sh.failures, 0);
+	assert_ok(store_check(sh.store));
+	for (uint64_t key = 0; key < ROUNDS * THREADS; key++)
+		assert_true(right(sh.store, 3, key, 120));
+	assert_ok(store_close(sh.store));
+	device_close(sh.dev);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(threads_share_a_store) };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(threads_share_a_store),
+		cmocka_unit_test(threads_churn_a_small_cache),
+	};
 
 	return cmocka_run_group_tests_name("store threads", tests, NULL, NULL);
 }

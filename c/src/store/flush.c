@@ -15,7 +15,7 @@ static int flush_page(struct store *s, struct frame *f, struct bptr *ptr)
 	rc = rc ? rc : blob_place(s, len, ptr, &gang);
 	if (rc)
 		return rc;
-	memcpy(f->page + NODE_POOL, s->sb.pool.bytes, 8);
+	memcpy(f->page + NODE_POOL, s->pool.bytes, 8);
 	put64(f->page + NODE_TREE, f->tree);
 	put64(f->page + NODE_BIRTH, ptr->birth);
 	put64(f->page + NODE_ADDR, ptr->addr);

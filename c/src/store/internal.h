@@ -135,9 +135,10 @@ struct store {
 	struct frame	 *gift;	 /* the page that it wanted before, and has read without the lock */
 	int		  failed;
 	char		  why[TARN_MESSAGE_MAX];
-	uint32_t	  node_bytes; /* as the superblock says; it never changes, so no lock is needed to read it */
-	struct superblock sb;	      /* the last one that is durable */
-	uint64_t	  gen;	      /* the generation being made: sb.generation + 1 */
+	tarn_uuid	  pool, target; /* these and node_bytes never change, so no lock is needed to read them */
+	uint32_t	  node_bytes;
+	struct superblock sb;  /* the last one that is durable */
+	uint64_t	  gen; /* the generation being made: sb.generation + 1 */
 	struct io	  io;
 	struct space	  space;
 	struct cache	  cache;

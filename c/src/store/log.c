@@ -179,7 +179,7 @@ static uint64_t place_group(struct store *s, struct log *l)
 	put64(g + GROUP_SEQ, l->seq++);
 	put64(g + GROUP_POS, pos);
 	put32(g + GROUP_LEN, (uint32_t)(l->flush.len - GROUP_BYTES));
-	memcpy(g + GROUP_TARGET, s->sb.target.bytes, 16);
+	memcpy(g + GROUP_TARGET, s->target.bytes, 16);
 	memcpy(g + GROUP_CHAIN, l->chain.bytes, 16);
 	l->used += n;
 	l->pos = (pos + n) % l->blocks;

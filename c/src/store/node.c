@@ -197,7 +197,7 @@ static const char *bad_node(const struct store *s, const uint8_t *page, uint32_t
 		return "the header is not a node's";
 	if (get32(page + NODE_HEAP) > len || get32(page + NODE_HEAP) < NODE_SLOTS + 4 * n)
 		return "the entries begin outside";
-	if (memcmp(page + NODE_POOL, s->sb.pool.bytes, 8) != 0)
+	if (memcmp(page + NODE_POOL, s->pool.bytes, 8) != 0)
 		return "it belongs to another pool";
 	*need = NODE_SLOTS + 4 * n;
 	for (uint32_t i = 0; i < n; i++) {

@@ -33,6 +33,8 @@ static int store_new(struct device *dev, const struct superblock *sb, uint64_t c
 	s->dev	      = dev;
 	s->sb	      = *sb;
 	s->gen	      = sb->generation + 1;
+	s->pool	      = sb->pool;
+	s->target     = sb->target;
 	s->node_bytes = sb->node_bytes;
 	memcpy(s->meta, sb->meta, sb->meta_len);
 	s->meta_len = sb->meta_len;

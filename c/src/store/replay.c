@@ -36,7 +36,7 @@ static bool header_ok(const struct scan *scan, const uint8_t *g, uint64_t pos)
 	uint64_t	  n = get32(g + GROUP_BLOCKS);
 
 	return get32(g + GROUP_MAGIC) == GROUP_MAGIC_NUMBER && get64(g + GROUP_EPOCH) == l->epoch &&
-	       get64(g + GROUP_POS) == pos && memcmp(g + GROUP_TARGET, scan->s->sb.target.bytes, 16) == 0 && n >= 1 &&
+	       get64(g + GROUP_POS) == pos && memcmp(g + GROUP_TARGET, scan->s->target.bytes, 16) == 0 && n >= 1 &&
 	       n <= l->blocks - pos && get32(g + GROUP_LEN) <= n * BLOCK - GROUP_BYTES;
 }
 

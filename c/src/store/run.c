@@ -2,8 +2,9 @@
 /* store/run.c: one call on the store: try, read what is missing, try again.
  *
  * A page is read without the store's lock, so a miss makes nobody wait but the one who misses. Meanwhile the page may have been
- * changed or moved: so it is a gift, which the next try takes only if its parent still points to just that. After some tries,
- * or when something else than a page stands in the way (a checkpoint, a gang), the call does what is needed under the lock. */
+ * changed or moved, and its blocks may hold something else: so it is a gift, which the next try takes only if its parent still points to
+ * just that, and a failure to read it says nothing yet. After such a failure, after some tries, and when something else than a page
+ * stands in the way (a checkpoint, a gang), the call does what is needed under the lock. */
 #include "internal.h"
 
 #define TRIES 16
@@ -51,8 +52,7 @@ int store_run(struct store *s, unsigned flags, int (*body)(struct store *s, void
 			return rc;
 		gift = NULL;
 		wait = tries == TRIES || !wanted.ptr.addr || wanted.ptr.flags & BPTR_GANG;
-		rc   = wait ? 0 : cache_read(s, &wanted, &gift);
-		if (rc)
-			return rc;
+		if (!wait && cache_read(s, &wanted, &gift))
+			wait = true;
 	}
 }

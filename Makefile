@@ -55,17 +55,17 @@ help: ## say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 deps: ## install what is missing to build and test (Debian packages by name, with sudo when not root)
-	@scripts/deps.sh
+	@.ci/deps.sh
 
 all: lib $(PROGRAMS) ## build the library, the programs and the examples
 
 lib: $(LIBRARY) build/lib/tarn.pc ## build libtarn, shared and static
 
 run: all ## create a pool if there is none, start the gateway, say what to try next
-	@scripts/run.sh
+	@.ci/run.sh
 
 demo: all ## the tour of the README, from an empty directory to a copy of /usr/include, on its own
-	@scripts/demo.sh
+	@.ci/demo.sh
 
 test: all $(TEST_PROGRAMS) build/venv/ok ## run every test; the last line counts what passed and failed
 	@tests/run
@@ -90,8 +90,8 @@ test-crash: build/release/test/crash ## power cuts on a simulated disk: SEED=1 N
 
 # ---- the library ----
 
-build/deps.ok: scripts/deps.sh go.mod
-	$(Q)scripts/deps.sh && mkdir -p build && touch $@
+build/deps.ok: .ci/deps.sh go.mod
+	$(Q).ci/deps.sh && mkdir -p build && touch $@
 
 build/gen/%.pb-c.c build/gen/%.pb-c.h: proto/%.proto | $(DEPS)
 	@mkdir -p build/gen
@@ -167,7 +167,7 @@ build/bin/example-%: c/examples/%.c build/lib/libtarn.a build/flags
 # go does not see that the library or its headers changed: it would keep an old binary and print an old test result as cached. So
 # CGO_CFLAGS carries a hash of them. For go by hand: `. build/go.env` first. The file changes only when what it says does.
 build/go.env: FORCE build/lib/libtarn.a | $(DEPS)
-	$(Q)scripts/go-env.sh > $@.new
+	$(Q).ci/go-env.sh > $@.new
 	$(Q)if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 
 build/bin/tarn: FORCE build/go.env
@@ -182,7 +182,7 @@ FORCE:
 
 # buf and the plugins are built from source, pinned; protoc-gen-go is of the protobuf version in go.mod.
 BUF     := github.com/bufbuild/buf/cmd/buf@v1.57.2
-TOOL_GO := eval "$$(scripts/go-env.sh)" && go
+TOOL_GO := eval "$$(.ci/go-env.sh)" && go
 GO_GRPC := google.golang.org/grpc/cmd/protoc-gen-go-grpc@v1.6.0
 
 build/tools/ok: go.mod Makefile | $(DEPS)
@@ -197,14 +197,14 @@ build/venv/ok: tests/python/requirements.txt | $(DEPS)
 	@touch $@
 
 proto: build/tools/ok ## regenerate go/api/v1 from proto/
-	eval "$$(scripts/go-env.sh)" && PATH=$(CURDIR)/build/tools:$$PATH buf generate
+	eval "$$(.ci/go-env.sh)" && PATH=$(CURDIR)/build/tools:$$PATH buf generate
 
 fmt: ## format C and Go
 	find c -name '*.[ch]' -exec clang-format -i {} +
 	$(GO) fmt ./...
 
 check: all build/tools/ok ## formatters, linters, go vet, buf lint, stale generated code
-	@scripts/check.sh
+	@.ci/check.sh
 
 bench: all build/release/test/bench_kv ## a short benchmark of put, get and list, in C and in Go
 	@build/release/test/bench_kv

@@ -74,7 +74,7 @@ class Demo(unittest.TestCase):
                 os.makedirs(os.path.join(tree, f"d{n}"))
                 with open(os.path.join(tree, f"d{n}", "file"), "wb") as file:
                     file.write(os.urandom(size))
-            done = subprocess.run([os.path.join(TOP, "scripts/demo.sh"), tree], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            done = subprocess.run([os.path.join(TOP, ".ci/demo.sh"), tree], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                   text=True, check=False)
         self.assertEqual(done.returncode, 0, done.stdout)
         self.assertIn("Camp Nou", done.stdout)

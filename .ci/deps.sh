@@ -3,7 +3,7 @@
 # Installs what is missing to build and test Tarn: Debian packages by name, and Go. Changes nothing when nothing is missing.
 set -eu
 cd "$(dirname "$0")/.."
-. scripts/go-version.sh
+. .ci/go-version.sh
 
 packages="
 gcc g++ clang make pkg-config binutils

@@ -5,7 +5,7 @@
 #   CGO_CFLAGS          a hash of the library, once it is built, and its headers, so that go sees when they change
 set -eu
 cd "$(dirname "$0")/.."
-. scripts/go-version.sh
+. .ci/go-version.sh
 
 if have_go 1.21; then
 	have_go "$GO_WANTED" || echo "export GOTOOLCHAIN=auto"

@@ -40,7 +40,7 @@ c_lint() {
 }
 
 spdx() {
-	find c go cmd proto clients tests scripts .ci Makefile buf.yaml \( -name '*.[ch]' -o -name '*.go' -o -name '*.proto' -o -name '*.py' \
+	find c go cmd proto clients tests .ci Makefile buf.yaml \( -name '*.[ch]' -o -name '*.go' -o -name '*.proto' -o -name '*.py' \
 		-o -name '*.sh' -o -name Makefile -o -name '*.yaml' \) ! -name '*.pb.go' -type f |
 		while read -r file; do
 			head -3 "$file" | grep -q 'SPDX-License-Identifier: Apache-2.0' || echo "$file: no SPDX line"
@@ -68,6 +68,6 @@ check "go vet" go vet ./...
 check "Go without cgo" go_plain
 check "buf lint" buf lint
 check "generated code is fresh" generated
-check "shell" shellcheck scripts/*.sh .ci/run
+check "shell" shellcheck .ci/*.sh .ci/run
 check "SPDX lines" spdx
 exit $bad

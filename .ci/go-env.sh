@@ -7,12 +7,19 @@ set -eu
 cd "$(dirname "$0")/.."
 . .ci/go-version.sh
 
-if have_go 1.21; then
+# A go that an earlier build/go.env has put into PATH is a downloaded one, and is named again.
+goroot=
+case $(command -v go) in
+*/golang.org/toolchain@*/bin/go) goroot=$(dirname "$(dirname "$(command -v go)")") ;;
+*) have_go 1.21 || goroot=$(go_toolchain_dir) ;;
+esac
+if [ -z "$goroot" ]; then
 	have_go "$GO_WANTED" || echo "export GOTOOLCHAIN=auto"
-else
-	goroot=$(go_toolchain_dir)
-	[ -x "$goroot/bin/go" ] || { echo "there is no Go $GO_WANTED: run make deps" >&2; exit 1; }
+elif [ -x "$goroot/bin/go" ]; then
 	echo "export PATH='$goroot/bin':\"\$PATH\" GOROOT='$goroot'"
+else
+	echo "there is no Go $GO_WANTED: run make deps" >&2
+	exit 1
 fi
 [ -f build/lib/libtarn.a ] || exit 0
 id=$(sha256sum build/lib/libtarn.a c/include/tarn/*.h | sha256sum | cut -c 1-15)

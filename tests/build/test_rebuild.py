@@ -16,7 +16,7 @@ class Rebuild(unittest.TestCase):
         tmp = tempfile.TemporaryDirectory()
         self.addCleanup(tmp.cleanup)
         self.tree = tmp.name
-        for folder in ("c", "proto", "scripts"):
+        for folder in ("c", "proto", ".ci"):
             shutil.copytree(os.path.join(TOP, folder), os.path.join(self.tree, folder))
         for file in ("Makefile", "go.mod"):
             shutil.copy(os.path.join(TOP, file), self.tree)

@@ -16,6 +16,9 @@ func TestTerminal(t *testing.T) {
 	if err != nil {
 		t.Skip("there is no script(1) to make a terminal with: it is in Debian's package bsdutils")
 	}
+	if r := rig.Run(t, "", nil, script, "-qec", "true", "/dev/null"); r.Exit != 0 {
+		t.Skipf("script(1) cannot make a terminal here (is /dev/pts mounted?): %s", r.Stderr)
+	}
 	cli := rig.CLI{T: t, Root: t.TempDir()}
 	cli.OK("pool", "create", "tank", "--size", "16M")
 	cli.OK("cont", "create", "tank/neo")

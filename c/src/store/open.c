@@ -26,7 +26,7 @@ static void store_free(struct store *s)
 static int store_new(struct device *dev, const struct superblock *sb, uint64_t cache_bytes, struct store **store)
 {
 	struct store *s = calloc(1, sizeof(*s));
-	int	      rc;
+	int	      rc, values;
 
 	if (!s)
 		return fail(NOMEM, "no memory for a store");
@@ -39,11 +39,12 @@ static int store_new(struct device *dev, const struct superblock *sb, uint64_t c
 	memcpy(s->meta, sb->meta, sb->meta_len);
 	s->meta_len = sb->meta_len;
 	pthread_mutex_init(&s->lock, NULL);
-	rc = log_init(s);
-	rc = values_open(s) ? -TARN_E_NOMEM : rc;
-	rc = rc ? rc : io_open(s);
-	rc = rc ? rc : space_init(&s->space, sb->blocks);
-	rc = rc ? rc : cache_init(&s->cache, cache_bytes ? cache_bytes : CACHE_DEFAULT);
+	rc     = log_init(s);
+	values = values_open(s); /* both, in any case: store_free() ends both */
+	rc     = rc ? rc : values;
+	rc     = rc ? rc : io_open(s);
+	rc     = rc ? rc : space_init(&s->space, sb->blocks);
+	rc     = rc ? rc : cache_init(&s->cache, cache_bytes ? cache_bytes : CACHE_DEFAULT);
 	if (rc)
 		store_free(s);
 	else

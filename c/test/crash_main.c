@@ -7,7 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define POINTS_PER_RUN 12
+#define POINTS_PER_RUN	12
+#define POINTS_PER_LINE 100000
 
 struct totals {
 	uint64_t points, nested, operations, nospace, errors, runs;
@@ -34,6 +35,12 @@ static int run(uint64_t seed, struct totals *t)
 	return rc;
 }
 
+static void progress(const struct totals *t, uint64_t before, uint64_t n)
+{
+	if (t->points / POINTS_PER_LINE != before / POINTS_PER_LINE)
+		fprintf(stderr, "# %" PRIu64 " of %" PRIu64 " crash points, %" PRIu64 " runs\n", t->points, n, t->runs);
+}
+
 int main(int argc, char **argv)
 {
 	uint64_t      seed = argc > 1 ? strtoull(argv[1], NULL, 0) : 1, n = argc > 2 ? strtoull(argv[2], NULL, 0) : 20000;
@@ -41,8 +48,12 @@ int main(int argc, char **argv)
 	struct totals t	    = { 0 };
 	int	      rc    = 0;
 
-	for (uint64_t i = 0; !rc && t.points < n; i++)
+	for (uint64_t i = 0; !rc && t.points < n; i++) {
+		uint64_t before = t.points;
+
 		rc = run(seed + i, &t);
+		progress(&t, before, n);
+	}
 	printf("crash: seeds %" PRIu64 "..%" PRIu64 ": %" PRIu64 " crash points (%" PRIu64 " inside recovery), %" PRIu64
 	       " operations, %" PRIu64 " refused for space, %" PRIu64 " failed I/Os survived, %.1f s\n",
 	       seed, seed + t.runs - 1, t.points, t.nested, t.operations, t.nospace, t.errors,

@@ -125,7 +125,8 @@ static void test_slots_are_filled(void **state)
 	start(&b, state, 1);
 	backend = b.dev->backend;
 	assert_string_equal(backend->name, device_info(b.dev)->backend);
-	assert_true(backend->queue_open && backend->queue_close && backend->submit && backend->reap && backend->close);
+	assert_true(backend->queue_open && backend->queue_close && backend->submit && backend->reap && backend->run &&
+		    backend->close);
 	stop(&b);
 }
 

@@ -54,6 +54,9 @@ static inline struct device_io *device_done_take(struct device_done *done)
 	return io;
 }
 
+/* The run slot of a backend that has no quicker way than its queue. */
+int device_run_queued(struct device_queue *queue, struct device_io *io);
+
 /* Sets the result; with rc < 0 also this thread's sentence, which fail() has just made. */
 void device_io_finish(struct device_io *io, int rc);
 

@@ -167,8 +167,7 @@ unsigned device_reap(struct device_queue *queue, unsigned min, unsigned max, str
 	return n + more;
 }
 
-/* Starts io and waits for it: the only one on the queue. */
-static int run(struct device_queue *queue, struct device_io *io)
+int device_run_queued(struct device_queue *queue, struct device_io *io)
 {
 	struct device_io *done;
 
@@ -177,6 +176,14 @@ static int run(struct device_queue *queue, struct device_io *io)
 	if (io->rc < 0)
 		base_set_message(io->message);
 	return io->rc;
+}
+
+/* Does io and waits for it: the only one on the queue. */
+static int run(struct device_queue *queue, struct device_io *io)
+{
+	int rc = check_io(queue->dev, io);
+
+	return rc ? rc : queue->dev->backend->run(queue, io);
 }
 
 /* In steps of max_transfer. The whole is checked first, so that a part of what is refused is not done. */

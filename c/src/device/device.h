@@ -79,6 +79,8 @@ struct device_backend {
 	void (*queue_close)(struct device_queue *queue);
 	void (*submit)(struct device_queue *queue, struct device_io *io); /* checked; there is room */
 	unsigned (*reap)(struct device_queue *queue, unsigned min, unsigned max, struct device_io **ios);
+	int (*run)(struct device_queue *queue,
+		   struct device_io    *io); /* checked; nothing is in flight: all of it, before it returns */
 	void (*close)(struct device *dev);
 };
 

@@ -274,14 +274,47 @@ static int discard(const struct file *f, const struct device_io *io)
 	return fallocate(f->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)io->offset, (off_t)io->len);
 }
 
-int file_run(const struct file *f, const struct device_io *io)
+static ssize_t transfer_once(int fd, const struct device_io *io, uint64_t moved)
+{
+	char  *buf = (char *)io->buf + moved;
+	size_t len = io->len - moved;
+	off_t  at  = (off_t)(io->offset + moved);
+
+	return io->opcode == DEVICE_READ ? pread(fd, buf, len, at) : pwrite(fd, buf, len, at);
+}
+
+/* Goes on after a short transfer until all of it is done, or an error. */
+static int transfer(const struct file *f, const struct device_io *io)
+{
+	uint64_t moved = 0;
+	ssize_t	 n;
+
+	while (moved < io->len) {
+		n = transfer_once(f->fd, io, moved);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return file_io_error(f, io, moved, n < 0 ? errno : 0);
+		moved += (uint64_t)n;
+	}
+	return 0;
+}
+
+int file_io(const struct file *f, const struct device_io *io)
 {
 	int rc;
 
+	if (io->opcode == DEVICE_READ || io->opcode == DEVICE_WRITE)
+		return transfer(f, io);
 	do
 		rc = io->opcode == DEVICE_FLUSH ? fdatasync(f->fd) : discard(f, io);
 	while (rc < 0 && errno == EINTR);
 	return rc < 0 ? file_io_error(f, io, 0, errno) : 0;
+}
+
+int file_run(struct device_queue *queue, struct device_io *io)
+{
+	return file_io(file_of(queue->dev), io);
 }
 
 /* An I/O keeps only a short sentence, and its reason stands last: so the end of the path has to do. */

@@ -84,6 +84,7 @@ static const struct device_backend mem_backend = {
 	.queue_close = mem_queue_close,
 	.submit	     = mem_submit,
 	.reap	     = mem_reap,
+	.run	     = device_run_queued,
 	.close	     = mem_close,
 };
 

@@ -149,6 +149,7 @@ static const struct device_backend sim_backend = {
 	.queue_close = sim_queue_close,
 	.submit	     = sim_submit,
 	.reap	     = sim_reap,
+	.run	     = device_run_queued,
 	.close	     = sim_close,
 };
 

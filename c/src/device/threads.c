@@ -33,39 +33,6 @@ static struct threads_queue *queue_of(struct device_queue *queue)
 	return container_of(queue, struct threads_queue, base);
 }
 
-static ssize_t transfer_once(int fd, const struct device_io *io, uint64_t moved)
-{
-	char  *buf = (char *)io->buf + moved;
-	size_t len = io->len - moved;
-	off_t  at  = (off_t)(io->offset + moved);
-
-	return io->opcode == DEVICE_READ ? pread(fd, buf, len, at) : pwrite(fd, buf, len, at);
-}
-
-/* Goes on after a short transfer until all of it is done, or an error. */
-static int transfer(const struct file *f, const struct device_io *io)
-{
-	uint64_t moved = 0;
-	ssize_t	 n;
-
-	while (moved < io->len) {
-		n = transfer_once(f->fd, io, moved);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return file_io_error(f, io, moved, n < 0 ? errno : 0);
-		moved += (uint64_t)n;
-	}
-	return 0;
-}
-
-static void run(const struct file *f, struct device_io *io)
-{
-	bool moves_data = io->opcode == DEVICE_READ || io->opcode == DEVICE_WRITE;
-
-	device_io_finish(io, moves_data ? transfer(f, io) : file_run(f, io));
-}
-
 /* Lock held. NULL: the queue closes. */
 static struct device_io *wait_for_work(struct threads_queue *q)
 {
@@ -82,7 +49,7 @@ static void *worker_main(void *arg)
 	pthread_mutex_lock(&q->lock);
 	while ((io = wait_for_work(q)) != NULL) {
 		pthread_mutex_unlock(&q->lock);
-		run(q->file, io);
+		device_io_finish(io, file_io(q->file, io));
 		pthread_mutex_lock(&q->lock);
 		device_done_add(&q->done, io);
 		if (++q->done_count >= q->wanted)
@@ -185,5 +152,6 @@ const struct device_backend threads_backend = {
 	.queue_close = threads_queue_close,
 	.submit	     = threads_submit,
 	.reap	     = threads_reap,
+	.run	     = file_run,
 	.close	     = file_close,
 };

@@ -241,7 +241,7 @@ static void uring_submit(struct device_queue *queue, struct device_io *io)
 	slot->tries = 0;
 	touch_if_poisoned(io);
 	if (io->opcode == DEVICE_DISCARD && q->file->block)
-		finish(q, slot, file_run(q->file, io)); /* the ring has no discard for block devices before Linux 6.12 */
+		finish(q, slot, file_io(q->file, io)); /* the ring has no discard for block devices before Linux 6.12 */
 	else
 		start(q, slot);
 }
@@ -315,5 +315,6 @@ const struct device_backend uring_backend = {
 	.queue_close = uring_queue_close,
 	.submit	     = uring_submit,
 	.reap	     = uring_reap,
+	.run	     = file_run,
 	.close	     = file_close,
 };

@@ -8,6 +8,7 @@
 
 #define LOG_DEFAULT_MIN (UINT64_C(256) << 10)
 #define LOG_DEFAULT_MAX (UINT64_C(64) << 20)
+#define ZERO_BYTES	(UINT64_C(1) << 20)
 #define CACHE_DEFAULT	(UINT64_C(256) << 20)
 
 static void store_free(struct store *s)
@@ -114,6 +115,25 @@ out:
 	return rc;
 }
 
+/* Writes the whole log once, so that no later write of it changes where its blocks are: a file system would have to commit that with
+ * each flush. */
+static int zero_log(struct store *s)
+{
+	uint64_t len  = s->log.blocks * BLOCK, part;
+	uint8_t *zero = device_alloc(ZERO_BYTES);
+	int	 rc;
+
+	if (!zero)
+		return fail(NOMEM, "no memory to write the log");
+	for (uint64_t at = 0; at < len; at += part) {
+		part = MIN(ZERO_BYTES, len - at);
+		io_write(s, s->log.block + at / BLOCK, zero, part, NULL);
+	}
+	rc = io_drain(s);
+	device_free(zero);
+	return rc;
+}
+
 int store_format(struct device *dev, const struct store_format *format)
 {
 	struct superblock sb;
@@ -127,7 +147,8 @@ int store_format(struct device *dev, const struct store_format *format)
 	space_take(&s->space, 0, sb.log_block + sb.log_blocks);
 	space_take(&s->space, sb.blocks - 2, 2);
 	memset(s->space.dirty, 1, s->space.pages);
-	rc = checkpoint(s, sb.log_epoch);
+	rc = zero_log(s);
+	rc = rc ? rc : checkpoint(s, sb.log_epoch);
 	store_free(s);
 	return rc;
 }

@@ -406,6 +406,30 @@ static void batch_too_large_for_the_log(void **state)
 	end(&f);
 }
 
+/* A batch is asked for the space that its entries take, not for a page each. */
+static void many_small_changes_in_one_batch(void **state)
+{
+	enum { COUNT = 1500 };
+	struct store_mutation *muts = calloc(COUNT, sizeof(*muts));
+	uint8_t(*keys)[8]	    = calloc(COUNT, sizeof(*keys));
+	struct fixture f;
+	uint64_t       lsn, count;
+
+	(void)state;
+	begin(&f, 4 << 20, 0);
+	for (uint64_t i = 0; i < COUNT; i++) {
+		put64be(keys[i], i * 7919 % COUNT);
+		muts[i] = (struct store_mutation){ .change = STORE_PUT, .tree = 7, .key = { keys[i], 8 }, .val = { keys[i], 8 } };
+	}
+	assert_ok(store_apply(f.store, muts, COUNT, 0, &lsn, NULL));
+	assert_ok(store_commit(f.store, lsn));
+	assert_ok(store_count(f.store, 7, &(struct store_range){ .flags = 0 }, &count));
+	assert_int_equal(count, COUNT);
+	free(muts);
+	free(keys);
+	end(&f);
+}
+
 /* A miss is AGAIN and changes nothing; once the page is there the same call is answered. */
 static void nowait(void **state)
 {
@@ -433,9 +457,16 @@ static void nowait(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(put_get_delete), cmocka_unit_test(conditions),	  cmocka_unit_test(many_keys),
-		cmocka_unit_test(long_keys),	  cmocka_unit_test(large_values), cmocka_unit_test(values_in_pieces),
-		cmocka_unit_test(full),		  cmocka_unit_test(drop_tree),	  cmocka_unit_test(batch_too_large_for_the_log),
+		cmocka_unit_test(put_get_delete),
+		cmocka_unit_test(conditions),
+		cmocka_unit_test(many_keys),
+		cmocka_unit_test(long_keys),
+		cmocka_unit_test(large_values),
+		cmocka_unit_test(values_in_pieces),
+		cmocka_unit_test(full),
+		cmocka_unit_test(drop_tree),
+		cmocka_unit_test(batch_too_large_for_the_log),
+		cmocka_unit_test(many_small_changes_in_one_batch),
 		cmocka_unit_test(nowait),
 	};
 

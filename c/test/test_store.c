@@ -141,10 +141,9 @@ static void put_get_delete(void **state)
 static void conditions(void **state)
 {
 	struct fixture	      f;
-	tarn_kv_stat	      stat;
 	struct store_mutation m[2];
-	uint64_t	      lsn;
-	size_t		      failed = 9;
+	uint64_t	      lsn, revision;
+	size_t		      failed = 9, len = 0;
 
 	(void)state;
 	begin(&f, 1 << 20, 0);
@@ -152,18 +151,18 @@ static void conditions(void **state)
 	assert_ok(change(&f, STORE_PUT, text("a"), text("1"), TARN_COND_INSERT));
 	assert_error(change(&f, STORE_PUT, text("a"), text("2"), TARN_COND_INSERT), EXIST);
 	assert_error(change(&f, STORE_DEL, text("b"), text(""), TARN_COND_UPDATE), NONEXIST);
-	assert_ok(store_stat_key(f.store, 7, text("a"), &stat, 0));
+	assert_ok(store_get(f.store, 7, text("a"), NULL, &len, &revision, 0));
 	m[0] = (struct store_mutation){ .change = STORE_PUT, .tree = 7, .key = text("c"), .val = text("3") };
 	m[1] = (struct store_mutation){ .change	  = STORE_PUT,
 					.cond	  = TARN_COND_REVISION,
-					.revision = stat.revision + 1,
+					.revision = revision + 1,
 					.tree	  = 7,
 					.key	  = text("a"),
 					.val	  = text("4") };
 	assert_error(store_apply(f.store, m, 2, 0, &lsn, &failed), TX_RESTART);
 	assert_int_equal(failed, 1);
 	assert_absent(&f, "c");
-	m[1].revision = stat.revision;
+	m[1].revision = revision;
 	assert_ok(store_apply(f.store, m, 2, 0, &lsn, &failed));
 	assert_value(&f, "c", "3");
 	assert_value(&f, "a", "4");

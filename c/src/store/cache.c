@@ -193,7 +193,7 @@ static int read_page(struct store *s, uint64_t tree, const struct bptr *ptr, str
 	f->ptr	= *ptr;
 	f->tree = tree;
 	rc	= ptr->flags & BPTR_GANG ? blob_read(s, ptr, f->page, "a page of a tree")
-					 : value_read_piece(s, ptr, f->page, "a page of a tree");
+					 : piece_read(s, ptr, f->page, "a page of a tree");
 	rc	= rc ? rc : verify(s, f, tree);
 	if (rc)
 		frame_free(f);

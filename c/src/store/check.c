@@ -43,7 +43,7 @@ static void check_pieces(struct check *c, const struct bptr *pieces, size_t n)
 	if (!buf)
 		finding(c, fail(NOMEM, "no memory to check a value"));
 	for (size_t i = 0; buf && i < n; i++) {
-		int rc = value_read_piece(c->s, &pieces[i], buf, "a piece of a value");
+		int rc = piece_read(c->s, &pieces[i], buf, "a piece of a value");
 
 		if (rc)
 			finding(c, rc);

@@ -118,8 +118,6 @@ static struct superblock next_superblock(const struct store *s, const struct tre
 	sb.log_chain   = s->log.chain;
 	sb.lsn	       = s->log.lsn;
 	sb.free_blocks = s->space.free + s->space.pending_count;
-	sb.meta_len    = s->meta_len;
-	memcpy(sb.meta, s->meta, s->meta_len);
 	return sb;
 }
 
@@ -153,7 +151,6 @@ int checkpoint(struct store *s, uint64_t epoch)
 		return rc;
 	}
 	s->gen++;
-	s->meta_dirty = false;
 	clean_trees(s);
 	log_restart(s, epoch);
 	if (!s->readers)
@@ -170,16 +167,4 @@ int store_checkpoint(struct store *s)
 	rc = rc ? rc : checkpoint(s, s->log.epoch);
 	pthread_mutex_unlock(&s->lock);
 	return rc;
-}
-
-int store_set_meta(struct store *s, const void *meta, size_t len)
-{
-	if (len > STORE_META_MAX)
-		return fail(INVAL, "a store's record may have %u bytes, this one has %zu", STORE_META_MAX, len);
-	pthread_mutex_lock(&s->lock);
-	memcpy(s->meta, meta, len);
-	s->meta_len   = (uint32_t)len;
-	s->meta_dirty = true;
-	pthread_mutex_unlock(&s->lock);
-	return 0;
 }

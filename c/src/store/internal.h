@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* store/internal.h: the engine's rooms, and what holds between them.
  *
- * checkpoint -> tree -> cache -> space -> io -> layout, and log beside them. Always true, under store->lock:
+ * checkpoint -> tree -> cache -> space -> io, queues -> layout, and log and value beside them. Always true, under store->lock:
  *   - a page that the last superblock reaches is never overwritten and its blocks are not reused: they are `pending` until the
  *     next superblock is durable, and until no reader pins values;
  *   - a dirty page has a virtual address, and so has the pointer to it in its parent, which is dirty too;
  *   - what can fail (reading, conditions, space) is done before the first change of a batch (`prepare`); a failure after that fails
  *     the store, which is read-only from then on;
  *   - the on-disk space map is used & ~pending & ~hidden: what the new superblock reaches, no more and no less.
- * Lock order: store->lock, then log.lock; values.lock stands alone. Functions here want store->lock unless they say otherwise. */
+ * Lock order: store->lock, then log.lock; queues.lock stands alone. Functions here want store->lock unless they say otherwise. */
 #ifndef TARN_STORE_INTERNAL_H
 #define TARN_STORE_INTERNAL_H
 
@@ -108,8 +108,8 @@ struct log {
 	bool		     flushing;
 	int		     rc; /* the log has failed */
 	char		     message[TARN_MESSAGE_MAX];
-	uint64_t	     block, blocks;    /* the ring */
-	uint64_t	     start, pos, used; /* in blocks: first group to replay, where the next one goes, what lies between */
+	uint64_t	     block, blocks; /* the ring */
+	uint64_t	     pos, used;	    /* in blocks: where the next group goes, what lies behind it since the checkpoint */
 	uint64_t	     epoch, seq;
 	struct hash128	     chain;
 	uint64_t	     lsn;     /* of the last record appended; written under both locks */
@@ -117,7 +117,7 @@ struct log {
 	struct op	    *waiters, **waiters_end;
 };
 
-struct values {
+struct queues {
 	pthread_mutex_t	     lock;
 	pthread_cond_t	     given;
 	struct device_queue *queues[8];
@@ -143,14 +143,11 @@ struct store {
 	struct space	  space;
 	struct cache	  cache;
 	struct log	  log;
-	struct values	  values;
+	struct queues	  queues;
 	struct tree	 *trees[64];
 	uint64_t	  trees_dirty;
 	unsigned	  readers; /* that pin values */
 	uint64_t	  batch;   /* the number of the one being prepared */
-	uint8_t		  meta[SB_META_MAX];
-	uint32_t	  meta_len;
-	bool		  meta_dirty;
 };
 
 /* io.c */
@@ -160,15 +157,21 @@ void io_write(struct store *s, uint64_t block, void *buf, uint64_t len, void *ow
 int  io_drain(struct store *s);
 int  io_read(struct store *s, uint64_t block, void *buf, uint64_t len);
 int  io_flush(struct store *s); /* drains first */
-/* A blob: len bytes (of blocks) somewhere, in one run or as a gang. The space must be there: blob_blocks() of it. */
+/* A blob: len bytes (of blocks) somewhere, in one run or as a gang. */
 uint64_t blob_blocks(uint64_t len);
-int	 blob_write(struct store *s, void *buf, uint32_t len, void *owned, struct bptr *ptr);
-int	 blob_place(struct store *s, uint32_t len, struct bptr *ptr, uint8_t **gang); /* finds the place: then blob_write_at() */
+int	 blob_place(struct store *s, uint32_t len, struct bptr *ptr,
+		    uint8_t **gang); /* finds the place, in space that is there: blob_blocks(); then blob_write_at() */
 int	 blob_write_at(struct store *s, void *buf, void *owned, struct bptr *ptr, uint8_t *gang);
 int	 blob_read(struct store *s, const struct bptr *ptr, void *buf, const char *what);
 int	 blob_each_run(struct store *s, const struct bptr *ptr, int (*fn)(void *arg, uint64_t block, uint64_t n), void *arg);
 void	 blob_free(struct store *s, const struct bptr *ptr);
 bool	 blob_sane(const struct store *s, const struct bptr *ptr, uint32_t len_max);
+
+/* queues.c: these want no lock */
+int  queues_open(struct store *s);
+void queues_close(struct store *s);
+int  piece_read(struct store *s, const struct bptr *piece, void *buf, const char *what); /* CSUM: what is damaged */
+int  piece_write(struct store *s, struct bptr *piece, const uint8_t *buf);		 /* fills in its checksum */
 
 /* space.c */
 int	 space_init(struct space *sp, uint64_t blocks);
@@ -176,7 +179,6 @@ void	 space_fini(struct space *sp);
 uint64_t space_alloc(struct space *sp, uint64_t want, uint64_t *block);	 /* a run of 1 to want blocks; 0: none is free */
 bool	 space_alloc_run(struct space *sp, uint64_t n, uint64_t *block); /* exactly n */
 void	 space_take(struct space *sp, uint64_t block, uint64_t n);	 /* marks as used */
-bool	 space_all_free(const struct space *sp, uint64_t block, uint64_t n);
 void	 space_free_now(struct space *sp, uint64_t block, uint64_t n);
 void	 space_free_later(struct space *sp, uint64_t block, uint64_t n);
 void	 space_hide(struct space *sp, uint64_t block, uint64_t n);
@@ -253,8 +255,6 @@ struct run_list {
 	size_t n, cap;
 };
 int	 runs_add(struct run_list *list, uint64_t block, uint64_t n);
-int	 values_open(struct store *s);
-void	 values_close(struct store *s);
 int	 value_runs(struct store *s, const uint8_t *desc, uint32_t len, struct run_list *runs); /* all blocks of a value */
 void	 value_describe(struct store_value *v, uint8_t desc[EXT_BYTES_MAX], uint32_t *len);
 int	 value_finish(struct store_value *v);
@@ -263,7 +263,6 @@ uint64_t value_size(const uint8_t *desc);
 bool	 value_sane(const uint8_t *desc, uint32_t len);
 int	 value_pieces(struct store *s, const uint8_t *desc, struct bptr **pieces, size_t *n);
 size_t	 value_piece_max(const struct bptr *pieces, size_t n); /* bytes of the longest, at least a block */
-int	 value_read_piece(struct store *s, const struct bptr *piece, void *buf, const char *what); /* wants no lock */
 int	 value_read_all(struct store *s, const struct bptr *pieces, size_t n, uint64_t size, void *buf);
 
 /* log.c */

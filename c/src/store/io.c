@@ -171,18 +171,6 @@ int blob_write_at(struct store *s, void *buf, void *owned, struct bptr *ptr, uin
 	return 0;
 }
 
-int blob_write(struct store *s, void *buf, uint32_t len, void *owned, struct bptr *ptr)
-{
-	uint8_t *gang;
-	int	 rc = blob_place(s, len, ptr, &gang);
-
-	if (rc) {
-		device_free(owned);
-		return rc;
-	}
-	return blob_write_at(s, buf, owned, ptr, gang);
-}
-
 /* A pointer that was read from disk: may it be followed? */
 bool blob_sane(const struct store *s, const struct bptr *ptr, uint32_t len_max)
 {

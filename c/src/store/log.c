@@ -16,7 +16,6 @@ int log_init(struct store *s)
 	pthread_cond_init(&l->changed, NULL);
 	l->block       = s->sb.log_block;
 	l->blocks      = s->sb.log_blocks;
-	l->start       = s->sb.log_pos;
 	l->pos	       = s->sb.log_pos;
 	l->epoch       = s->sb.log_epoch;
 	l->seq	       = s->sb.log_seq;
@@ -332,7 +331,6 @@ void log_restart(struct store *s, uint64_t epoch)
 
 	pthread_mutex_lock(&l->lock);
 	l->epoch = epoch;
-	l->start = l->pos;
 	l->used	 = 0;
 	pthread_mutex_unlock(&l->lock);
 }

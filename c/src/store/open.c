@@ -14,7 +14,7 @@
 static void store_free(struct store *s)
 {
 	io_close(s);
-	values_close(s);
+	queues_close(s);
 	log_fini(s);
 	tree_forget_all(s);
 	cache_fini(&s->cache);
@@ -27,7 +27,7 @@ static void store_free(struct store *s)
 static int store_new(struct device *dev, const struct superblock *sb, uint64_t cache_bytes, struct store **store)
 {
 	struct store *s = calloc(1, sizeof(*s));
-	int	      rc, values;
+	int	      rc, queues;
 
 	if (!s)
 		return fail(NOMEM, "no memory for a store");
@@ -37,12 +37,10 @@ static int store_new(struct device *dev, const struct superblock *sb, uint64_t c
 	s->pool	      = sb->pool;
 	s->target     = sb->target;
 	s->node_bytes = sb->node_bytes;
-	memcpy(s->meta, sb->meta, sb->meta_len);
-	s->meta_len = sb->meta_len;
 	pthread_mutex_init(&s->lock, NULL);
 	rc     = log_init(s);
-	values = values_open(s); /* both, in any case: store_free() ends both */
-	rc     = rc ? rc : values;
+	queues = queues_open(s); /* both, in any case: store_free() ends both */
+	rc     = rc ? rc : queues;
 	rc     = rc ? rc : io_open(s);
 	rc     = rc ? rc : space_init(&s->space, sb->blocks);
 	rc     = rc ? rc : cache_init(&s->cache, cache_bytes ? cache_bytes : CACHE_DEFAULT);
@@ -217,7 +215,7 @@ int store_open(struct device *dev, const struct store_options *options, struct s
 
 static bool changed(struct store *s)
 {
-	return s->log.used || s->log.fill.len || s->trees_dirty || s->meta_dirty;
+	return s->log.used || s->log.fill.len || s->trees_dirty;
 }
 
 int store_close(struct store *s)

@@ -100,16 +100,6 @@ int store_get(struct store *s, uint64_t tree, tarn_buf key, void *buf, size_t *l
 	return rc == 1 ? read_pinned(s, g.desc, buf) : rc;
 }
 
-int store_stat_key(struct store *s, uint64_t tree, tarn_buf key, tarn_kv_stat *stat, unsigned flags)
-{
-	struct get g  = { .tree = tree, .key = key };
-	int	   rc = store_run(s, flags, get, &g);
-
-	if (!rc)
-		*stat = (tarn_kv_stat){ g.len, g.rev };
-	return rc;
-}
-
 struct store_reader {
 	struct store *s;
 	uint64_t      size;
@@ -213,7 +203,7 @@ static int reader_seek(struct store_reader *r, uint64_t offset)
 	}
 	if (r->at == lo)
 		return 0;
-	rc    = value_read_piece(r->s, &r->pieces[lo], r->bytes, "a piece of a value");
+	rc    = piece_read(r->s, &r->pieces[lo], r->bytes, "a piece of a value");
 	r->at = rc ? r->n : lo;
 	return rc;
 }

@@ -205,7 +205,7 @@ static int mark_extents(struct store *s, struct store_mutation *muts, const bool
 static struct scan scan_begin(struct store *s, log_replay_fn fn)
 {
 	return (struct scan){
-		.s = s, .pos = s->log.start, .seq = s->sb.log_seq, .chain = s->sb.log_chain, .lsn = s->sb.lsn, .fn = fn
+		.s = s, .pos = s->sb.log_pos, .seq = s->sb.log_seq, .chain = s->sb.log_chain, .lsn = s->sb.lsn, .fn = fn
 	};
 }
 

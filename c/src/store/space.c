@@ -54,14 +54,6 @@ static void touch(struct space *sp, uint64_t block, uint64_t n)
 		sp->dirty[p] = 1;
 }
 
-bool space_all_free(const struct space *sp, uint64_t block, uint64_t n)
-{
-	for (uint64_t i = block; i < block + n; i++)
-		if (bit(sp->used, i))
-			return false;
-	return true;
-}
-
 void space_take(struct space *sp, uint64_t block, uint64_t n)
 {
 	for (uint64_t i = block; i < block + n; i++) {

@@ -69,9 +69,6 @@ void store_abandon(struct store *store);
  * rev may be NULL. */
 int store_get(struct store *store, uint64_t tree, tarn_buf key, void *buf, size_t *len, uint64_t *rev, unsigned flags);
 
-/* Size and revision. NONEXIST. */
-int store_stat_key(struct store *store, uint64_t tree, tarn_buf key, tarn_kv_stat *stat, unsigned flags);
-
 struct store_range {
 	tarn_buf start, end; /* start <= key < end; an empty end: to the end of the tree */
 	uint32_t flags;	     /* TARN_RANGE_AFTER, _REVERSE, _KEYS_ONLY */
@@ -113,10 +110,9 @@ void store_flush_log(struct store *store);
 
 /* Values in pieces, for values that are too large to copy. Pieces go to free space at once, and are found again only when a batch
  * that names the value is durable. A value that was not consumed is given back with store_value_free(). */
-int	 store_value_new(struct store *store, struct store_value **value);
-int	 store_value_append(struct store_value *value, const void *data, size_t len);
-uint64_t store_value_size(const struct store_value *value);
-void	 store_value_free(struct store_value *value); /* NULL is fine */
+int  store_value_new(struct store *store, struct store_value **value);
+int  store_value_append(struct store_value *value, const void *data, size_t len);
+void store_value_free(struct store_value *value); /* NULL is fine */
 
 /* A pinned value: its space is not reused while a reader of it is open. */
 struct store_reader;
@@ -125,9 +121,6 @@ int  store_reader_read(struct store_reader *reader, uint64_t offset, void *buf, 
 void store_reader_close(struct store_reader *reader);
 
 int store_checkpoint(struct store *store);
-
-/* Replaces the upper layer's record with the next checkpoint. */
-int store_set_meta(struct store *store, const void *meta, size_t len);
 
 struct store_stat {
 	uint64_t total_bytes, free_bytes, log_bytes, log_used_bytes, cache_bytes, cache_used_bytes, generation;

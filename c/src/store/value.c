@@ -3,7 +3,7 @@
  *
  * A value is written in pieces to free blocks, without store->lock while the device works. Until a batch consumes it, its blocks are
  * hidden: used here, free on disk, so a crash gives them back. Each piece has a pointer with a checksum; many pointers go to index
- * blocks. Queues for this I/O are taken from a small pool, so that values do not wait for the tree's I/O nor much for each other. */
+ * blocks. */
 #include "internal.h"
 
 struct store_value {
@@ -33,51 +33,6 @@ int runs_add(struct run_list *list, uint64_t block, uint64_t n)
 	return 0;
 }
 
-int values_open(struct store *s)
-{
-	struct values *v  = &s->values;
-	int	       rc = 0;
-
-	pthread_mutex_init(&v->lock, NULL);
-	pthread_cond_init(&v->given, NULL);
-	while (!rc && v->n < ARRAY_LEN(v->queues)) {
-		rc = device_queue_open(s->dev, 4, &v->queues[v->n]);
-		v->n += !rc;
-	}
-	return rc;
-}
-
-void values_close(struct store *s)
-{
-	while (s->values.n)
-		device_queue_close(s->values.queues[--s->values.n]);
-	pthread_mutex_destroy(&s->values.lock);
-	pthread_cond_destroy(&s->values.given);
-}
-
-static struct device_queue *queue_take(struct store *s)
-{
-	struct values	    *v = &s->values;
-	struct device_queue *q;
-
-	pthread_mutex_lock(&v->lock);
-	while (!v->n)
-		pthread_cond_wait(&v->given, &v->lock);
-	q = v->queues[--v->n];
-	pthread_mutex_unlock(&v->lock);
-	return q;
-}
-
-static void queue_give(struct store *s, struct device_queue *q)
-{
-	struct values *v = &s->values;
-
-	pthread_mutex_lock(&v->lock);
-	v->queues[v->n++] = q;
-	pthread_cond_signal(&v->given);
-	pthread_mutex_unlock(&v->lock);
-}
-
 int store_value_new(struct store *s, struct store_value **value)
 {
 	struct store_value *v = calloc(1, sizeof(*v));
@@ -87,11 +42,6 @@ int store_value_new(struct store *s, struct store_value **value)
 	v->s   = s;
 	*value = v;
 	return 0;
-}
-
-uint64_t store_value_size(const struct store_value *v)
-{
-	return v->size;
 }
 
 /* A run of up to want blocks, hidden. */
@@ -133,17 +83,6 @@ static int add_ptr(struct bptr **ptrs, size_t *n, size_t *cap, const struct bptr
 	return 0;
 }
 
-static int write_at(struct store *s, struct bptr *ptr, const uint8_t *buf)
-{
-	struct device_queue *q = queue_take(s);
-	int		     rc;
-
-	ptr->sum = hash128(buf, ptr->len);
-	rc	 = device_write(q, ptr->addr * BLOCK, buf, ptr->len);
-	queue_give(s, q);
-	return rc;
-}
-
 /* Writes the piece in v->buf, in as many runs as it takes. */
 static int write_piece(struct store_value *v)
 {
@@ -155,7 +94,7 @@ static int write_piece(struct store_value *v)
 		struct bptr ptr;
 
 		rc = place(v, (len - at) / BLOCK, &ptr);
-		rc = rc ? rc : write_at(v->s, &ptr, v->buf + at);
+		rc = rc ? rc : piece_write(v->s, &ptr, v->buf + at);
 		rc = rc ? rc : add_ptr(&v->ptrs, &v->n, &v->cap, &ptr);
 		at += rc ? 0 : ptr.len;
 	}
@@ -219,7 +158,7 @@ static int write_index(struct store_value *v, const struct bptr *ptrs, size_t n,
 	*done = MIN(n, ptr->len / BPTR_BYTES);
 	for (size_t i = 0; i < *done; i++)
 		bptr_put(buf + i * BPTR_BYTES, &ptrs[i]);
-	rc = write_at(v->s, ptr, buf);
+	rc = piece_write(v->s, ptr, buf);
 	device_free(buf);
 	return rc;
 }
@@ -306,18 +245,6 @@ bool value_sane(const uint8_t *desc, uint32_t len)
 	       len == EXT_PTRS + get32(desc + EXT_COUNT) * BPTR_BYTES && get64(desc + EXT_SIZE) <= TARN_VALUE_MAX;
 }
 
-int value_read_piece(struct store *s, const struct bptr *piece, void *buf, const char *what)
-{
-	struct device_queue *q	= queue_take(s);
-	int		     rc = device_read(q, piece->addr * BLOCK, buf, piece->len);
-
-	queue_give(s, q);
-	if (!rc && !hash128_equal(hash128(buf, piece->len), piece->sum))
-		rc = fail(CSUM, "%s at block %llu (%u bytes, generation %llu) does not match the checksum that its parent holds",
-			  what, (unsigned long long)piece->addr, piece->len, (unsigned long long)piece->birth);
-	return rc;
-}
-
 typedef int (*ptr_fn)(void *arg, const struct bptr *ptr, unsigned level);
 
 static int each_ptr(struct store *s, const uint8_t *ptrs, size_t n, unsigned level, ptr_fn fn, void *arg);
@@ -329,7 +256,7 @@ static int each_below(struct store *s, const struct bptr *ptr, unsigned level, p
 
 	if (!buf)
 		return fail(NOMEM, "no memory for an index block");
-	rc = value_read_piece(s, ptr, buf, "an index of a value");
+	rc = piece_read(s, ptr, buf, "an index of a value");
 	rc = rc ? rc : each_ptr(s, buf, ptr->len / BPTR_BYTES, level - 1, fn, arg);
 	device_free(buf);
 	return rc;
@@ -414,7 +341,7 @@ int value_read_all(struct store *s, const struct bptr *pieces, size_t n, uint64_
 	int	 rc    = piece ? 0 : fail(NOMEM, "no memory for a piece of a value");
 
 	for (size_t i = 0; !rc && i < n; i++) {
-		rc = value_read_piece(s, &pieces[i], piece, "a piece of a value");
+		rc = piece_read(s, &pieces[i], piece, "a piece of a value");
 		if (!rc)
 			memcpy((uint8_t *)buf + at, piece, MIN(pieces[i].len, size - at));
 		at += pieces[i].len;

@@ -102,21 +102,35 @@ TARN_API int tarn_kv_apply(tarn_kv *kv, const tarn_mutation *muts, size_t n, siz
 /* Deletes every key in range (NULL: all), in batches: a crash may leave some deleted. *count (may be NULL) is their number. */
 TARN_API int tarn_kv_del_range(tarn_kv *kv, const tarn_range *range, uint64_t *count, tarn_event *ev);
 
-/* A value in pieces, for values too large to hold in memory. A writer's bytes are visible, whole, only after its commit; an
- * abort, a close or a crash before that leaves nothing. One thread at a time uses a writer or reader. */
+/* A value in pieces, for values too large to hold in memory. A writer's bytes are visible, whole, only after its commit; an abort or
+ * a crash before that leaves nothing. One thread at a time uses a writer or reader, and one call of it runs at a time: else BUSY. */
 typedef struct tarn_writer tarn_writer;
 typedef struct tarn_reader tarn_reader;
 
+/* Begins a value for key, which is copied. cond is looked at by the commit. Does not wait. The caller ends the writer with a commit or
+ * an abort. Errors: INVAL (empty key, TARN_COND_REVISION), KEY2BIG, EP_RO, NO_HDL, NOMEM. */
 TARN_API int tarn_writer_open(tarn_kv *kv, tarn_buf key, tarn_cond cond, tarn_writer **writer);
+
+/* Appends data, of any length; it is copied before the call returns. Waits for the device once a MiB. After an error the writer can
+ * only be aborted. Errors: REC2BIG (over TARN_VALUE_MAX, or the container's limit), NOSPACE, INVAL, BUSY, NO_HDL. */
 TARN_API int tarn_writer_write(tarn_writer *writer, tarn_buf data, tarn_event *ev);
-/* Commit and abort free the writer, whatever they return, when their result has arrived. */
+
+/* Makes the value the key's, durably, and frees the writer, whatever the result, when that has arrived; but a refusal because a write of
+ * it is running (BUSY) frees nothing. Errors: EXIST, NONEXIST (by the condition), NOSPACE, the error of a write that failed, BUSY, NO_HDL. */
 TARN_API int tarn_writer_commit(tarn_writer *writer, tarn_event *ev);
+
+/* Gives back what was written, and frees the writer. Does not wait for the device. Errors: BUSY (it is not freed), NO_HDL. */
 TARN_API int tarn_writer_abort(tarn_writer *writer);
 
-/* Opens the value of key as it is now: later changes do not change what the reader sees. NONEXIST. */
+/* Opens the value of key as it is now: later changes do not change what the reader sees. While a reader is open, space that is freed
+ * in the pool is not used again. stat may be NULL. The caller closes the reader. Errors: NONEXIST, INVAL, KEY2BIG, NO_HDL. */
 TARN_API int tarn_reader_open(tarn_kv *kv, tarn_buf key, tarn_kv_stat *stat, tarn_reader **reader, tarn_event *ev);
-/* Copies up to *len bytes from offset; *len is then their number, 0 at the end. */
+
+/* Copies up to *len bytes from offset (in bytes); *len is then their number, 0 at or behind the end. buf and len are lent until the
+ * result has arrived. Errors: CSUM, IO, INVAL, BUSY, NO_HDL. */
 TARN_API int tarn_reader_read(tarn_reader *reader, uint64_t offset, void *buf, size_t *len, tarn_event *ev);
+
+/* Frees the reader. Does not wait for the device. Errors: BUSY (it is not freed), NO_HDL. */
 TARN_API int tarn_reader_close(tarn_reader *reader);
 
 #ifdef __cplusplus

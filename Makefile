@@ -5,7 +5,7 @@
 #   build/lib       libtarn.a, libtarn.so                       build/bin                  tarn, tarn-gateway, example-*
 #   build/go.env    what a `go` command needs to know (see the rule), read by every go command below
 #   build/tools     buf and the protoc plugins                  build/venv                 Python with grpcio
-#   build/log       what each test suite printed
+#   build/log       what each test suite printed               build/bench                data of make bench; build/bench.svg its plot
 #
 # `make lib DEPS=` builds the C library without looking for packages.
 
@@ -126,17 +126,14 @@ build/$(1)/libtarn.a: $$($(1)_OBJS) build/sources
 
 build/$(1)/test/test_%: build/$(1)/test/test_%.o build/$(1)/libtarn.a
 	@echo "LINK  $$@"
-	$(Q)$(CC) $$($(1)_FLAGS) $(LDFLAGS) -o $$@ $$^ -lcmocka $(LIBS)
+	$(Q)$(CC) $$($(1)_FLAGS) $(LDFLAGS) -o $$@ $$^ -lcmocka $$(LIBS)
 
 build/$(1)/test/crash: $(CRASH:%=build/$(1)/test/%.o) build/$(1)/libtarn.a
 	@echo "LINK  $$@"
 	$(Q)$(CC) $$($(1)_FLAGS) $(LDFLAGS) -o $$@ $$^ $(LIBS)
-
-build/$(1)/test/bench_%: build/$(1)/test/bench_%.o build/$(1)/libtarn.a
-	@echo "LINK  $$@"
-	$(Q)$(CC) $$($(1)_FLAGS) $(LDFLAGS) -o $$@ $$^ $(LIBS)
 endef
 $(foreach v,$(VARIANTS),$(eval $(call variant_rules,$(v))))
+$(VARIANTS:%=build/%/test/test_bench): LIBS += -lm
 
 # The library that is installed and that Go links is one object, whose inner names are hidden from the linker too.
 build/lib/libtarn.a: $(release_OBJS) build/sources
@@ -206,9 +203,29 @@ fmt: ## format C and Go
 check: all build/tools/ok ## formatters, linters, go vet, buf lint, stale generated code
 	@.ci/check.sh
 
-bench: all build/release/test/bench_kv ## a short benchmark of put, get and list, in C and in Go
-	@build/release/test/bench_kv
-	$(GO) test -run '^$$' -bench . -benchtime 1s ./go/tarn
+# RocksDB and LMDB are needed for this only.
+BENCH_DEPS := $(if $(DEPS),build/bench-deps.ok)
+BENCH_OBJS := $(patsubst c/bench/%,build/release/bench/%.o,$(wildcard c/bench/*.c c/bench/*.cc))
+BENCH_LIBS := -lrocksdb -llmdb -luring -lm -lpthread
+CXX_WARN   := $(filter-out -Wstrict-prototypes,$(WARN))
+
+build/bench-deps.ok: .ci/deps.sh | $(DEPS)
+	$(Q).ci/deps.sh bench && mkdir -p build && touch $@
+
+build/release/bench/%.c.o: c/bench/%.c build/flags | $(BENCH_DEPS)
+	@mkdir -p $(@D); echo "CC    $@"
+	$(Q)$(CC) -std=c11 -MMD -MP $(WARN) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+
+build/release/bench/%.cc.o: c/bench/%.cc build/flags | $(BENCH_DEPS)
+	@mkdir -p $(@D); echo "CXX   $@"
+	$(Q)$(CXX) -std=c++20 -MMD -MP $(CXX_WARN) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+
+build/release/bench/bench: $(BENCH_OBJS) build/lib/libtarn.a
+	@echo "LINK  $@"
+	$(Q)$(CXX) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) $(BENCH_LIBS)
+
+bench: build/release/bench/bench ## Tarn beside RocksDB and LMDB: ARGS="-s L", ARGS=-h (docs/benchmarks.md)
+	@build/release/bench/bench -p build/bench.svg $(ARGS)
 
 install: all ## install under PREFIX=/usr/local (and DESTDIR)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/include/tarn $(DESTDIR)$(LIBDIR)/pkgconfig

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test/test_queue.c: what holds for every device, shown on the memory device and the simulated one: the checks of device_submit(),
- * a full queue, reaping, splitting. */
+ * a full queue, reaping, splitting. And memory for I/O. */
 #include "harness.h"
 
 #include "../src/device/backend.h"
@@ -64,6 +64,53 @@ static void test_alloc(void **state)
 	}
 	assert_null(device_alloc(SIZE_MAX));
 	device_free(NULL);
+}
+
+static bool is_zero(const uint8_t *bytes, size_t len)
+{
+	return !bytes[0] && !memcmp(bytes, bytes + 1, len - 1);
+}
+
+static void test_map(void **state)
+{
+	static const size_t sizes[] = { 1, 4096, 5000, (2 << 20) - 1, 2 << 20, (2 << 20) + 4096, 7 << 20 };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+		uint8_t *p = device_map(sizes[i]);
+
+		assert_non_null(p);
+		assert_int_equal((uintptr_t)p % (sizes[i] < 2 << 20 ? 4096 : 2 << 20), 0);
+		assert_true(is_zero(p, sizes[i]));
+		memset(p, 1, sizes[i]);
+		device_unmap(p, sizes[i]);
+	}
+	assert_null(device_map(0));
+	assert_null(device_map(SIZE_MAX));
+	assert_null(device_map((size_t)1 << 62));
+	device_unmap(NULL, 4096);
+}
+
+/* Far more than is used is given: it is address space. What is unbacked reads as zeros, and what is beside it stays. */
+static void test_unback(void **state)
+{
+	size_t	 len = (size_t)1 << 36;
+	uint8_t *p   = device_map(len);
+
+	(void)state;
+	assert_non_null(p);
+	memset(p, 7, 3 * 4096);
+	p[len - 1] = 7;
+	device_unback(p + 4096, 4096);
+	assert_int_equal(p[4095], 7);
+	assert_true(is_zero(p + 4096, 4096));
+	assert_int_equal(p[2 * 4096], 7);
+	device_unback(p, len);
+	assert_true(is_zero(p, 3 * 4096));
+	assert_int_equal(p[len - 1], 0);
+	memset(p, 7, 4096);
+	assert_int_equal(p[4095], 7);
+	device_unmap(p, len);
 }
 
 /* Each refusal names what was wrong, and what would be right. */
@@ -258,6 +305,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_info),
 		cmocka_unit_test(test_alloc),
+		cmocka_unit_test(test_map),
+		cmocka_unit_test(test_unback),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_refusals_of_waiting_calls),
 		cmocka_unit_test(test_unknown_opcode),

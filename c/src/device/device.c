@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* device/device.c: what is the same for every device: the checks, the bookkeeping of queues, and waiting for one I/O.
+/* device/device.c: what is the same for every device: the checks, and doing one I/O.
  *
- * Always true: an I/O that breaks the device's geometry never reaches a backend. It is finished here, and reaped like any other.
- * A queue belongs to one thread at a time, so nothing here locks. */
+ * Always true: an I/O that breaks the device's geometry never reaches a backend. Nothing here is changed by an I/O, so nothing here
+ * locks. */
 #include "backend.h"
-
-#include <stdatomic.h>
-#include <stdlib.h>
 
 const tarn_dev_info *device_info(const struct device *dev)
 {
@@ -16,22 +13,6 @@ const tarn_dev_info *device_info(const struct device *dev)
 void device_close(struct device *dev)
 {
 	dev->backend->close(dev);
-}
-
-void *device_alloc(size_t len)
-{
-	size_t room = ROUND_UP(MAX(len, (size_t)1), DEVICE_ALLOC_ALIGNMENT);
-	void  *buf;
-
-	if (room < len)
-		return NULL;
-	buf = aligned_alloc(DEVICE_ALLOC_ALIGNMENT, room);
-	return buf ? memset(buf, 0, room) : NULL;
-}
-
-void device_free(void *buf)
-{
-	free(buf);
 }
 
 const char *device_opcode_name(enum device_opcode opcode)
@@ -47,47 +28,6 @@ void device_io_finish(struct device_io *io, int rc)
 	io->message[0] = '\0';
 	if (rc < 0)
 		strncat(io->message, base_message(), sizeof(io->message) - 1);
-}
-
-int device_queue_open(struct device *dev, unsigned depth, struct device_queue **out)
-{
-	struct device_queue *queue;
-	int		     rc;
-
-	if (!depth || depth > DEVICE_DEPTH_MAX)
-		return fail(INVAL, "queue depth %u: use 1 to %u", depth, DEVICE_DEPTH_MAX);
-	rc = dev->backend->queue_open(dev, depth, &queue);
-	if (rc)
-		return rc;
-	queue->dev	 = dev;
-	queue->depth	 = depth;
-	queue->in_flight = 0;
-	queue->done	 = (struct device_done){ NULL, NULL };
-	atomic_fetch_add(&dev->queues, 1);
-	*out = queue;
-	return 0;
-}
-
-/* Takes at least min of what is in flight from the backend into queue->done. */
-static void collect(struct device_queue *queue, unsigned min)
-{
-	struct device_io *ios[16];
-	unsigned	  n;
-
-	n = queue->dev->backend->reap(queue, min, ARRAY_LEN(ios), ios);
-	queue->in_flight -= n;
-	for (unsigned i = 0; i < n; i++)
-		device_done_add(&queue->done, ios[i]);
-}
-
-void device_queue_close(struct device_queue *queue)
-{
-	struct device *dev = queue->dev;
-
-	while (queue->in_flight)
-		collect(queue, 1);
-	dev->backend->queue_close(queue);
-	atomic_fetch_sub(&dev->queues, 1);
 }
 
 static int check_place(const tarn_dev_info *info, enum device_opcode opcode, uint64_t offset, uint64_t len)
@@ -121,7 +61,7 @@ static int check_buffer(const tarn_dev_info *info, const struct device_io *io)
 	return 0;
 }
 
-static int check_io(const struct device *dev, const struct device_io *io)
+int device_check_io(const struct device *dev, const struct device_io *io)
 {
 	bool has_place	= io->opcode != DEVICE_FLUSH;
 	bool has_buffer = io->opcode == DEVICE_READ || io->opcode == DEVICE_WRITE;
@@ -131,6 +71,8 @@ static int check_io(const struct device *dev, const struct device_io *io)
 		return fail(NOTSUPPORTED, "device command %d: there is none with that number", (int)io->opcode);
 	if (dev->info.readonly && (io->opcode == DEVICE_WRITE || io->opcode == DEVICE_DISCARD))
 		return fail(EP_RO, "%s refused: the device is open for reading only", device_opcode_name(io->opcode));
+	if (io->durable && io->opcode != DEVICE_WRITE)
+		return fail(INVAL, "durable %s: only a write can be", device_opcode_name(io->opcode));
 	if (has_place)
 		rc = check_place(&dev->info, io->opcode, io->offset, io->len);
 	if (!rc && has_buffer)
@@ -138,79 +80,58 @@ static int check_io(const struct device *dev, const struct device_io *io)
 	return rc;
 }
 
-void device_submit(struct device_queue *queue, struct device_io *io)
-{
-	int rc = check_io(queue->dev, io);
-
-	if (rc) {
-		device_io_finish(io, rc);
-		device_done_add(&queue->done, io);
-		return;
-	}
-	if (queue->in_flight == queue->depth)
-		collect(queue, 1);
-	queue->in_flight++;
-	queue->dev->backend->submit(queue, io);
-}
-
-unsigned device_reap(struct device_queue *queue, unsigned min, unsigned max, struct device_io **ios)
-{
-	unsigned n = 0, more, wait;
-
-	while (n < max && queue->done.first)
-		ios[n++] = device_done_take(&queue->done);
-	if (n == max || !queue->in_flight)
-		return n;
-	wait = min > n ? MIN(MIN(min, max) - n, queue->in_flight) : 0;
-	more = queue->dev->backend->reap(queue, wait, max - n, ios + n);
-	queue->in_flight -= more;
-	return n + more;
-}
-
-int device_run_queued(struct device_queue *queue, struct device_io *io)
-{
-	struct device_io *done;
-
-	device_submit(queue, io);
-	device_reap(queue, 1, 1, &done);
-	if (io->rc < 0)
-		base_set_message(io->message);
-	return io->rc;
-}
-
-/* Does io and waits for it: the only one on the queue. */
 static int run(struct device_queue *queue, struct device_io *io)
 {
-	int rc = check_io(queue->dev, io);
+	int rc = device_check_io(queue->dev, io);
 
 	return rc ? rc : queue->dev->backend->run(queue, io);
 }
 
-/* In steps of max_transfer. The whole is checked first, so that a part of what is refused is not done. */
-static int run_split(struct device_queue *queue, enum device_opcode opcode, uint64_t offset, char *buf, uint64_t len)
+/* In steps of max_transfer; `like` says what to do, with the buffer of the first. The whole is checked first, so that a part of what
+ * is refused is not done. */
+static int run_split(struct device_queue *queue, const struct device_io *like)
 {
-	uint64_t max = queue->dev->info.max_transfer, step;
-	int	 rc  = check_place(&queue->dev->info, opcode, offset, len);
+	uint64_t max = queue->dev->info.max_transfer;
+	int	 rc  = check_place(&queue->dev->info, like->opcode, like->offset, like->len);
 
-	for (uint64_t done = 0; !rc && done < len; done += step) {
-		struct device_io io = { .opcode = opcode, .offset = offset + done };
+	for (uint64_t done = 0; !rc && done < like->len; done += max) {
+		struct device_io io = *like;
 
-		step   = MIN(len - done, max);
-		io.buf = buf ? buf + done : NULL;
-		io.len = step;
-		rc     = run(queue, &io);
+		io.offset = like->offset + done;
+		io.buf	  = like->buf ? (char *)like->buf + done : NULL;
+		io.len	  = MIN(like->len - done, max);
+		rc	  = run(queue, &io);
 	}
 	return rc;
 }
 
 int device_read(struct device_queue *queue, uint64_t offset, void *buf, uint64_t len)
 {
-	return run_split(queue, DEVICE_READ, offset, buf, len);
+	struct device_io io = { .opcode = DEVICE_READ, .offset = offset, .buf = buf, .len = len };
+
+	return run_split(queue, &io);
+}
+
+/* A write only reads its buffer. */
+static struct device_io write_of(uint64_t offset, const void *buf, uint64_t len, bool durable)
+{
+	return (struct device_io){
+		.opcode = DEVICE_WRITE, .offset = offset, .buf = (void *)(uintptr_t)buf, .len = len, .durable = durable
+	};
 }
 
 int device_write(struct device_queue *queue, uint64_t offset, const void *buf, uint64_t len)
 {
-	return run_split(queue, DEVICE_WRITE, offset, (char *)(uintptr_t)buf, len); /* a write only reads it */
+	struct device_io io = write_of(offset, buf, len, false);
+
+	return run_split(queue, &io);
+}
+
+int device_write_durable(struct device_queue *queue, uint64_t offset, const void *buf, uint64_t len)
+{
+	struct device_io io = write_of(offset, buf, len, true);
+
+	return run_split(queue, &io);
 }
 
 int device_flush(struct device_queue *queue)

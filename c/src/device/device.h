@@ -3,11 +3,13 @@
  *
  * Always true: geometry is known once device_open() returns. Offset, length and memory of every I/O are multiples of the
  * alignments there, checked in one place (device_submit), so no backend sees a misaligned or out-of-bounds request. A short
- * transfer never completes with 0. A flush covers the writes that had completed before it was submitted. O_DIRECT is never dropped
- * silently: info.note says why, and `strict` refuses.
+ * transfer never completes with 0. A flush covers the writes that had completed before it was submitted; a durable write needs none.
+ * O_DIRECT is never dropped silently: info.note says why, and `strict` refuses.
  *
- * A queue is used by one thread at a time; different queues of a device by different threads at once. Completions are taken with
- * device_reap() only, never from inside device_submit(). */
+ * Who may call what: one thread at a time submits to a queue, and one thread at a time reaps it, but these two may be different
+ * threads at the same moment; where several want to submit, or to reap, they share a lock of their own. device_wake() and the calls
+ * that do one I/O and wait for it are for any thread at any moment. Different queues have nothing to do with each other.
+ * Completions are taken with device_reap() and device_wait() only, never from inside device_submit(). */
 #ifndef TARN_DEVICE_INTERNAL_H
 #define TARN_DEVICE_INTERNAL_H
 
@@ -45,26 +47,37 @@ struct device_io {
 	enum device_opcode opcode;
 	void		  *buf; /* READ, WRITE */
 	uint64_t	   offset;
-	uint64_t	   len; /* READ, WRITE: at most info.max_transfer; FLUSH: ignored */
+	uint64_t	   len;	    /* READ, WRITE: at most info.max_transfer; FLUSH: ignored */
+	bool		   durable; /* WRITE only: on the medium, so that it survives a power cut, when it has completed with 0 */
 	void		  *user;
 	int		   rc;
 	char		   message[96];
 };
 
 int  device_queue_open(struct device *dev, unsigned depth, struct device_queue **queue);
-void device_queue_close(struct device_queue *queue); /* waits for what is in flight */
+void device_queue_close(struct device_queue *queue); /* waits for what is in flight; nobody is in another call on it */
 
 /* Starts io; it will be reaped exactly once, also when it is refused (its rc says so). Waits for room when the queue is full:
  * what completes meanwhile is kept for device_reap(). */
 void device_submit(struct device_queue *queue, struct device_io *io);
+/* The same for n of them, in one system call where the backend can. The array is the caller's again at once. */
+void device_submit_many(struct device_queue *queue, struct device_io **ios, unsigned n);
 
-/* Takes up to max completions into ios; waits for at least `min` of them (0: does not wait). Returns their number; less than min
- * only when nothing is in flight. */
+/* Takes up to max completions into ios; waits for at least `min` of them (0: does not wait), also of I/O that is submitted
+ * meanwhile. Returns their number; less than min only when nothing is in flight, or after device_wake(). */
 unsigned device_reap(struct device_queue *queue, unsigned min, unsigned max, struct device_io **ios);
 
-/* One I/O, waited for; splits at max_transfer. Nothing else may be in flight on the queue. */
+/* Takes up to max completions, at least one: waits also while nothing is in flight. 0 only after device_wake(). */
+unsigned device_wait(struct device_queue *queue, unsigned max, struct device_io **ios);
+
+/* Makes the thread that waits in device_reap() or device_wait(), or else the next one that would, return early. Several wakes before
+ * it does are one. */
+void device_wake(struct device_queue *queue);
+
+/* One I/O, done on the calling thread before it returns; splits at max_transfer. It is never reaped. */
 int device_read(struct device_queue *queue, uint64_t offset, void *buf, uint64_t len);
 int device_write(struct device_queue *queue, uint64_t offset, const void *buf, uint64_t len);
+int device_write_durable(struct device_queue *queue, uint64_t offset, const void *buf, uint64_t len);
 int device_flush(struct device_queue *queue);
 int device_discard(struct device_queue *queue, uint64_t offset, uint64_t len);
 
@@ -72,15 +85,22 @@ int device_discard(struct device_queue *queue, uint64_t offset, uint64_t len);
 void *device_alloc(size_t len);
 void  device_free(void *buf);
 
-/* The backend of a device: what differs between them, and nothing else. Slots are never NULL. */
+/* Address space for large buffers: zeroed, of whole pages, which take up memory only once they are written. From 2 MiB on it begins
+ * at a multiple of 2 MiB, and the kernel is asked for huge pages. NULL when there is none, or len is 0. */
+void *device_map(size_t len);
+void  device_unmap(void *p, size_t len); /* as it was mapped */
+/* Gives the memory of whole pages back to the kernel, and keeps the address space: it reads as zeros again. */
+void device_unback(void *p, size_t len);
+
+/* The backend of a device: what differs between them, and nothing else. Slots are never NULL; backend.h says what each may do. */
 struct device_backend {
 	const char *name;
 	int (*queue_open)(struct device *dev, unsigned depth, struct device_queue **queue);
 	void (*queue_close)(struct device_queue *queue);
-	void (*submit)(struct device_queue *queue, struct device_io *io); /* checked; there is room */
+	void (*submit)(struct device_queue *queue, struct device_io **ios, unsigned n); /* checked; there is room */
 	unsigned (*reap)(struct device_queue *queue, unsigned min, unsigned max, struct device_io **ios);
-	int (*run)(struct device_queue *queue,
-		   struct device_io    *io); /* checked; nothing is in flight: all of it, before it returns */
+	void (*wake)(struct device_queue *queue);
+	int (*run)(struct device_queue *queue, struct device_io *io); /* checked: all of it, before it returns */
 	void (*close)(struct device *dev);
 };
 

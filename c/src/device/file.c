@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/statvfs.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #define BACKEND_VARIABLE "TARN_BACKEND"
@@ -276,11 +277,14 @@ static int discard(const struct file *f, const struct device_io *io)
 
 static ssize_t transfer_once(int fd, const struct device_io *io, uint64_t moved)
 {
-	char  *buf = (char *)io->buf + moved;
-	size_t len = io->len - moved;
-	off_t  at  = (off_t)(io->offset + moved);
+	struct iovec part = { (char *)io->buf + moved, io->len - moved };
+	off_t	     at	  = (off_t)(io->offset + moved);
 
-	return io->opcode == DEVICE_READ ? pread(fd, buf, len, at) : pwrite(fd, buf, len, at);
+	if (io->opcode == DEVICE_READ)
+		return pread(fd, part.iov_base, part.iov_len, at);
+	if (io->durable)
+		return pwritev2(fd, &part, 1, at, RWF_DSYNC);
+	return pwrite(fd, part.iov_base, part.iov_len, at);
 }
 
 /* Goes on after a short transfer until all of it is done, or an error. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* device/mem.c: a device in memory, zeroed when it is opened and gone when it is closed.
  *
- * Always true: an I/O is done in submit, so what completes, completes in order, and a flush has nothing to do. Queues of several
- * threads may be used at once; what they do to the same bytes is theirs to order, as on a disk. */
+ * Always true: an I/O is done in submit, so what completes, completes in order, and a flush or a durable write has nothing more to
+ * do. Threads may use it at once; what they do to the same bytes is theirs to order, as on a disk. */
 #include "backend.h"
 
 #include <stdio.h>
@@ -16,15 +16,9 @@ struct mem_device {
 	uint8_t	     *image;
 };
 
-struct mem_queue {
-	struct device_queue base;
-	struct device_done  finished;
-};
-
-static void mem_submit(struct device_queue *base, struct device_io *io)
+static void perform(const struct mem_device *mem, const struct device_io *io)
 {
-	struct mem_queue *queue = container_of(base, struct mem_queue, base);
-	uint8_t		 *place = container_of(base->dev, struct mem_device, base)->image + io->offset;
+	uint8_t *place = mem->image + io->offset;
 
 	switch (io->opcode) {
 	case DEVICE_READ:
@@ -39,35 +33,37 @@ static void mem_submit(struct device_queue *base, struct device_io *io)
 	case DEVICE_FLUSH:
 		break;
 	}
-	device_io_finish(io, 0);
-	device_done_add(&queue->finished, io);
 }
 
-static unsigned mem_reap(struct device_queue *base, unsigned min, unsigned max, struct device_io **ios)
+static int mem_run(struct device_queue *queue, struct device_io *io)
 {
-	struct mem_queue *queue = container_of(base, struct mem_queue, base);
-	unsigned	  n	= 0;
+	perform(container_of(queue->dev, struct mem_device, base), io);
+	return 0;
+}
 
-	(void)min; /* all that is in flight has finished */
-	while (n < max && queue->finished.first)
-		ios[n++] = device_done_take(&queue->finished);
-	return n;
+static void mem_submit(struct device_queue *queue, struct device_io **ios, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		device_io_finish(ios[i], mem_run(queue, ios[i]));
+		device_queue_done(queue, ios[i]);
+	}
 }
 
 static int mem_queue_open(struct device *dev, unsigned depth, struct device_queue **out)
 {
-	struct mem_queue *queue = calloc(1, sizeof(*queue));
+	struct device_queue *queue = calloc(1, sizeof(*queue));
 
 	(void)dev;
 	if (!queue)
 		return fail(NOMEM, "no memory for a queue of depth %u", depth);
-	*out = &queue->base;
+	queue->fetching = true; /* it pushes */
+	*out		= queue;
 	return 0;
 }
 
 static void mem_queue_close(struct device_queue *queue)
 {
-	free(container_of(queue, struct mem_queue, base));
+	(void)queue; /* it has nothing of its own */
 }
 
 static void mem_close(struct device *dev)
@@ -83,8 +79,9 @@ static const struct device_backend mem_backend = {
 	.queue_open  = mem_queue_open,
 	.queue_close = mem_queue_close,
 	.submit	     = mem_submit,
-	.reap	     = mem_reap,
-	.run	     = device_run_queued,
+	.reap	     = device_pushed_reap,
+	.wake	     = device_pushed_wake,
+	.run	     = mem_run,
 	.close	     = mem_close,
 };
 

@@ -16,6 +16,7 @@ static struct sim_disk *disk_of(struct device_queue *queue)
 	return container_of(queue->dev, struct sim_device, base)->disk;
 }
 
+/* Lock held, as in all that follows up to the slots of the backend. */
 static void power_off(struct sim_disk *disk)
 {
 	disk->cut = true;
@@ -24,15 +25,16 @@ static void power_off(struct sim_disk *disk)
 			sim_join_volatile(disk, &q->ios[i]);
 }
 
-static void sim_submit(struct device_queue *base, struct device_io *io)
+/* Puts io in flight, as the last of q. */
+static void start(struct sim_queue *q, struct device_io *io)
 {
-	struct sim_queue *q    = container_of(base, struct sim_queue, base);
-	struct sim_disk	 *disk = disk_of(base);
-	struct sim_io	 *s    = &q->ios[q->count++];
+	struct sim_disk *disk = disk_of(&q->base);
+	struct sim_io	*s    = &q->ios[q->count++];
+	unsigned	 what = (unsigned)io->opcode | (io->durable ? 0x400 : 0);
 
 	*s	  = (struct sim_io){ .io = io, .covers = disk->finished };
 	s->effect = (struct sim_write){ .issued = disk->ios++ };
-	sim_trace(disk, io->opcode, io->offset, io->len, io->opcode == DEVICE_WRITE ? hash64(io->buf, io->len) : 0);
+	sim_trace(disk, what, io->offset, io->len, io->opcode == DEVICE_WRITE ? hash64(io->buf, io->len) : 0);
 	if (disk->cut)
 		return;
 	if (io->opcode == DEVICE_WRITE || io->opcode == DEVICE_DISCARD) {
@@ -46,6 +48,18 @@ static void sim_submit(struct device_queue *base, struct device_io *io)
 	}
 	if (disk->ios == disk->cut_at)
 		power_off(disk);
+}
+
+static void sim_submit(struct device_queue *base, struct device_io **ios, unsigned n)
+{
+	struct sim_queue *q    = container_of(base, struct sim_queue, base);
+	struct sim_disk	 *disk = disk_of(base);
+
+	sim_lock(disk);
+	for (unsigned i = 0; i < n; i++)
+		start(q, ios[i]);
+	pthread_cond_broadcast(&disk->news);
+	sim_unlock(disk);
 }
 
 /* What the I/O does, now that it completes. */
@@ -62,6 +76,8 @@ static void act(struct sim_disk *disk, struct sim_io *s)
 	} else if (s->effect.len) {
 		sim_join_volatile(disk, s);
 		sim_apply(disk->visible, &disk->writes[disk->count - 1]);
+		if (io->durable && !s->code && !sim_harden(disk))
+			s->code = TARN_E_NOMEM;
 	}
 	if (disk->bytes > SIM_CACHE_BYTES)
 		sim_make_durable(disk, DIV_UP(disk->count, 2));
@@ -81,10 +97,9 @@ static int result(const struct sim_disk *disk, const struct sim_io *s)
 	return 0;
 }
 
-static struct device_io *complete_any(struct sim_queue *q)
+static struct device_io *complete(struct sim_queue *q, unsigned pick)
 {
 	struct sim_disk	 *disk = disk_of(&q->base);
-	unsigned	  pick = (unsigned)rng_below(&disk->order, q->count);
 	struct sim_io	  s    = q->ios[pick];
 	struct device_io *io   = s.io;
 	uint64_t	  seen = 0;
@@ -99,39 +114,76 @@ static struct device_io *complete_any(struct sim_queue *q)
 	return io;
 }
 
+/* What was counted as in flight may be on its way into submit(): so there may be fewer than min for a moment. */
 static unsigned sim_reap(struct device_queue *base, unsigned min, unsigned max, struct device_io **ios)
 {
 	struct sim_queue *q    = container_of(base, struct sim_queue, base);
 	struct sim_disk	 *disk = disk_of(base);
-	unsigned	  most = MIN(max, q->count), n;
+	unsigned	  least, most, n;
 
-	n = min + (unsigned)rng_below(&disk->order, most - min + 1);
+	sim_lock(disk);
+	while (q->count < min && !q->woken)
+		pthread_cond_wait(&disk->news, &disk->lock);
+	q->woken = false;
+	least	 = MIN(min, q->count);
+	most	 = MIN(max, q->count);
+	n	 = least + (unsigned)rng_below(&disk->order, most - least + 1);
 	for (unsigned i = 0; i < n; i++)
-		ios[i] = complete_any(q);
+		ios[i] = complete(q, (unsigned)rng_below(&disk->order, q->count));
+	sim_unlock(disk);
 	return n;
+}
+
+static void sim_wake(struct device_queue *base)
+{
+	struct sim_disk *disk = disk_of(base);
+
+	sim_lock(disk);
+	container_of(base, struct sim_queue, base)->woken = true;
+	pthread_cond_broadcast(&disk->news);
+	sim_unlock(disk);
+}
+
+/* As if it were submitted and reaped, so that it draws as many numbers; but out of turn, whatever else is in flight. */
+static int sim_run(struct device_queue *base, struct device_io *io)
+{
+	struct sim_queue *q    = container_of(base, struct sim_queue, base);
+	struct sim_disk	 *disk = disk_of(base);
+
+	sim_lock(disk);
+	start(q, io);
+	rng_next(&disk->order);
+	rng_next(&disk->order);
+	complete(q, q->count - 1);
+	sim_unlock(disk);
+	return io->rc;
 }
 
 static int sim_queue_open(struct device *dev, unsigned depth, struct device_queue **queue)
 {
 	struct sim_disk	 *disk = container_of(dev, struct sim_device, base)->disk;
-	struct sim_queue *q    = calloc(1, sizeof(*q) + depth * sizeof(q->ios[0]));
+	struct sim_queue *q    = calloc(1, sizeof(*q) + (depth + 1) * sizeof(q->ios[0]));
 
 	if (!q)
 		return fail(NOMEM, "no memory for a queue of depth %u", depth);
+	sim_lock(disk);
 	q->next	     = disk->queues;
 	disk->queues = q;
-	*queue	     = &q->base;
+	sim_unlock(disk);
+	*queue = &q->base;
 	return 0;
 }
 
 static void sim_queue_close(struct device_queue *queue)
 {
-	struct sim_queue **link = &disk_of(queue)->queues;
+	struct sim_disk	  *disk = disk_of(queue);
+	struct sim_queue **link = &disk->queues;
 
+	sim_lock(disk);
 	while (&(*link)->base != queue)
 		link = &(*link)->next;
 	*link = (*link)->next;
-	free(container_of(queue, struct sim_queue, base));
+	sim_unlock(disk);
 }
 
 static void sim_close(struct device *dev)
@@ -149,7 +201,8 @@ static const struct device_backend sim_backend = {
 	.queue_close = sim_queue_close,
 	.submit	     = sim_submit,
 	.reap	     = sim_reap,
-	.run	     = device_run_queued,
+	.wake	     = sim_wake,
+	.run	     = sim_run,
 	.close	     = sim_close,
 };
 

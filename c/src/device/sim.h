@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* device/sim.h: the simulated disk.
  *
- * A durable image, and the list of writes since, each of which is volatile until a flush covers it. A power cut keeps, loses or
- * tears (at 512 bytes) each volatile write, as its policy and seed say. The same seed and the same calls give the same disk and the
- * same trace hash. It starts no thread; one thread at a time uses a simulated disk and all its queues. */
+ * A durable image, and the list of writes since, each of which is volatile until a flush covers it; a durable write only until it
+ * completes. A power cut keeps, loses or tears (at 512 bytes) each volatile write, as its policy and seed say. The same seed and the
+ * same calls give the same disk and the same trace hash. It starts no thread. Several may use a disk and all its queues at once, as
+ * any device; then it is as right, but their order is chance, and so is the trace. */
 #ifndef TARN_SIM_H
 #define TARN_SIM_H
 

@@ -100,6 +100,7 @@ static void cut_by_policy(struct sim_disk *disk, enum sim_cut policy)
 
 void sim_restore_power(struct sim_disk *disk, enum sim_cut policy)
 {
+	sim_lock(disk);
 	if (policy == SIM_CUT_RANDOM)
 		policy = SIM_CUT_NONE + (enum sim_cut)rng_below(&disk->order, SIM_CUT_POLICIES - SIM_CUT_NONE);
 	cut_by_policy(disk, policy);
@@ -109,14 +110,22 @@ void sim_restore_power(struct sim_disk *disk, enum sim_cut policy)
 	disk->cut    = false;
 	disk->cut_at = 0;
 	sim_trace(disk, 0x200, (uint64_t)policy, 0, 0);
+	sim_unlock(disk);
 }
 
 void sim_set_cut_after(struct sim_disk *disk, uint64_t ios)
 {
+	sim_lock(disk);
 	disk->cut_at = ios ? disk->ios + ios : 0;
+	sim_unlock(disk);
 }
 
 bool sim_is_cut(const struct sim_disk *disk)
 {
-	return disk->cut;
+	bool cut;
+
+	sim_lock(disk);
+	cut = disk->cut;
+	sim_unlock(disk);
+	return cut;
 }

@@ -93,6 +93,46 @@ void sim_join_volatile(struct sim_disk *disk, struct sim_io *s)
 	w->data = NULL;
 }
 
+/* A discard has no bytes of its own: it gets some. */
+static bool give_bytes(struct sim_write *w)
+{
+	if (w->data)
+		return true;
+	w->data = malloc(w->len);
+	if (w->data)
+		memset(w->data, w->fill, w->len);
+	return w->data != NULL;
+}
+
+/* Where older and newer overlap, older gets the bytes of newer. */
+static bool overwrite(struct sim_write *older, const struct sim_write *newer)
+{
+	uint64_t from = MAX(older->offset, newer->offset);
+	uint64_t to   = MIN(older->offset + older->len, newer->offset + newer->len);
+
+	if (from >= to)
+		return true;
+	if (!give_bytes(older))
+		return false;
+	memcpy(older->data + (from - older->offset), newer->data + (from - newer->offset), to - from);
+	return true;
+}
+
+bool sim_harden(struct sim_disk *disk)
+{
+	struct sim_write *newest = &disk->writes[disk->count - 1];
+
+	for (size_t i = 0; i + 1 < disk->count; i++)
+		if (!overwrite(&disk->writes[i], newest))
+			return false;
+	sim_apply(disk->durable, newest);
+	disk->bytes -= newest->len;
+	free(newest->data);
+	disk->count--;
+	disk->finished--; /* no flush has to cover it */
+	return true;
+}
+
 bool sim_reserve(struct sim_disk *disk, struct sim_write *w, bool with_data)
 {
 	size_t		  room = MAX(disk->room * 2, (size_t)64);
@@ -128,6 +168,8 @@ int sim_disk_create(uint64_t size, uint64_t seed, struct sim_disk **out)
 	disk = calloc(1, sizeof(*disk));
 	if (!disk)
 		return fail(NOMEM, "no memory for a simulated disk");
+	pthread_mutex_init(&disk->lock, NULL);
+	pthread_cond_init(&disk->news, NULL);
 	disk->size    = size;
 	disk->seed    = seed;
 	disk->durable = calloc(1, size);
@@ -150,34 +192,52 @@ void sim_disk_destroy(struct sim_disk *disk)
 	free(disk->touched);
 	free(disk->visible);
 	free(disk->durable);
+	pthread_cond_destroy(&disk->news);
+	pthread_mutex_destroy(&disk->lock);
 	free(disk);
 }
 
 void sim_flip_bit(struct sim_disk *disk, uint64_t offset, unsigned bit)
 {
+	sim_lock(disk);
 	disk->durable[offset] ^= (uint8_t)(1u << bit % 8);
 	sim_show_durable(disk, offset, 1);
 	show_volatile(disk);
+	sim_unlock(disk);
 }
 
 void sim_peek(const struct sim_disk *disk, uint64_t offset, void *buf, size_t len)
 {
+	sim_lock(disk);
 	memcpy(buf, disk->visible + offset, len);
+	sim_unlock(disk);
 }
 
 void sim_poke(struct sim_disk *disk, uint64_t offset, const void *buf, size_t len)
 {
+	sim_lock(disk);
 	memcpy(disk->durable + offset, buf, len);
 	sim_show_durable(disk, offset, len);
 	show_volatile(disk);
+	sim_unlock(disk);
 }
 
 uint64_t sim_io_count(const struct sim_disk *disk)
 {
-	return disk->ios;
+	uint64_t ios;
+
+	sim_lock(disk);
+	ios = disk->ios;
+	sim_unlock(disk);
+	return ios;
 }
 
 uint64_t sim_trace_hash(const struct sim_disk *disk)
 {
-	return disk->trace;
+	uint64_t trace;
+
+	sim_lock(disk);
+	trace = disk->trace;
+	sim_unlock(disk);
+	return trace;
 }

@@ -9,12 +9,14 @@
  * so a power cut touches no more than what was written since the last flush. What is always true besides:
  *  - A write takes its data from the caller's buffer when it completes, so a buffer that changes in flight is written changed.
  *  - A flush covers the writes that had completed when it was submitted: a prefix of the list.
+ *  - A durable write is on the list while it is in flight at a power cut, and never else: as it completes it goes to the medium, past
+ *    older volatile writes, which have its bytes from then on where they overlap it, since a disk never puts back older ones.
  *  - At a power cut the writes in flight, the one that met the cut included, join the list: they may survive, too.
  *  - A flush that fails by sim_faults loses, half of the time, each sector that it covers with even chance, at once and visibly: no
  *    later flush brings them back. One that fails by sim_fail_nth() leaves the cache as it was.
  *  - A discard leaves zeroes, ones, or the old data.
  *  - The cache is finite (SIM_CACHE_BYTES): beyond it the older half goes to the medium by itself.
- *  - Everything random is drawn in submit, reap and the power cut, from two generators with one seed; there is no clock and no
+ *  - Everything random is drawn in submit, reap, run and the power cut, from two generators with one seed; there is no clock and no
  *    thread. Faults have their own generator, so switching them on leaves the order of completion as it was. */
 #ifndef TARN_SIM_DISK_H
 #define TARN_SIM_DISK_H
@@ -46,13 +48,17 @@ struct sim_io {
 
 struct sim_queue {
 	struct device_queue base;
-	struct sim_queue   *next; /* of the same disk */
+	struct sim_queue   *next;  /* of the same disk */
+	bool		    woken; /* and not returned from reap() for it yet */
 	unsigned	    count;
-	struct sim_io	    ios[]; /* in no order */
+	struct sim_io	    ios[]; /* in no order; one more than the queue is deep, for run() */
 };
 
 struct sim_disk {
-	uint64_t	  size, seed;
+	uint64_t	size, seed;
+	pthread_mutex_t lock;
+	/* Under the lock, of the disk and of all its queues: */
+	pthread_cond_t	  news; /* an I/O was submitted, or a queue woken */
 	uint8_t		 *durable, *visible;
 	uint8_t		 *touched; /* a bit a sector, for sim_restore_power() */
 	struct sim_write *writes;  /* the volatile ones, oldest completion first */
@@ -74,14 +80,25 @@ struct sim_disk {
 	uint64_t trace;
 };
 
-/* sim_disk.c: images and the volatile list. */
+/* Looking takes the lock, too. */
+static inline void sim_lock(const struct sim_disk *disk)
+{
+	pthread_mutex_lock((pthread_mutex_t *)(uintptr_t)&disk->lock);
+}
+static inline void sim_unlock(const struct sim_disk *disk)
+{
+	pthread_mutex_unlock((pthread_mutex_t *)(uintptr_t)&disk->lock);
+}
+
+/* sim_disk.c: images and the volatile list. Lock held, here and below. */
 void   sim_apply(uint8_t *image, const struct sim_write *w);
 void   sim_apply_torn(uint8_t *image, const struct sim_write *w, struct rng *rng); /* each sector with even chance */
 void   sim_show_durable(struct sim_disk *disk, uint64_t offset, uint64_t len);
-void   sim_forget(struct sim_disk *disk, size_t n);				/* takes the oldest n off the list */
-void   sim_make_durable(struct sim_disk *disk, size_t n);			/* the oldest n */
-void   sim_lose_cache(struct sim_disk *disk, size_t n);				/* the oldest n: each sector with even chance */
-size_t sim_covered(const struct sim_disk *disk, uint64_t covers);		/* how many of the list a flush covers */
+void   sim_forget(struct sim_disk *disk, size_t n);		  /* takes the oldest n off the list */
+void   sim_make_durable(struct sim_disk *disk, size_t n);	  /* the oldest n */
+void   sim_lose_cache(struct sim_disk *disk, size_t n);		  /* the oldest n: each sector with even chance */
+size_t sim_covered(const struct sim_disk *disk, uint64_t covers); /* how many of the list a flush covers */
+bool   sim_harden(struct sim_disk *disk);			  /* the newest, past those before it; false: no memory */
 bool   sim_reserve(struct sim_disk *disk, struct sim_write *w, bool with_data); /* room for it on the list; false: no memory */
 void   sim_join_volatile(struct sim_disk *disk, struct sim_io *s);		/* puts what it does at the end of the list */
 void   sim_trace(struct sim_disk *disk, uint64_t what, uint64_t a, uint64_t b, uint64_t c);

@@ -116,17 +116,26 @@ void sim_draw_fate(struct sim_disk *disk, struct sim_io *s)
 
 void sim_set_faults(struct sim_disk *disk, const struct sim_faults *faults)
 {
+	sim_lock(disk);
 	disk->faults = *faults;
 	memset(disk->broken, 0, sizeof(disk->broken));
+	sim_unlock(disk);
 }
 
 uint64_t sim_faults_injected(const struct sim_disk *disk)
 {
-	return disk->injected;
+	uint64_t injected;
+
+	sim_lock(disk);
+	injected = disk->injected;
+	sim_unlock(disk);
+	return injected;
 }
 
 void sim_fail_nth(struct sim_disk *disk, enum device_opcode opcode, uint64_t n, bool sticky)
 {
+	sim_lock(disk);
 	disk->nth[opcode].n	 = n;
 	disk->nth[opcode].sticky = sticky;
+	sim_unlock(disk);
 }

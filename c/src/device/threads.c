@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* device/threads.c: a queue on a few threads that read and write, for where io_uring is refused.
  *
- * Always true: an I/O is in exactly one place: `todo`, a worker's hands, or `done`; the lock guards both lists and `stop`. The
- * workers belong to the queue, block all signals, and end with it. Workers may be at a flush and a write at once: a flush covers
- * what was done when it was submitted, and no more. */
+ * Always true: an I/O is in `todo`, in a worker's hands, or pushed to queue.c; the lock guards `todo` and `stop`. The workers belong
+ * to the queue, block all signals, and end with it. Workers may be at a flush and a write at once: a flush covers what was done
+ * when it was submitted, and no more. */
 #include "file.h"
 
 #include <errno.h>
@@ -21,10 +21,8 @@ struct threads_queue {
 	pthread_t	    workers[WORKERS_MAX];
 	pthread_mutex_t	    lock;
 	/* Under the lock: */
-	pthread_cond_t	   work;     /* todo is not empty, or stop */
-	pthread_cond_t	   finished; /* done_count has reached wanted */
-	struct device_done todo, done;
-	unsigned	   done_count, wanted;
+	pthread_cond_t	   work; /* todo is not empty, or stop */
+	struct device_done todo;
 	bool		   stop;
 };
 
@@ -33,12 +31,17 @@ static struct threads_queue *queue_of(struct device_queue *queue)
 	return container_of(queue, struct threads_queue, base);
 }
 
-/* Lock held. NULL: the queue closes. */
+/* NULL: the queue closes. */
 static struct device_io *wait_for_work(struct threads_queue *q)
 {
+	struct device_io *io;
+
+	pthread_mutex_lock(&q->lock);
 	while (!q->todo.first && !q->stop)
 		pthread_cond_wait(&q->work, &q->lock);
-	return device_done_take(&q->todo);
+	io = device_done_take(&q->todo);
+	pthread_mutex_unlock(&q->lock);
+	return io;
 }
 
 static void *worker_main(void *arg)
@@ -46,16 +49,10 @@ static void *worker_main(void *arg)
 	struct threads_queue *q = arg;
 	struct device_io     *io;
 
-	pthread_mutex_lock(&q->lock);
 	while ((io = wait_for_work(q)) != NULL) {
-		pthread_mutex_unlock(&q->lock);
 		device_io_finish(io, file_io(q->file, io));
-		pthread_mutex_lock(&q->lock);
-		device_done_add(&q->done, io);
-		if (++q->done_count >= q->wanted)
-			pthread_cond_signal(&q->finished);
+		device_queue_done(&q->base, io);
 	}
-	pthread_mutex_unlock(&q->lock);
 	return NULL;
 }
 
@@ -85,12 +82,10 @@ static int start_workers(struct threads_queue *q, unsigned depth)
 	return q->worker_count ? 0 : base_fail_errno(sys_errno, "start a thread for I/O on %s", q->file->base.info.uri);
 }
 
-static void free_queue(struct threads_queue *q)
+static void destroy_locks(struct threads_queue *q)
 {
-	pthread_cond_destroy(&q->finished);
 	pthread_cond_destroy(&q->work);
 	pthread_mutex_destroy(&q->lock);
-	free(q);
 }
 
 static int threads_queue_open(struct device *dev, unsigned depth, struct device_queue **queue)
@@ -100,16 +95,18 @@ static int threads_queue_open(struct device *dev, unsigned depth, struct device_
 
 	if (!q)
 		return fail(NOMEM, "no memory for a queue on %s", dev->info.uri);
-	q->file = file_of(dev);
+	q->file		 = file_of(dev);
+	q->base.fetching = true; /* it pushes */
 	pthread_mutex_init(&q->lock, NULL);
 	pthread_cond_init(&q->work, NULL);
-	pthread_cond_init(&q->finished, NULL);
 	rc = start_workers(q, depth);
-	if (rc)
-		free_queue(q);
-	else
-		*queue = &q->base;
-	return rc;
+	if (rc) {
+		destroy_locks(q);
+		free(q);
+		return rc;
+	}
+	*queue = &q->base;
+	return 0;
 }
 
 static void threads_queue_close(struct device_queue *queue)
@@ -117,33 +114,19 @@ static void threads_queue_close(struct device_queue *queue)
 	struct threads_queue *q = queue_of(queue);
 
 	stop_workers(q);
-	free_queue(q);
+	destroy_locks(q);
 }
 
-static void threads_submit(struct device_queue *queue, struct device_io *io)
+static void threads_submit(struct device_queue *queue, struct device_io **ios, unsigned n)
 {
 	struct threads_queue *q = queue_of(queue);
 
 	pthread_mutex_lock(&q->lock);
-	device_done_add(&q->todo, io);
-	pthread_cond_signal(&q->work);
+	for (unsigned i = 0; i < n; i++) {
+		device_done_add(&q->todo, ios[i]);
+		pthread_cond_signal(&q->work);
+	}
 	pthread_mutex_unlock(&q->lock);
-}
-
-static unsigned threads_reap(struct device_queue *queue, unsigned min, unsigned max, struct device_io **ios)
-{
-	struct threads_queue *q = queue_of(queue);
-	unsigned	      n = 0;
-
-	pthread_mutex_lock(&q->lock);
-	q->wanted = min;
-	while (q->done_count < min)
-		pthread_cond_wait(&q->finished, &q->lock);
-	while (n < max && q->done.first)
-		ios[n++] = device_done_take(&q->done);
-	q->done_count -= n;
-	pthread_mutex_unlock(&q->lock);
-	return n;
 }
 
 const struct device_backend threads_backend = {
@@ -151,7 +134,8 @@ const struct device_backend threads_backend = {
 	.queue_open  = threads_queue_open,
 	.queue_close = threads_queue_close,
 	.submit	     = threads_submit,
-	.reap	     = threads_reap,
+	.reap	     = device_pushed_reap,
+	.wake	     = device_pushed_wake,
 	.run	     = file_run,
 	.close	     = file_close,
 };

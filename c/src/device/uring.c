@@ -1,20 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* device/uring.c: a queue that is one io_uring.
  *
- * Always true: an I/O in flight has one slot; its submission entry carries the slot's address. A slot is free, in the kernel, or
- * in `done`. Entries are handed to the kernel at once, so at most the last few, which the kernel had no room for, stand in the
- * ring; every later call offers them again.
+ * Always true: an entry of the ring carries its I/O's address, or, for the NOP of a wake, none. The submission side belongs to whoever
+ * holds `entries`, and is empty when it is let go: what the kernel does not take at once is withdrawn, and done by a plain system
+ * call. So is what comes back short, or undone: the ring sees an I/O once. The completion side belongs to the thread that reaps, which
+ * touches nothing of the other side. It has room for twice as many completions as the queue is deep, and there is one NOP at most: none
+ * overflows.
  *
- * Threads take turns on a queue, so the ring has none of SINGLE_ISSUER, DEFER_TASKRUN and COOP_TASKRUN: the first two bind it to one
- * thread, and with the third a completion waits until the thread that submitted it enters the kernel, which may be busy elsewhere
- * while another reaps. What a thread has left to the kernel's workers may come back cancelled when that thread ends: nobody here
- * cancels, so ECANCELED means once more, like EAGAIN and EINTR. */
+ * The ring has none of SINGLE_ISSUER, DEFER_TASKRUN and COOP_TASKRUN: the first two bind it to one thread, and with the third a
+ * completion waits until the thread that submitted it enters the kernel, which may be busy elsewhere while another reaps. What a
+ * thread has left to the kernel's workers may come back cancelled when that thread ends: nobody here cancels, so ECANCELED means
+ * undone, like EAGAIN and EINTR. */
 #include "file.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <liburing.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -23,24 +26,14 @@
 #include <sanitizer/asan_interface.h>
 #endif
 
-#define TRIES_MAX 1000u /* of one I/O that the kernel keeps sending back */
-
-struct slot {
-	struct slot	 *next; /* free ones */
-	struct device_io *io;
-	uint64_t	  moved; /* bytes that went well */
-	unsigned	  tries;
-};
-
 struct uring_queue {
 	struct device_queue base; /* first */
 	struct file	   *file;
 	struct io_uring	    ring;
-	bool		    fixed; /* the file is registered: its index 0 stands for the descriptor */
-	struct slot	   *free;
-	unsigned	    done_count;
-	struct device_done  done; /* finished, not handed out */
-	struct slot	    slots[];
+	bool		    fixed;   /* the file is registered: its index 0 stands for the descriptor */
+	pthread_mutex_t	    entries; /* the submission side; only wakes contend with the submitter for it */
+	_Atomic unsigned    handed_over;
+	atomic_bool	    waking; /* the NOP of a wake is on its way to the reaper */
 };
 
 static const int needed_opcodes[] = { IORING_OP_READ, IORING_OP_WRITE, IORING_OP_FSYNC, IORING_OP_FALLOCATE, IORING_OP_NOP };
@@ -102,17 +95,9 @@ static struct uring_queue *queue_of(struct device_queue *queue)
 	return container_of(queue, struct uring_queue, base);
 }
 
-static void fill_slots(struct uring_queue *q, unsigned depth)
-{
-	for (unsigned i = 0; i < depth; i++) {
-		q->slots[i].next = q->free;
-		q->free		 = &q->slots[i];
-	}
-}
-
 static int uring_queue_open(struct device *dev, unsigned depth, struct device_queue **queue)
 {
-	struct uring_queue *q = calloc(1, sizeof(*q) + depth * sizeof(q->slots[0]));
+	struct uring_queue *q = calloc(1, sizeof(*q));
 	int		    rc;
 
 	if (!q)
@@ -124,7 +109,7 @@ static int uring_queue_open(struct device *dev, unsigned depth, struct device_qu
 		return base_fail_errno(-rc, "io_uring of %u entries for %s", depth, dev->info.uri);
 	}
 	q->fixed = io_uring_register_files(&q->ring, &q->file->fd, 1) == 0; /* saves a shared counter per I/O; not needed */
-	fill_slots(q, depth);
+	pthread_mutex_init(&q->entries, NULL);
 	*queue = &q->base;
 	return 0;
 }
@@ -137,7 +122,7 @@ static void uring_queue_close(struct device_queue *queue)
 	if (q->fixed)
 		io_uring_unregister_files(&q->ring);
 	io_uring_queue_exit(&q->ring);
-	free(q);
+	pthread_mutex_destroy(&q->entries);
 }
 
 /* The sanitizer does not see what the kernel reads and writes: so it is asked, before and after, and reports at the touch. */
@@ -154,159 +139,213 @@ static void touch_if_poisoned(const struct device_io *io)
 #endif
 }
 
-static void finish(struct uring_queue *q, struct slot *slot, int rc)
+static void prepare(struct uring_queue *q, struct io_uring_sqe *sqe, struct device_io *io)
 {
-	touch_if_poisoned(slot->io);
-	device_io_finish(slot->io, rc);
-	device_done_add(&q->done, slot->io);
-	q->done_count++;
-	slot->next = q->free;
-	q->free	   = slot;
-}
-
-static void prepare(struct uring_queue *q, struct io_uring_sqe *sqe, const struct slot *slot)
-{
-	const struct device_io *io  = slot->io;
-	int			fd  = q->fixed ? 0 : q->file->fd;
-	char		       *buf = (char *)io->buf + slot->moved;
-	unsigned		len = (unsigned)(io->len - slot->moved);
+	int	 fd  = q->fixed ? 0 : q->file->fd;
+	unsigned len = (unsigned)io->len;
 
 	if (io->opcode == DEVICE_READ)
-		io_uring_prep_read(sqe, fd, buf, len, io->offset + slot->moved);
+		io_uring_prep_read(sqe, fd, io->buf, len, io->offset);
 	else if (io->opcode == DEVICE_WRITE)
-		io_uring_prep_write(sqe, fd, buf, len, io->offset + slot->moved);
+		io_uring_prep_write(sqe, fd, io->buf, len, io->offset);
 	else if (io->opcode == DEVICE_FLUSH)
 		io_uring_prep_fsync(sqe, fd, IORING_FSYNC_DATASYNC);
 	else
 		io_uring_prep_fallocate(sqe, fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)io->offset, (off_t)io->len);
+	if (io->durable)
+		sqe->rw_flags = RWF_DSYNC;
 	sqe->flags |= q->fixed ? IOSQE_FIXED_FILE : 0;
-	io_uring_sqe_set_data(sqe, (void *)(uintptr_t)slot);
+	io_uring_sqe_set_data(sqe, io);
 }
 
-static bool is_transient(int sys_errno)
-{
-	return sys_errno == EINTR || sys_errno == EAGAIN || sys_errno == EBUSY;
-}
-
-/* What the kernel refuses for good must not reach it later, when its buffer is the caller's again: it becomes a NOP. */
-static void withdraw_unsubmitted(struct uring_queue *q, int sys_errno)
+/* `entries` held. Hands over all that stand in the ring: 0, or a negative errno when the kernel did not take all. The last *left ones
+ * are out of the ring again then: no other thread hands over now, so the kernel looks at none of them. */
+static int hand_over(struct uring_queue *q, unsigned *left)
 {
 	struct io_uring_sq *sq = &q->ring.sq;
+	unsigned	    taken;
+	int		    rc;
 
-	for (unsigned i = *sq->khead; i != sq->sqe_tail; i++) {
-		struct io_uring_sqe *sqe  = &sq->sqes[i & sq->ring_mask];
-		struct slot	    *slot = (struct slot *)(uintptr_t)sqe->user_data;
+	atomic_fetch_add_explicit(&q->handed_over, 1, memory_order_release);
+	rc    = io_uring_submit(&q->ring);
+	taken = io_uring_smp_load_acquire(sq->khead);
+	*left = sq->sqe_tail - taken;
+	if (*left) {
+		sq->sqe_head = sq->sqe_tail = taken;
+		io_uring_smp_store_release(sq->ktail, taken);
+	}
+	if (*left && rc >= 0)
+		rc = -EAGAIN;
+	return MIN(rc, 0);
+}
 
-		io_uring_prep_nop(sqe);
-		io_uring_sqe_set_data(sqe, NULL);
-		if (slot)
-			finish(q, slot, file_io_error(q->file, slot->io, slot->moved, sys_errno));
+static void finish(struct device_io *io, int rc)
+{
+	touch_if_poisoned(io);
+	device_io_finish(io, rc);
+}
+
+static void do_plainly(struct uring_queue *q, struct device_io *io)
+{
+	finish(io, file_io(q->file, io));
+	device_queue_done(&q->base, io);
+}
+
+static void submit_to_ring(struct uring_queue *q, struct device_io **ios, unsigned n)
+{
+	unsigned left;
+
+	pthread_mutex_lock(&q->entries);
+	for (unsigned i = 0; i < n; i++) {
+		touch_if_poisoned(ios[i]);
+		prepare(q, io_uring_get_sqe(&q->ring), ios[i]); /* there is one: the ring is empty, and as deep as the queue */
+	}
+	hand_over(q, &left);
+	pthread_mutex_unlock(&q->entries);
+	for (unsigned i = n - left; i < n; i++)
+		do_plainly(q, ios[i]);
+}
+
+/* The ring has no discard for block devices before Linux 6.12. */
+static bool is_for_ring(const struct uring_queue *q, const struct device_io *io)
+{
+	return io->opcode != DEVICE_DISCARD || !q->file->block;
+}
+
+/* How many from the first on go to the ring together. */
+static unsigned first_for_ring(const struct uring_queue *q, struct device_io **ios, unsigned n)
+{
+	unsigned count = 0;
+
+	while (count < n && is_for_ring(q, ios[count]))
+		count++;
+	return count;
+}
+
+static void uring_submit(struct device_queue *queue, struct device_io **ios, unsigned n)
+{
+	struct uring_queue *q = queue_of(queue);
+	unsigned	    step;
+
+	for (; n; ios += step, n -= step) {
+		step = first_for_ring(q, ios, n);
+		if (step) {
+			submit_to_ring(q, ios, step);
+		} else {
+			do_plainly(q, ios[0]);
+			step = 1;
+		}
 	}
 }
 
-/* Hands over what stands in the ring, and waits for `wait` completions. */
-static void enter(struct uring_queue *q, unsigned wait)
-{
-	int		rc    = wait ? io_uring_submit_and_wait(&q->ring, wait) : io_uring_submit(&q->ring);
-	struct timespec pause = { 0, 1000000 };
-
-	if (rc >= 0 || rc == -EINTR)
-		return;
-	if (!is_transient(-rc))
-		withdraw_unsubmitted(q, -rc);
-	if (wait)
-		nanosleep(&pause, NULL); /* the caller asks again: not in a busy loop */
-}
-
-/* There is room: a ring has at least as many entries as the queue is deep, and a NOP stands for a slot that is free by now only
- * until the next enter(). */
-static void start(struct uring_queue *q, struct slot *slot)
-{
-	struct io_uring_sqe *sqe;
-
-	while ((sqe = io_uring_get_sqe(&q->ring)) == NULL)
-		enter(q, 1);
-	prepare(q, sqe, slot);
-	enter(q, 0);
-}
-
-static void uring_submit(struct device_queue *queue, struct device_io *io)
-{
-	struct uring_queue *q	 = queue_of(queue);
-	struct slot	   *slot = q->free;
-
-	q->free	    = slot->next;
-	slot->io    = io;
-	slot->moved = 0;
-	slot->tries = 0;
-	touch_if_poisoned(io);
-	if (io->opcode == DEVICE_DISCARD && q->file->block)
-		finish(q, slot, file_io(q->file, io)); /* the ring has no discard for block devices before Linux 6.12 */
-	else
-		start(q, slot);
-}
-
-static bool comes_again(int res)
+static bool is_undone(int res)
 {
 	return res == -EAGAIN || res == -EINTR || res == -ECANCELED;
 }
 
-static void complete(struct uring_queue *q, struct slot *slot, int res)
+/* What is left of io after the first `moved` bytes. */
+static int do_rest(const struct uring_queue *q, const struct device_io *io, uint64_t moved)
 {
-	const struct device_io *io	   = slot->io;
-	bool			moves_data = io->opcode == DEVICE_READ || io->opcode == DEVICE_WRITE;
+	struct device_io rest = *io;
 
-	if (comes_again(res) && ++slot->tries < TRIES_MAX) {
-		start(q, slot);
-		return;
-	}
-	if (res > 0)
-		slot->moved += (uint64_t)res;
-	if (res < 0 || (moves_data && res == 0))
-		finish(q, slot, file_io_error(q->file, io, slot->moved, -res));
-	else if (moves_data && slot->moved < io->len)
-		start(q, slot);
-	else
-		finish(q, slot, 0);
+	rest.buf = (char *)io->buf + moved;
+	rest.offset += moved;
+	rest.len -= moved;
+	return file_io(q->file, &rest);
 }
 
-static void take_completions(struct uring_queue *q)
+static int result(const struct uring_queue *q, const struct device_io *io, int res)
+{
+	bool moves_data = io->opcode == DEVICE_READ || io->opcode == DEVICE_WRITE;
+
+	if (is_undone(res))
+		return file_io(q->file, io);
+	if (res < 0)
+		return file_io_error(q->file, io, 0, -res);
+	return !moves_data || (uint64_t)res == io->len ? 0 : do_rest(q, io, (uint64_t)res);
+}
+
+/* Takes up to max completions. The kernel orders what the submitter wrote before what is read here; the counter says so in C. */
+static unsigned take_completions(struct uring_queue *q, unsigned max, struct device_io **ios, bool *woken)
 {
 	struct io_uring_cqe *cqe;
-	struct slot	    *slot;
-	int		     res;
+	struct device_io    *io;
+	unsigned	     n = 0;
 
-	while (io_uring_peek_cqe(&q->ring, &cqe) == 0) {
-		slot = io_uring_cqe_get_data(cqe);
-		res  = cqe->res;
-		io_uring_cqe_seen(&q->ring, cqe); /* first: complete() may submit and so need its room */
-		if (slot)
-			complete(q, slot, res);
+	while (n < max && io_uring_peek_cqe(&q->ring, &cqe) == 0) {
+		io = io_uring_cqe_get_data(cqe);
+		atomic_load_explicit(&q->handed_over, memory_order_acquire);
+		if (io) {
+			finish(io, result(q, io, cqe->res));
+			ios[n++] = io;
+		} else {
+			atomic_store(&q->waking, false);
+			*woken = true;
+		}
+		io_uring_cqe_seen(&q->ring, cqe);
 	}
+	return n;
 }
 
-static unsigned hand_out(struct uring_queue *q, unsigned max, struct device_io **ios)
+/* One completion ends it, for a wake is only one. False: the kernel refuses. */
+static bool sleep_until_completion(struct uring_queue *q)
 {
-	unsigned n = 0;
+	struct io_uring_cqe *cqe;
+	int		     rc = io_uring_wait_cqe_nr(&q->ring, &cqe, 1);
 
-	while (n < max && q->done.first)
-		ios[n++] = device_done_take(&q->done);
-	q->done_count -= n;
-	return n;
+	return rc >= 0 || rc == -EINTR;
+}
+
+static void pause_a_little(void)
+{
+	struct timespec pause = { 0, 1000000 };
+
+	nanosleep(&pause, NULL);
 }
 
 static unsigned uring_reap(struct device_queue *queue, unsigned min, unsigned max, struct device_io **ios)
 {
-	struct uring_queue *q = queue_of(queue);
+	struct uring_queue *q	 = queue_of(queue);
+	bool		    stop = false;
+	unsigned	    n	 = take_completions(q, max, ios, &stop);
 
-	if (io_uring_sq_ready(&q->ring))
-		enter(q, 0);
-	take_completions(q);
-	while (q->done_count < min) {
-		enter(q, min - q->done_count);
-		take_completions(q);
+	while (n < min && !stop) {
+		stop = !sleep_until_completion(q);
+		if (stop)
+			pause_a_little(); /* who waits asks again: not in a busy loop */
+		n += take_completions(q, max - n, ios + n, &stop);
 	}
-	return hand_out(q, max, ios);
+	return n;
+}
+
+static int submit_nop(struct uring_queue *q)
+{
+	struct io_uring_sqe *sqe;
+	unsigned	     left;
+	int		     rc;
+
+	pthread_mutex_lock(&q->entries);
+	sqe = io_uring_get_sqe(&q->ring);
+	io_uring_prep_nop(sqe);
+	io_uring_sqe_set_data(sqe, NULL);
+	rc = hand_over(q, &left);
+	pthread_mutex_unlock(&q->entries);
+	return rc;
+}
+
+/* While an earlier NOP is on its way there is no need of another: the reaper finds what has changed after that one. A ring that is
+ * broken for good lets no reaper sleep. */
+static void uring_wake(struct device_queue *queue)
+{
+	struct uring_queue *q = queue_of(queue);
+	int		    rc;
+
+	if (atomic_exchange(&q->waking, true))
+		return;
+	while (is_undone(rc = submit_nop(q)) || rc == -EBUSY || rc == -ENOMEM)
+		pause_a_little();
+	if (rc < 0)
+		atomic_store(&q->waking, false);
 }
 
 const struct device_backend uring_backend = {
@@ -315,6 +354,7 @@ const struct device_backend uring_backend = {
 	.queue_close = uring_queue_close,
 	.submit	     = uring_submit,
 	.reap	     = uring_reap,
+	.wake	     = uring_wake,
 	.run	     = file_run,
 	.close	     = file_close,
 };

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* device/memory.c: memory for I/O: aligned buffers, and address space for large ones. */
+#include "backend.h"
+
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define HUGE_PAGE ((size_t)2 << 20)
+
+void *device_alloc(size_t len)
+{
+	size_t room = ROUND_UP(MAX(len, (size_t)1), DEVICE_ALLOC_ALIGNMENT);
+	void  *buf;
+
+	if (room < len)
+		return NULL;
+	buf = aligned_alloc(DEVICE_ALLOC_ALIGNMENT, room);
+	return buf ? memset(buf, 0, room) : NULL;
+}
+
+void device_free(void *buf)
+{
+	free(buf);
+}
+
+static size_t whole_pages(size_t len)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+	return ROUND_UP(len, page);
+}
+
+static char *map_anywhere(size_t len)
+{
+	void *p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+/* A huge page more than needed has an aligned part; the rest goes back. Without huge pages it works all the same. */
+static void *map_huge(size_t len)
+{
+	char *p = map_anywhere(len + HUGE_PAGE), *aligned;
+
+	if (!p)
+		return NULL;
+	aligned = p + (HUGE_PAGE - (uintptr_t)p % HUGE_PAGE) % HUGE_PAGE;
+	if (aligned > p)
+		munmap(p, (size_t)(aligned - p));
+	munmap(aligned + len, (size_t)(p + HUGE_PAGE - aligned));
+	madvise(aligned, len, MADV_HUGEPAGE);
+	return aligned;
+}
+
+void *device_map(size_t len)
+{
+	if (!len || len > PTRDIFF_MAX - HUGE_PAGE)
+		return NULL;
+	len = whole_pages(len);
+	return len < HUGE_PAGE ? map_anywhere(len) : map_huge(len);
+}
+
+void device_unmap(void *p, size_t len)
+{
+	if (p)
+		munmap(p, whole_pages(len));
+}
+
+/* Memory that is locked cannot be given back: it is zeroed, at least. */
+void device_unback(void *p, size_t len)
+{
+	if (madvise(p, len, MADV_DONTNEED) < 0)
+		memset(p, 0, len);
+}

@@ -34,6 +34,8 @@ release_FLAGS := $(CFLAGS)
 asan_FLAGS    := -w -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 tsan_FLAGS    := -w -O1 -g -fno-omit-frame-pointer -fsanitize=thread
 VARIANTS      := release asan tsan
+# A test that makes allocations fail takes those of the library over when it is linked.
+test_sweep_LINK := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc,--wrap=mmap,--wrap=free
 
 HEADERS  := $(wildcard c/include/tarn/*.h)
 PROTOS   := $(wildcard proto/tarn/store/v1/*.proto)
@@ -44,10 +46,12 @@ EXAMPLES := $(basename $(notdir $(wildcard c/examples/*.c)))
 PROGRAMS := build/bin/tarn build/bin/tarn-gateway $(EXAMPLES:%=build/bin/example-%)
 LIBRARY  := build/lib/libtarn.a build/lib/libtarn.so
 CRASH    := $(basename $(notdir $(wildcard c/test/crash*.c)))
+FUZZ     := $(patsubst c/fuzz/fuzz_%.c,%,$(wildcard c/fuzz/fuzz_*.c))
+FUZZ_SECONDS ?= 60
 TEST_PROGRAMS := $(foreach v,$(VARIANTS),$(TESTS:%=build/$(v)/test/%)) build/release/test/crash build/asan/test/crash
 GO       := . build/go.env && go
 
-.PHONY: help deps all lib proto run demo test test-c test-go test-asan test-tsan test-race test-crash fmt check bench install clean FORCE
+.PHONY: help deps all lib proto run demo test test-c test-go test-asan test-tsan test-race test-crash fuzz fmt check bench install clean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -88,6 +92,9 @@ test-race: all ## the Go tests under the race detector
 test-crash: build/release/test/crash ## power cuts on a simulated disk: SEED=1 N=20000
 	build/release/test/crash $(SEED) $(N)
 
+fuzz: ## libFuzzer on everything that is read from a disk: FUZZ_SECONDS=60 for each target
+	@.ci/fuzz.sh "$(FUZZ)" $(FUZZ_SECONDS)
+
 # ---- the library ----
 
 build/deps.ok: .ci/deps.sh go.mod
@@ -126,7 +133,7 @@ build/$(1)/libtarn.a: $$($(1)_OBJS) build/sources
 
 build/$(1)/test/test_%: build/$(1)/test/test_%.o build/$(1)/libtarn.a
 	@echo "LINK  $$@"
-	$(Q)$(CC) $$($(1)_FLAGS) $(LDFLAGS) -o $$@ $$^ -lcmocka $$(LIBS)
+	$(Q)$(CC) $$($(1)_FLAGS) $(LDFLAGS) $$($$(@F)_LINK) -o $$@ $$^ -lcmocka $$(LIBS)
 
 build/$(1)/test/crash: $(CRASH:%=build/$(1)/test/%.o) build/$(1)/libtarn.a
 	@echo "LINK  $$@"

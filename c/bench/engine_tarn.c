@@ -22,6 +22,7 @@ struct tdb_session {
 	tarn_eq	     *eq;
 	tarn_event    events[DEPTH_MAX];
 	tarn_mutation muts[COUNT_MAX];
+	tarn_get      gets[COUNT_MAX];
 	uint64_t      listing[SCAN_ROOM / 8];
 };
 
@@ -53,7 +54,7 @@ static int tdb_make(struct tdb *db)
 
 	if (rc < 0 || pools)
 		return rc;
-	params.size = (512 + 3 * db->setup.records * (KEY_LEN + db->setup.value_len) / MIB) * MIB;
+	params.size = (4096 + 3 * db->setup.records * (KEY_LEN + db->setup.value_len) / MIB) * MIB;
 	return tarn_pool_create(db->sys, NAME, &params, NULL, NULL);
 }
 
@@ -76,10 +77,13 @@ static int tdb_open_kv(struct tdb *db)
 	return rc < 0 ? rc : tarn_kv_open(db->cont, NAME, TARN_KV_CREATE, &db->kv, NULL);
 }
 
-/* Whether acknowledged writes are durable is a property of the container. This version has none but durable ones. */
+/* Whether acknowledged writes are durable is a property of the container. */
 static enum answer tdb_set_durability(struct tdb *db)
 {
-	return db->setup.relaxed ? answer_with(ANSWER_UNSUPPORTED, "tarn: durability=relaxed") : ANSWER_OK;
+	tarn_prop prop = { .id	   = TARN_PROP_DURABILITY,
+			   .number = db->setup.relaxed ? TARN_DURABILITY_RELAXED : TARN_DURABILITY_DURABLE };
+
+	return tdb_answer(tarn_cont_set_props(db->cont, &prop, 1, NULL), "set the durability");
 }
 
 static enum answer tdb_close(void *arg)
@@ -145,7 +149,7 @@ static enum answer tdb_sync(void *arg)
 {
 	struct tdb *db = arg;
 
-	return tdb_answer(tarn_pool_sync(db->pool, NULL), "sync");
+	return tdb_answer(tarn_cont_sync(db->cont, NULL), "sync");
 }
 
 static enum answer tdb_disk_bytes(void *arg, uint64_t *bytes)
@@ -195,10 +199,17 @@ static enum answer tdb_get(void *arg, const uint8_t *key, void *buf, size_t *len
 
 static enum answer tdb_multi_get(void *arg, struct want *wants, size_t n)
 {
-	(void)arg;
-	(void)wants;
-	(void)n;
-	return answer_with(ANSWER_UNSUPPORTED, "tarn: multi-get");
+	struct tdb_session *s = arg;
+	int		    rc;
+
+	for (size_t i = 0; i < n; i++)
+		s->gets[i] = (tarn_get){ .key = key_buf(wants[i].key), .buf = wants[i].buf, .len = wants[i].len };
+	rc = tarn_kv_get_many(s->db->kv, s->gets, n, NULL);
+	for (size_t i = 0; i < n; i++) {
+		wants[i].len	= s->gets[i].len;
+		wants[i].answer = tdb_answer(s->gets[i].rc, "get of many");
+	}
+	return tdb_answer(rc, "get many");
 }
 
 static enum answer tdb_put(void *arg, const uint8_t *key, const void *val)

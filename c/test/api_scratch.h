@@ -94,7 +94,7 @@ static inline int scratch_teardown(void **state)
 	struct scratch *s = *state;
 
 	if (s->pool) {
-		assert_ok(tarn_pool_check(s->pool, NULL));
+		assert_ok(tarn_pool_check(s->pool, NULL, NULL, NULL));
 		scratch_close(s);
 	}
 	assert_ok(tarn_system_close(s->sys));

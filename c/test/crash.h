@@ -3,16 +3,19 @@
  *
  * The oracle knows, for each key of each tree, the hash of the value that it should have, and the sum of all of them. A batch that has
  * been applied but not committed is in doubt: the oracle keeps the sum after each such batch. After a power cut the store must have one
- * of those sums: all that was committed, then the batches in doubt in order up to some point, each of them whole. */
+ * of those sums: all that was committed, then the batches in doubt in order up to some point, each of them whole. Of each snapshot the
+ * oracle knows the same; one that is there after a cut must be as it was taken, and one that was committed must be there. */
 #ifndef TARN_CRASH_H
 #define TARN_CRASH_H
 
 #include "../src/device/sim.h"
-#include "../src/store/store.h"
+#include "store_tools.h"
 
 #define CRASH_TREES 3
+#define CRASH_TREE  16u /* the id of the first */
 #define CRASH_KEYS  160
 #define CRASH_DOUBT 8
+#define CRASH_SNAPS 6
 
 struct crash {
 	uint64_t	 seed;
@@ -28,6 +31,12 @@ struct crash {
 		uint64_t lsn, sum;
 	} doubt[CRASH_DOUBT];
 	unsigned ndoubt;
+	struct crash_snap {
+		uint64_t epoch; /* 0: none */
+		unsigned tree;
+		bool	 certain, dying; /* it has been committed; its end has begun, and is in doubt */
+		uint64_t hash[CRASH_KEYS];
+	} snaps[CRASH_SNAPS];
 	uint64_t points, nested, operations, nospace, errors; /* what happened */
 	char	 why[512];				      /* what went wrong */
 };

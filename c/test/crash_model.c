@@ -139,7 +139,7 @@ static struct planned plan(struct crash *c, unsigned n)
 		unsigned	       tree = (unsigned)below(c, CRASH_TREES);
 
 		p.keys[i] = (first + i * step) % CRASH_KEYS;
-		m->tree	  = tree + 1;
+		m->tree	  = CRASH_TREE + tree;
 		m->key	  = key_of(c, p.keys[i], key);
 		m->change = one_in(c, 3) ? STORE_DEL : STORE_PUT;
 		if (m->change == STORE_DEL)
@@ -165,6 +165,11 @@ static void plan_free(struct planned *p)
 /* Committed is what there is now. */
 static void settle(struct crash *c)
 {
+	for (unsigned i = 0; i < CRASH_SNAPS; i++) {
+		c->snaps[i].certain = true;
+		if (c->snaps[i].dying)
+			c->snaps[i] = (struct crash_snap){ 0 };
+	}
 	c->committed = c->sum;
 	c->ndoubt    = 0;
 }
@@ -172,7 +177,7 @@ static void settle(struct crash *c)
 static void note(struct crash *c, const struct planned *p, uint64_t lsn)
 {
 	for (unsigned i = 0; i < p->n; i++)
-		set(c, (unsigned)p->muts[i].tree - 1, p->keys[i], p->hashes[i]);
+		set(c, (unsigned)(p->muts[i].tree - CRASH_TREE), p->keys[i], p->hashes[i]);
 	c->doubt[c->ndoubt++] = (struct doubt){ lsn, c->sum };
 }
 
@@ -214,7 +219,7 @@ static int do_get(struct crash *c)
 	uint8_t *key = malloc(c->key_max + 16), *val = malloc(c->value_max + 128);
 	tarn_buf kb  = key_of(c, k, key);
 	size_t	 len = c->value_max + 128;
-	int	 rc  = store_get(c->store, tree + 1, kb, val, &len, NULL, 0);
+	int	 rc  = store_get(c->store, live(CRASH_TREE + tree), kb, val, &len, NULL, 0);
 	uint64_t got = rc == 0 ? entry_hash(tree, kb, val, len) : 0;
 
 	if (rc == -TARN_E_NONEXIST || (rc && harmless(c, rc)))
@@ -228,19 +233,83 @@ static int do_get(struct crash *c)
 
 static int do_drop(struct crash *c)
 {
-	struct store_mutation m = { .change = STORE_DROP, .tree = 1 + below(c, CRASH_TREES) };
+	struct store_mutation m = { .change = STORE_DROP, .tree = CRASH_TREE + below(c, CRASH_TREES) };
 	uint64_t	      lsn;
 	int		      rc = store_apply(c->store, &m, 1, 0, &lsn, NULL);
 
 	if (rc)
 		return harmless(c, rc) ? 0 : rc;
 	for (unsigned k = 0; k < CRASH_KEYS; k++)
-		set(c, (unsigned)m.tree - 1, k, 0);
+		set(c, (unsigned)(m.tree - CRASH_TREE), k, 0);
+	for (unsigned i = 0; i < CRASH_SNAPS; i++)
+		c->snaps[i].dying |= c->snaps[i].tree == m.tree - CRASH_TREE;
 	c->doubt[c->ndoubt++] = (struct doubt){ lsn, c->sum };
 	rc		      = store_commit(c->store, lsn);
 	if (!rc)
 		settle(c);
 	return rc;
+}
+
+static int do_take(struct crash *c, struct crash_snap *snap)
+{
+	struct store_mutation m = { .change = STORE_SNAP, .tree = CRASH_TREE + below(c, CRASH_TREES) };
+	uint64_t	      lsn;
+	int		      rc = store_apply(c->store, &m, 1, 0, &lsn, NULL);
+
+	if (rc)
+		return harmless(c, rc) ? 0 : rc;
+	*snap = (struct crash_snap){ .epoch = lsn, .tree = (unsigned)(m.tree - CRASH_TREE) };
+	memcpy(snap->hash, c->hash[snap->tree], sizeof(snap->hash));
+	if (one_in(c, 2))
+		return 0;
+	rc = store_commit(c->store, lsn);
+	if (!rc)
+		settle(c);
+	return rc;
+}
+
+static int do_destroy(struct crash *c, struct crash_snap *snap)
+{
+	struct store_mutation m = { .change = STORE_UNSNAP, .tree = CRASH_TREE + snap->tree, .revision = snap->epoch };
+	uint64_t	      lsn;
+	int		      rc = store_apply(c->store, &m, 1, 0, &lsn, NULL);
+
+	if (rc)
+		return harmless(c, rc) ? 0 : rc;
+	snap->dying = true;
+	rc	    = store_commit(c->store, lsn);
+	if (!rc)
+		settle(c);
+	return rc;
+}
+
+static int read_snap(struct crash *c, const struct crash_snap *snap, unsigned k)
+{
+	uint8_t	       *key = malloc(c->key_max + 16), *val = malloc(c->value_max + 128);
+	tarn_buf	kb  = key_of(c, k, key);
+	size_t		len = c->value_max + 128;
+	struct store_at at  = { CRASH_TREE + snap->tree, snap->epoch };
+	int		rc  = store_get(c->store, at, kb, val, &len, NULL, 0);
+	uint64_t	got = rc == 0 ? entry_hash(snap->tree, kb, val, len) : 0;
+
+	free(key);
+	free(val);
+	if (rc && rc != -TARN_E_NONEXIST)
+		return harmless(c, rc) ? 0 : rc;
+	return got == snap->hash[k] ? 0
+				    : wrong(c, "key %u of the snapshot %llu of tree %u: wrong value", k,
+					    (unsigned long long)snap->epoch, snap->tree);
+}
+
+static int do_snap(struct crash *c)
+{
+	struct crash_snap *snap = &c->snaps[below(c, CRASH_SNAPS)];
+
+	if (snap->dying)
+		return 0;
+	if (!snap->epoch)
+		return do_take(c, snap);
+	return one_in(c, 3) ? do_destroy(c, snap) : read_snap(c, snap, (unsigned)below(c, CRASH_KEYS));
 }
 
 static int do_checkpoint(struct crash *c)
@@ -279,13 +348,13 @@ static int read_all(struct crash *c, uint64_t *sum)
 		uint8_t		   last[16384];
 
 		while (!rc && out.more) {
-			rc = store_list(c->store, tree + 1, &range, 0, buf, cap, &out);
+			rc = store_list(c->store, live(CRASH_TREE + tree), &range, 0, buf, cap, &out, 0);
 			for (size_t at = 0; !rc && at < out.used;) {
 				const tarn_entry *e   = (const void *)(buf + at);
 				tarn_buf	  key = { e + 1, e->key_len };
 				size_t		  len = room;
 
-				rc = store_get(c->store, tree + 1, key, val, &len, NULL, 0);
+				rc = store_get(c->store, live(CRASH_TREE + tree), key, val, &len, NULL, 0);
 				*sum += rc ? 0 : entry_hash(tree, key, val, len);
 				memcpy(last, key.ptr, key.len);
 				range.start = (tarn_buf){ last, key.len };
@@ -294,7 +363,7 @@ static int read_all(struct crash *c, uint64_t *sum)
 				listed++;
 			}
 		}
-		rc = rc ? rc : store_count(c->store, tree + 1, &(struct store_range){ .flags = 0 }, &count);
+		rc = rc ? rc : store_count(c->store, live(CRASH_TREE + tree), &(struct store_range){ .flags = 0 }, &count, 0);
 		if (!rc && count != listed)
 			rc = wrong(c, "tree %u: %llu keys counted, %llu listed", tree, (unsigned long long)count,
 				   (unsigned long long)listed);
@@ -315,8 +384,11 @@ static int one_operation(struct crash *c)
 	case 2:
 		return one_in(c, 4) ? do_reopen(c) : do_get(c);
 	case 3:
-	case 4:
 		return do_get(c);
+	case 4:
+	case 5:
+	case 6:
+		return do_snap(c);
 	default:
 		return do_batch(c);
 	}
@@ -361,6 +433,43 @@ static int recover(struct crash *c)
 	}
 }
 
+static bool listed(const uint64_t *epochs, size_t n, uint64_t epoch)
+{
+	for (size_t i = 0; i < n; i++)
+		if (epochs[i] == epoch)
+			return true;
+	return false;
+}
+
+/* The snapshots of a tree: each is as it was, or could not be there. */
+static int compare_snaps(struct crash *c, unsigned tree)
+{
+	uint64_t epochs[CRASH_SNAPS + 2];
+	size_t	 n = ARRAY_LEN(epochs), known = 0;
+	int	 rc = store_snapshots(c->store, CRASH_TREE + tree, 0, epochs, &n);
+
+	for (unsigned i = 0; !rc && i < CRASH_SNAPS; i++) {
+		struct crash_snap *snap = &c->snaps[i];
+
+		if (!snap->epoch || snap->tree != tree)
+			continue;
+		if (listed(epochs, n, snap->epoch)) {
+			known++;
+			for (unsigned k = 0; !rc && k < CRASH_KEYS; k++)
+				rc = read_snap(c, snap, k);
+			snap->dying = false;
+		} else if (snap->certain && !snap->dying) {
+			rc = wrong(c, "the snapshot %llu of tree %u is gone", (unsigned long long)snap->epoch, tree);
+		} else {
+			*snap = (struct crash_snap){ 0 };
+		}
+		snap->certain = true;
+	}
+	if (!rc && known != n)
+		rc = wrong(c, "tree %u has %zu snapshots, %zu of them are known", tree, n, known);
+	return rc < 0 ? wrong(c, "snapshots: %s: %s", tarn_errname(rc), base_message()) : rc;
+}
+
 /* Which keys differ from the oracle is what a person wants to know. */
 static int compare(struct crash *c)
 {
@@ -389,7 +498,7 @@ static int adopt(struct crash *c)
 			tarn_buf kb  = key_of(c, k, key);
 			size_t	 len = room;
 
-			rc = store_get(c->store, tree + 1, kb, val, &len, NULL, 0);
+			rc = store_get(c->store, live(CRASH_TREE + tree), kb, val, &len, NULL, 0);
 			set(c, tree, k, rc ? 0 : entry_hash(tree, kb, val, len));
 			rc = rc == -TARN_E_NONEXIST ? 0 : rc;
 		}
@@ -414,7 +523,9 @@ int crash_point(struct crash *c)
 	abandon(c);
 	rc = recover(c);
 	rc = rc ? rc : compare(c);
-	if (!rc && store_check(c->store))
+	for (unsigned tree = 0; !rc && tree < CRASH_TREES; tree++)
+		rc = compare_snaps(c, tree);
+	if (!rc && store_check(c->store, NULL))
 		rc = wrong(c, "check: %s", base_message());
 	if (!rc && c->ndoubt && adopt(c))
 		rc = wrong(c, "reading again: %s", base_message());

@@ -213,7 +213,7 @@ static void test_sync_and_check(void **state)
 	assert_ok(tarn_pool_checkpoint(s->pool, NULL));
 	assert_ok(tarn_pool_query(s->pool, &info, NULL));
 	assert_int_equal(info.log_used_bytes, 0);
-	assert_ok(tarn_pool_check(s->pool, NULL));
+	assert_ok(tarn_pool_check(s->pool, NULL, NULL, NULL));
 }
 
 /* ---- containers ---- */
@@ -423,7 +423,7 @@ static uint64_t keys_in_tree(tarn_cont *cont)
 	struct driver	  *driver = cont->container->pool->driver;
 	uint64_t	   count;
 
-	assert_ok(driver->ops->count(driver, cont->container->tree, &all, &count));
+	assert_ok(driver->ops->count(driver, container_at(cont->container), &all, &count, 0));
 	return count;
 }
 
@@ -589,7 +589,7 @@ static void test_null_handles(void **state)
 	assert_error(tarn_pool_query(NULL, &info, NULL), NO_HDL);
 	assert_error(tarn_pool_sync(NULL, NULL), NO_HDL);
 	assert_error(tarn_pool_checkpoint(NULL, NULL), NO_HDL);
-	assert_error(tarn_pool_check(NULL, NULL), NO_HDL);
+	assert_error(tarn_pool_check(NULL, NULL, NULL, NULL), NO_HDL);
 	assert_error(tarn_cont_create(NULL, "c", TARN_CONT_KV, NULL, 0, NULL, NULL), NO_HDL);
 	assert_error(tarn_cont_open(NULL, "c", 0, &cont, NULL), NO_HDL);
 	assert_error(tarn_cont_close(NULL), NO_HDL);

@@ -205,7 +205,7 @@ static int rotten_value(struct scratch *s)
 	scratch_open(s);
 	rc = tarn_kv_get(s->kv, text(key), treasure_bytes, &len, NULL);
 	snprintf(sentence, sizeof(sentence), "%s", tarn_last_error());
-	assert_error(tarn_pool_check(s->pool, NULL), CSUM);
+	assert_error(tarn_pool_check(s->pool, NULL, NULL, NULL), CSUM);
 	scratch_close(s);
 	bad ^= 1;
 	write_at(path, at + 99, &bad, 1);
@@ -611,7 +611,7 @@ static void run_row(struct scratch *s, const struct row *row)
 	}
 	scratch_open(s);
 	check_treasure(s->kv);
-	assert_ok(tarn_pool_check(s->pool, NULL));
+	assert_ok(tarn_pool_check(s->pool, NULL, NULL, NULL));
 }
 
 static void test_every_row(void **state)

@@ -3,7 +3,7 @@
 #include "harness.h"
 
 #include "../src/device/sim.h"
-#include "../src/store/store.h"
+#include "store_tools.h"
 
 struct fixture {
 	struct sim_disk *disk;
@@ -50,7 +50,7 @@ static void crash(struct fixture *f, enum sim_cut policy)
 
 static void end(struct fixture *f)
 {
-	assert_ok(store_check(f->store));
+	assert_ok(store_check(f->store, NULL));
 	close_store(f);
 	sim_disk_destroy(f->disk);
 }
@@ -90,7 +90,7 @@ static void assert_value(struct fixture *f, const char *key, const char *val)
 	char   buf[256];
 	size_t len = sizeof(buf);
 
-	assert_ok(store_get(f->store, 7, text(key), buf, &len, NULL, 0));
+	assert_ok(store_get(f->store, live(7), text(key), buf, &len, NULL, 0));
 	assert_int_equal(len, strlen(val));
 	assert_memory_equal(buf, val, len);
 }
@@ -101,7 +101,7 @@ static void assert_filled(struct fixture *f, const char *key, size_t len, uint64
 	size_t	 n = len + 8;
 
 	test_fill(want, len + 8 - (len + 8) % 8, what);
-	assert_ok(store_get(f->store, 7, text(key), got, &n, NULL, 0));
+	assert_ok(store_get(f->store, live(7), text(key), got, &n, NULL, 0));
 	assert_int_equal(n, len);
 	assert_memory_equal(got, want, len);
 	free(want);
@@ -112,7 +112,7 @@ static void assert_absent(struct fixture *f, const char *key)
 {
 	size_t len = 0;
 
-	assert_error(store_get(f->store, 7, text(key), NULL, &len, NULL, 0), NONEXIST);
+	assert_error(store_get(f->store, live(7), text(key), NULL, &len, NULL, 0), NONEXIST);
 }
 
 static void put_get_delete(void **state)
@@ -127,7 +127,7 @@ static void put_get_delete(void **state)
 	assert_ok(put(&f, "London", ""));
 	assert_value(&f, "Barcelona", "Camp Nou");
 	assert_value(&f, "London", "");
-	assert_error(store_get(f.store, 7, text("Barcelona"), small, &len, NULL, 0), REC2BIG);
+	assert_error(store_get(f.store, live(7), text("Barcelona"), small, &len, NULL, 0), REC2BIG);
 	assert_int_equal(len, 8);
 	assert_ok(del(&f, "Barcelona"));
 	assert_absent(&f, "Barcelona");
@@ -151,7 +151,7 @@ static void conditions(void **state)
 	assert_ok(change(&f, STORE_PUT, text("a"), text("1"), TARN_COND_INSERT));
 	assert_error(change(&f, STORE_PUT, text("a"), text("2"), TARN_COND_INSERT), EXIST);
 	assert_error(change(&f, STORE_DEL, text("b"), text(""), TARN_COND_UPDATE), NONEXIST);
-	assert_ok(store_get(f.store, 7, text("a"), NULL, &len, &revision, 0));
+	assert_ok(store_get(f.store, live(7), text("a"), NULL, &len, &revision, 0));
 	m[0] = (struct store_mutation){ .change = STORE_PUT, .tree = 7, .key = text("c"), .val = text("3") };
 	m[1] = (struct store_mutation){ .change	  = STORE_PUT,
 					.cond	  = TARN_COND_REVISION,
@@ -188,28 +188,28 @@ static void many_keys(void **state)
 		snprintf(key, sizeof(key), "k%04d", i * 7 % 1000);
 		assert_ok(put(&f, key, key));
 	}
-	assert_ok(store_count(f.store, 7, &(struct store_range){ .flags = 0 }, &count));
+	assert_ok(store_count(f.store, live(7), &(struct store_range){ .flags = 0 }, &count, 0));
 	assert_int_equal(count, 1000);
 	assert_ok(store_checkpoint(f.store));
-	assert_ok(store_count(f.store, 7, &range, &count));
+	assert_ok(store_count(f.store, live(7), &range, &count, 0));
 	assert_int_equal(count, 100);
-	assert_ok(store_list(f.store, 7, &range, 3, buf, sizeof(buf), &out));
+	assert_ok(store_list(f.store, live(7), &range, 3, buf, sizeof(buf), &out, 0));
 	assert_int_equal(out.count, 3);
 	assert_int_equal(out.more, 1);
 	assert_memory_equal(buf + sizeof(tarn_entry), "k0100k0100", 10);
 	range.flags = TARN_RANGE_REVERSE | TARN_RANGE_KEYS_ONLY;
-	assert_ok(store_list(f.store, 7, &range, 1, buf, sizeof(buf), &out));
+	assert_ok(store_list(f.store, live(7), &range, 1, buf, sizeof(buf), &out, 0));
 	assert_memory_equal(buf + sizeof(tarn_entry), "k0199", 5);
 	range.flags = TARN_RANGE_AFTER;
-	assert_ok(store_list(f.store, 7, &range, 0, buf, sizeof(buf), &out));
+	assert_ok(store_list(f.store, live(7), &range, 0, buf, sizeof(buf), &out, 0));
 	assert_memory_equal(buf + sizeof(tarn_entry), "k0101", 5);
-	assert_error(store_list(f.store, 7, &range, 0, buf, 8, &out), KEY2BIG);
-	assert_ok(store_check(f.store));
+	assert_error(store_list(f.store, live(7), &range, 0, buf, 8, &out, 0), KEY2BIG);
+	assert_ok(store_check(f.store, NULL));
 	for (int i = 0; i < 1000; i++) {
 		snprintf(key, sizeof(key), "k%04d", i * 13 % 1000);
 		assert_ok(del(&f, key));
 	}
-	assert_ok(store_count(f.store, 7, &(struct store_range){ .flags = 0 }, &count));
+	assert_ok(store_count(f.store, live(7), &(struct store_range){ .flags = 0 }, &count, 0));
 	assert_int_equal(count, 0);
 	end(&f);
 }
@@ -235,7 +235,7 @@ static void long_keys(void **state)
 	for (unsigned i = 0; i < 24; i++) {
 		key[STORE_KEY_MAX - 1] = (uint8_t)i;
 		len		       = sizeof(val);
-		assert_ok(store_get(f.store, 7, (tarn_buf){ key, STORE_KEY_MAX }, val, &len, NULL, 0));
+		assert_ok(store_get(f.store, live(7), (tarn_buf){ key, STORE_KEY_MAX }, val, &len, NULL, 0));
 		assert_int_equal(val[0], i);
 		if (i % 2)
 			assert_ok(change(&f, STORE_DEL, (tarn_buf){ key, STORE_KEY_MAX }, text(""), TARN_COND_UPDATE));
@@ -298,7 +298,7 @@ static void values_in_pieces(void **state)
 	assert_true(free_bytes(&f) < before);
 	store_value_free(value);
 	assert_int_equal(free_bytes(&f), before);
-	assert_ok(store_reader_open(f.store, 7, text("v"), &stat, &reader));
+	assert_ok(store_reader_open(f.store, live(7), text("v"), &stat, &reader));
 	assert_int_equal(stat.size, 3 << 20);
 	for (unsigned i = 0; i < 4; i++) /* would use the blocks again if they were free */
 		assert_ok(put_filled(&f, "v", 3 << 20, 2 + i));
@@ -372,9 +372,9 @@ static void drop_tree(void **state)
 	assert_ok(store_commit(f.store, lsn));
 	crash(&f, SIM_CUT_NONE);
 	assert_ok(reopen(&f));
-	assert_ok(store_count(f.store, 7, &(struct store_range){ .flags = 0 }, &count));
+	assert_ok(store_count(f.store, live(7), &(struct store_range){ .flags = 0 }, &count, 0));
 	assert_int_equal(count, 0);
-	assert_ok(store_get(f.store, 8, text("gone"), NULL, &len, NULL, 0));
+	assert_ok(store_get(f.store, live(8), text("gone"), NULL, &len, NULL, 0));
 	assert_ok(change(&f, STORE_PUT, text("x"), text("y"), TARN_COND_INSERT));
 	assert_true(free_bytes(&f) + 4 * 4096 >= before);
 	end(&f);
@@ -385,7 +385,7 @@ static void batch_too_large_for_the_log(void **state)
 	struct fixture	      f;
 	struct store_mutation m[80];
 	char		      keys[80][16];
-	uint8_t		      val[4000];
+	uint8_t		      val[2000];
 	uint64_t	      lsn;
 
 	(void)state;
@@ -422,7 +422,7 @@ static void many_small_changes_in_one_batch(void **state)
 	}
 	assert_ok(store_apply(f.store, muts, COUNT, 0, &lsn, NULL));
 	assert_ok(store_commit(f.store, lsn));
-	assert_ok(store_count(f.store, 7, &(struct store_range){ .flags = 0 }, &count));
+	assert_ok(store_count(f.store, live(7), &(struct store_range){ .flags = 0 }, &count, 0));
 	assert_int_equal(count, COUNT);
 	free(muts);
 	free(keys);
@@ -443,10 +443,10 @@ static void nowait(void **state)
 	assert_ok(put(&f, "a", "1"));
 	close_store(&f);
 	assert_ok(reopen(&f));
-	assert_error(store_get(f.store, 7, text("a"), buf, &len, NULL, STORE_NOWAIT), AGAIN);
+	assert_error(store_get(f.store, live(7), text("a"), buf, &len, NULL, STORE_NOWAIT), AGAIN);
 	assert_error(store_apply(f.store, &m, 1, STORE_NOWAIT, &lsn, NULL), AGAIN);
 	assert_value(&f, "a", "1");
-	assert_ok(store_get(f.store, 7, text("a"), buf, &len, NULL, STORE_NOWAIT));
+	assert_ok(store_get(f.store, live(7), text("a"), buf, &len, NULL, STORE_NOWAIT));
 	assert_ok(store_apply(f.store, &m, 1, STORE_NOWAIT, &lsn, NULL));
 	assert_ok(store_commit(f.store, lsn));
 	assert_value(&f, "a", "2");

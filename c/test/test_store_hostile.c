@@ -8,7 +8,7 @@
 #include "harness.h"
 
 #include "../src/device/sim.h"
-#include "../src/store/store.h"
+#include "store_tools.h"
 #include <signal.h>
 #include <unistd.h>
 
@@ -66,7 +66,7 @@ static int change(struct fixture *f, enum store_change what, unsigned k, size_t 
 	static const uint8_t  val[40000];
 	uint8_t		      key[300];
 	struct store_mutation m = {
-		.change = what, .tree = 1 + k % TREES, .key = { key, k % 20 == 3 ? 290 : 3 + k % 5 }, .val = { val, len }
+		.change = what, .tree = 16 + k % TREES, .key = { key, k % 20 == 3 ? 290 : 3 + k % 5 }, .val = { val, len }
 	};
 	uint64_t lsn;
 	int	 rc;
@@ -157,27 +157,27 @@ static void read_tree(struct fixture *f, uint64_t tree)
 	tarn_listing	   out	 = { .more = 1 };
 	uint64_t	   count;
 
-	for (unsigned batch = 0; batch < 20 && out.more && !store_list(f->store, tree, &range, 0, buf, sizeof(buf), &out);
-	     batch++)
+	for (unsigned batch = 0;
+	     batch < 20 && out.more && !store_list(f->store, live(tree), &range, 0, buf, sizeof(buf), &out, 0); batch++)
 		for (size_t at = 0; at < out.used;) {
 			const tarn_entry *e   = (const void *)(buf + at);
 			size_t		  len = sizeof(val);
 
-			store_get(f->store, tree, (tarn_buf){ e + 1, e->key_len }, val, &len, NULL, 0);
+			store_get(f->store, live(tree), (tarn_buf){ e + 1, e->key_len }, val, &len, NULL, 0);
 			memcpy(last, e + 1, e->key_len);
 			range = (struct store_range){ .start = { last, e->key_len }, .flags = TARN_RANGE_AFTER };
 			at    = ROUND_UP(at + sizeof(*e) + e->key_len + (e->flags & TARN_ENTRY_OMITTED ? 0 : e->val_len), 8);
 		}
 	range = (struct store_range){ .flags = TARN_RANGE_REVERSE };
-	store_list(f->store, tree, &range, 0, buf, sizeof(buf), &out);
-	store_count(f->store, tree, &range, &count);
+	store_list(f->store, live(tree), &range, 0, buf, sizeof(buf), &out, 0);
+	store_count(f->store, live(tree), &range, &count, 0);
 }
 
 static void use(struct fixture *f)
 {
 	for (uint64_t tree = 0; tree <= TREES; tree++)
 		read_tree(f, tree);
-	store_check(f->store);
+	store_check(f->store, NULL);
 	for (unsigned i = 0; i < 30; i++)
 		change(f, below(f, 2) ? STORE_PUT : STORE_DEL, (unsigned)below(f, KEYS), below(f, 3000));
 	change(f, STORE_DROP, (unsigned)below(f, KEYS), 0);

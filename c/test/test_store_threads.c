@@ -2,7 +2,7 @@
 /* test/test_store_threads.c: many threads on one store, on a memory device; for the thread sanitizer most of all. */
 #include "harness.h"
 
-#include "../src/store/store.h"
+#include "store_tools.h"
 
 #define THREADS 6
 #define ROUNDS	300
@@ -42,7 +42,7 @@ static bool right(struct store *s, uint64_t tree, uint64_t key, size_t len)
 
 	put64be(k, key);
 	test_fill(want, (len + 7) / 8 * 8, key);
-	ok = !store_get(s, tree, (tarn_buf){ k, 8 }, got, &n, NULL, 0) && n == len && !memcmp(got, want, len);
+	ok = !store_get(s, live(tree), (tarn_buf){ k, 8 }, got, &n, NULL, 0) && n == len && !memcmp(got, want, len);
 	free(want);
 	free(got);
 	return ok;
@@ -74,9 +74,9 @@ static void *churn(void *arg)
 		int	 rc;
 
 		if (i % 4 == 0)
-			w->shared->failures += put(s, 3, mine, 120) != 0;
+			w->shared->failures += put(s, 4, mine, 120) != 0;
 		put64be(k, any);
-		rc = store_get(s, 3, (tarn_buf){ k, 8 }, got, &n, NULL, 0);
+		rc = store_get(s, live(4), (tarn_buf){ k, 8 }, got, &n, NULL, 0);
 		w->shared->failures += rc || n != 120;
 		if (i % 500 == 99)
 			w->shared->failures += store_checkpoint(s) != 0;
@@ -97,9 +97,9 @@ static void *work(void *arg)
 		struct store_range all = { .flags = 0 };
 		struct store_stat  st;
 
-		w->shared->failures += put(s, 3, key, length(i)) != 0 || !right(s, 3, key, length(i));
-		w->shared->failures += i % 16 == 3 && store_list(s, 3, &all, 0, buf, sizeof(buf), &out);
-		w->shared->failures += i % 16 == 5 && (store_count(s, 3, &all, &count) || !count);
+		w->shared->failures += put(s, 4, key, length(i)) != 0 || !right(s, 4, key, length(i));
+		w->shared->failures += i % 16 == 3 && store_list(s, live(4), &all, 0, buf, sizeof(buf), &out, 0);
+		w->shared->failures += i % 16 == 5 && (store_count(s, live(4), &all, &count, 0) || !count);
 		w->shared->failures += i % 64 == 9 && store_checkpoint(s);
 		store_stat(s, &st);
 		w->shared->failures += st.readonly;
@@ -131,13 +131,13 @@ static void threads_share_a_store(void **state)
 	assert_ok(store_open(sh.dev, &(struct store_options){ .cache_bytes = 1 << 20 }, &sh.store));
 	run_threads(&sh, work);
 	assert_int_equal(sh.failures, 0);
-	assert_ok(store_count(sh.store, 3, &(struct store_range){ .flags = 0 }, &count));
+	assert_ok(store_count(sh.store, live(4), &(struct store_range){ .flags = 0 }, &count, 0));
 	assert_int_equal(count, THREADS * ROUNDS);
-	assert_ok(store_check(sh.store));
+	assert_ok(store_check(sh.store, NULL));
 	store_abandon(sh.store);
 	assert_ok(store_open(sh.dev, &(struct store_options){ .cache_bytes = 1 << 20 }, &sh.store));
 	for (unsigned i = 0; i < ROUNDS * THREADS; i++)
-		assert_true(right(sh.store, 3, i, length(i / THREADS)));
+		assert_true(right(sh.store, 4, i, length(i / THREADS)));
 	assert_ok(store_close(sh.store));
 	device_close(sh.dev);
 }
@@ -152,12 +152,12 @@ static void threads_churn_a_small_cache(void **state)
 	assert_ok(store_format(sh.dev, &format));
 	assert_ok(open_small(&sh));
 	for (uint64_t key = 0; key < ROUNDS * THREADS; key++)
-		assert_ok(put(sh.store, 3, key, 120));
+		assert_ok(put(sh.store, 4, key, 120));
 	run_threads(&sh, churn);
 	assert_int_equal(sh.failures, 0);
-	assert_ok(store_check(sh.store));
+	assert_ok(store_check(sh.store, NULL));
 	for (uint64_t key = 0; key < ROUNDS * THREADS; key++)
-		assert_true(right(sh.store, 3, key, 120));
+		assert_true(right(sh.store, 4, key, 120));
 	assert_ok(store_close(sh.store));
 	device_close(sh.dev);
 }

@@ -37,6 +37,9 @@ func environment() cli.Env {
 		Connect: func(ctx context.Context, root, endpoint string) (system.System, error) {
 			return connect.Open(ctx, connect.Where{Root: root, Endpoint: endpoint}.FromEnv(os.Getenv), out.Logger(os.Stderr))
 		},
+		OpenLocal: func(_ context.Context, root, _ string) (system.System, error) {
+			return connect.Local(connect.Where{Root: root}.FromEnv(os.Getenv).Root, out.Logger(os.Stderr))
+		},
 		ListDevices: listDevices,
 		QueryDevice: func(uri string) (cli.Device, error) {
 			d, err := tarn.QueryDevice(uri)

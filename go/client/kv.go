@@ -54,6 +54,61 @@ func (kv *KV) get(ctx context.Context, op string, key []byte) ([]byte, error) {
 	return resp.GetValue(), nil
 }
 
+// GetMany reads many values, each with its own result, in the order of the keys. They are not one view.
+func (kv *KV) GetMany(ctx context.Context, keys [][]byte) ([]system.Value, error) {
+	const op = "kv get many"
+	if err := kv.check(ctx, op); err != nil {
+		return nil, err
+	}
+	if len(keys) > system.BatchMax {
+		return nil, errno.New(op, kv.ref, errno.Inval, "a call takes at most 65536 keys: split it")
+	}
+	values := make([]system.Value, 0, len(keys))
+	for len(keys) > 0 {
+		part := kv.batchOf(keys)
+		got, err := kv.getBatch(ctx, op, part)
+		if err != nil {
+			return nil, err
+		}
+		values, keys = append(values, got...), keys[len(part):]
+	}
+	return values, nil
+}
+
+// batchOf is as many of the keys, one at least, as one request takes.
+func (kv *KV) batchOf(keys [][]byte) [][]byte {
+	room, n := kv.sys.limits.GetMessageBytes()/2, 1
+	for size := uint64(len(keys[0])); n < min(len(keys), int(kv.sys.limits.GetBatchKeys())); n++ {
+		if size += uint64(len(keys[n])) + 8; size > room {
+			break
+		}
+	}
+	return keys[:n]
+}
+
+// getBatch is one answer of the gateway. What found no room in it is asked for again, alone.
+func (kv *KV) getBatch(ctx context.Context, op string, keys [][]byte) ([]system.Value, error) {
+	resp, err := kv.sys.keyValues.BatchGet(ctx, &apiv1.BatchGetRequest{Object: kv.name, Keys: keys})
+	if err != nil {
+		return nil, fromStatus(ctx, op, kv.ref, err)
+	}
+	if len(resp.GetResults()) != len(keys) {
+		return nil, errno.New(op, kv.ref, errno.Proto, fmt.Sprintf("the gateway answered %d of %d keys", len(resp.GetResults()), len(keys)))
+	}
+	values := make([]system.Value, len(keys))
+	for i, r := range resp.GetResults() {
+		switch code := errno.Code(r.GetError().GetRc()); code {
+		case 0:
+			values[i].Data = r.GetValue()
+		case errno.Trunc, errno.Rec2Big:
+			values[i].Data, values[i].Err = kv.Get(ctx, keys[i])
+		default:
+			values[i].Err = errno.New(op, kv.ref, code, r.GetError().GetMessage())
+		}
+	}
+	return values, nil
+}
+
 // GetInto copies the value into dst and returns its size. When dst is too small the error is REC2BIG, with the size.
 func (kv *KV) GetInto(ctx context.Context, key, dst []byte) (int, error) {
 	const op = "kv get"

@@ -54,14 +54,20 @@ func (p *Pool) Checkpoint(ctx context.Context) error {
 	return fromStatus(ctx, op, p.ref, err)
 }
 
-// Check reads and verifies everything in the pool.
-func (p *Pool) Check(ctx context.Context) error {
+// Check reads and verifies everything in the pool. The gateway says whether all is sound, and what the first finding is: that is the
+// error, and the report is empty.
+func (p *Pool) Check(ctx context.Context, _ system.CheckOptions) (system.CheckReport, error) {
 	const op = "pool check"
 	if err := p.check(ctx, op); err != nil {
-		return err
+		return system.CheckReport{}, err
 	}
 	_, err := p.sys.pools.CheckPool(ctx, &apiv1.CheckPoolRequest{Pool: p.name})
-	return fromStatus(ctx, op, p.ref, err)
+	return system.CheckReport{}, fromStatus(ctx, op, p.ref, err)
+}
+
+// Scrub is not offered by the gateway: NOTSUPPORTED.
+func (p *Pool) Scrub(context.Context, system.CheckOptions) (system.CheckReport, error) {
+	return system.CheckReport{}, notOffered("pool scrub", p.ref, "a scrub")
 }
 
 // Containers lists the containers in the order of their labels.
@@ -90,6 +96,9 @@ func (p *Pool) CreateContainer(ctx context.Context, label string, opts system.Cr
 	const op = "container create"
 	ref := p.ref + "/" + label
 	if err := p.checkName(ctx, op, ref, label); err != nil {
+		return system.ContainerInfo{}, err
+	}
+	if err := checkProperties(op, ref, opts.Properties); err != nil {
 		return system.ContainerInfo{}, err
 	}
 	kind, ok := containerTypes[opts.Type]
@@ -151,6 +160,19 @@ func containerType(kind apiv1.ContainerType) system.ContainerType {
 		}
 	}
 	return system.TypeUnknown
+}
+
+// notOffered says that the gateway has no call for something.
+func notOffered(op, ref, what string) error {
+	return errno.New(op, ref, errno.NotSupported, "the gateway does not offer "+what+": open the pool in this process")
+}
+
+// checkProperties refuses what the wire has no field for.
+func checkProperties(op, ref string, p system.Properties) error {
+	if p.Durability != nil {
+		return notOffered(op, ref, "the property durability")
+	}
+	return nil
 }
 
 func wireProperties(p system.Properties) *apiv1.ContainerProperties {

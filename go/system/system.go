@@ -12,6 +12,7 @@ import (
 	"context"
 	"io"
 	"iter"
+	"strconv"
 	"time"
 )
 
@@ -71,8 +72,37 @@ type Pool interface {
 	DestroyContainer(ctx context.Context, labelOrUUID string, force bool) error
 	Sync(ctx context.Context) error       // everything applied so far is durable
 	Checkpoint(ctx context.Context) error // empties the log
-	Check(ctx context.Context) error      // reads and verifies everything
+	// Check reads and verifies everything, and compares the space map with one computed anew; Scrub reads everything beside other
+	// calls. CSUM when there is a finding; the report is there in any case.
+	Check(ctx context.Context, o CheckOptions) (CheckReport, error)
+	Scrub(ctx context.Context, o CheckOptions) (CheckReport, error)
 	io.Closer
+}
+
+// CheckOptions say how a check or a scrub goes about it.
+type CheckOptions struct {
+	BytesPerSecond uint64                 // of a scrub: how fast it reads; 0: as it can
+	Progress       func(done, all uint64) // called now and then with the bytes read, and about how many there are; may be nil
+}
+
+// CheckReport is what a check or a scrub has found.
+type CheckReport struct {
+	Bytes    uint64    `json:"bytes"`    // read and verified
+	Findings uint64    `json:"findings"` // all of them
+	Found    []Finding `json:"found"`    // the first thousand
+}
+
+// Finding is a piece of damage. What is not known is empty.
+type Finding struct {
+	What       string `json:"what"`                // a sentence
+	Offset     uint64 `json:"offset,omitempty"`    // in bytes, on the target
+	Length     uint64 `json:"length,omitempty"`    // 0: it is not at one place
+	Container  string `json:"container,omitempty"` // whose it is
+	Epoch      uint64 `json:"epoch,omitempty"`     // of a snapshot that has it
+	Object     string `json:"object,omitempty"`    // the first object that has lost keys
+	LastObject string `json:"last_object,omitempty"`
+	Low        []byte `json:"low,omitempty"`  // the keys of one object that are lost: Low <= key < High
+	High       []byte `json:"high,omitempty"` // empty: no bound
 }
 
 // ContainerType is the layout of a container: "KV", "PYTHON", "POSIX", "HDF5", "UNKNOWN".
@@ -87,11 +117,23 @@ const (
 	TypeKV      ContainerType = "KV"
 )
 
+// Durability is when a change of a container's objects is acknowledged: when it is durable, or when it is applied. A relaxed change
+// is durable a tenth of a second later: a crash may lose the changes of that time, in order (no later one survives an earlier one's
+// loss), and Sync waits for what came before. Whatever is durable, all that was applied before it in the pool is too.
+type Durability string
+
+// The durabilities.
+const (
+	Durable Durability = "durable"
+	Relaxed Durability = "relaxed"
+)
+
 // Properties are the typed properties of a container. A nil field is not set, or not to be changed.
 type Properties struct {
-	Owner       *string `json:"owner,omitempty"`
-	Description *string `json:"description,omitempty"`
-	ValueMax    *uint64 `json:"value_max,omitempty"` // largest value in bytes
+	Owner       *string     `json:"owner,omitempty"`
+	Description *string     `json:"description,omitempty"`
+	ValueMax    *uint64     `json:"value_max,omitempty"` // largest value in bytes
+	Durability  *Durability `json:"durability,omitempty"`
 }
 
 // CreateContainer says what a new container is like.
@@ -111,6 +153,9 @@ type ContainerInfo struct {
 	ValueMax    uint64        `json:"value_max"`
 	Owner       string        `json:"owner"`
 	Description string        `json:"description"`
+	Durability  Durability    `json:"durability,omitempty"` // "": not known
+	Snapshots   uint64        `json:"snapshots,omitempty"`
+	Epoch       uint64        `json:"epoch,omitempty"` // of the snapshot that the handle is of; 0: the container as it is
 }
 
 // Container is an open container.
@@ -122,7 +167,35 @@ type Container interface {
 	Object(ctx context.Context, name string) (ObjectInfo, error)
 	DestroyObject(ctx context.Context, name string) error
 	OpenKV(ctx context.Context, name string, create bool) (KV, error)
+	Sync(ctx context.Context) error // everything acknowledged so far is durable
+	// CreateSnapshot keeps the container as it is now, and returns the snapshot's epoch. name is unique in the container, or "".
+	CreateSnapshot(ctx context.Context, name string) (uint64, error)
+	Snapshots(ctx context.Context) ([]SnapshotInfo, error) // in the order of their epochs
+	DestroySnapshot(ctx context.Context, epoch uint64) error
+	// OpenSnapshot opens the container as it was, for reading: every change is EP_RO.
+	OpenSnapshot(ctx context.Context, at SnapshotRef) (Container, error)
 	io.Closer
+}
+
+// SnapshotRef names a snapshot of a container: the one of that name, or, without a name, of that epoch.
+type SnapshotRef struct {
+	Name  string
+	Epoch uint64
+}
+
+// String is the snapshot as it is typed: its name, or "@" and its epoch.
+func (r SnapshotRef) String() string {
+	if r.Name != "" {
+		return r.Name
+	}
+	return "@" + strconv.FormatUint(r.Epoch, 10)
+}
+
+// SnapshotInfo describes a snapshot.
+type SnapshotInfo struct {
+	Epoch   uint64    `json:"epoch"`
+	Name    string    `json:"name"` // "": it has none
+	Created time.Time `json:"created"`
 }
 
 // ObjectInfo describes a named object.
@@ -181,6 +254,9 @@ type KV interface {
 	Get(ctx context.Context, key []byte) ([]byte, error)
 	// GetInto copies the value into dst and returns its size. When dst is too small the error is REC2BIG, with the size.
 	GetInto(ctx context.Context, key, dst []byte) (int, error)
+	// GetMany reads many values at once, each with its own result, in the order of the keys. They are not one view: another change may
+	// come between two of them. INVAL with more than BatchMax keys.
+	GetMany(ctx context.Context, keys [][]byte) ([]Value, error)
 	Put(ctx context.Context, key, val []byte, cond ...Cond) error
 	Delete(ctx context.Context, key []byte, cond ...Cond) error
 	Exists(ctx context.Context, key []byte) (bool, error)
@@ -195,6 +271,12 @@ type KV interface {
 	// Writer writes a value of any size; it is visible, whole, after Commit only.
 	Writer(ctx context.Context, key []byte, cond ...Cond) (Writer, error)
 	io.Closer
+}
+
+// Value is the result of one key of GetMany: its value, or why there is none.
+type Value struct {
+	Data []byte
+	Err  error
 }
 
 // Reader reads one value.

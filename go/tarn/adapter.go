@@ -45,6 +45,14 @@ func (c anyContainer) OpenKV(ctx context.Context, name string, create bool) (sys
 	return anyKV{kv}, nil
 }
 
+func (c anyContainer) OpenSnapshot(ctx context.Context, at system.SnapshotRef) (system.Container, error) {
+	snap, err := c.Container.OpenSnapshot(ctx, at)
+	if err != nil {
+		return nil, err
+	}
+	return anyContainer{snap}, nil
+}
+
 func (kv anyKV) Reader(ctx context.Context, key []byte) (system.Reader, error) {
 	r, err := kv.KV.Reader(ctx, key)
 	if err != nil {

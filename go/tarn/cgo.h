@@ -67,6 +67,97 @@ static inline int go_reap(tarn_eq *eq, go_done *done)
 	return n;
 }
 
+/* What a check or a scrub has found so far. The library adds to it from a thread of its own. */
+typedef struct go_finding {
+	struct go_finding *next;
+	uint64_t	   offset, length, epoch;
+	size_t		   low_len, high_len; /* of the keys, which stand behind the struct */
+	char		   what[TARN_MESSAGE_MAX];
+	char		   container[TARN_LABEL_MAX + 1];
+	char		   object[TARN_OBJECT_NAME_MAX + 1], last_object[TARN_OBJECT_NAME_MAX + 1];
+} go_finding;
+
+typedef struct go_report {
+	tarn_check_options options;
+	tarn_check_result  result;
+	uint64_t	   done, all;
+	go_finding	  *first, **last;
+} go_report;
+
+static inline uint8_t *go_finding_keys(go_finding *f)
+{
+	return (uint8_t *)(f + 1);
+}
+
+static inline void go_text(char *to, size_t room, const char *from)
+{
+	strncpy(to, from, room - 1);
+}
+
+/* One that there is no memory for is counted, and logged, by the library. */
+static inline void go_found(void *arg, const tarn_finding *from)
+{
+	go_report  *r = arg;
+	go_finding *f = calloc(1, sizeof(*f) + from->low.len + from->high.len);
+
+	if (!f)
+		return;
+	f->offset   = from->offset;
+	f->length   = from->length;
+	f->epoch    = from->epoch;
+	f->low_len  = from->low.len;
+	f->high_len = from->high.len;
+	go_text(f->what, sizeof(f->what), from->what);
+	go_text(f->container, sizeof(f->container), from->container);
+	go_text(f->object, sizeof(f->object), from->object);
+	go_text(f->last_object, sizeof(f->last_object), from->last_object);
+	if (f->low_len)
+		memcpy(go_finding_keys(f), from->low.ptr, f->low_len);
+	if (f->high_len)
+		memcpy(go_finding_keys(f) + f->low_len, from->high.ptr, f->high_len);
+	*r->last = f;
+	r->last	 = &f->next;
+}
+
+static inline void go_progress(void *arg, uint64_t done, uint64_t all)
+{
+	go_report *r = arg;
+
+	__atomic_store_n(&r->done, done, __ATOMIC_RELAXED);
+	__atomic_store_n(&r->all, all, __ATOMIC_RELAXED);
+}
+
+static inline uint64_t go_report_done(go_report *r)
+{
+	return __atomic_load_n(&r->done, __ATOMIC_RELAXED);
+}
+
+static inline uint64_t go_report_all(go_report *r)
+{
+	return __atomic_load_n(&r->all, __ATOMIC_RELAXED);
+}
+
+static inline void go_report_init(go_report *r, uint64_t bytes_per_second)
+{
+	r->options = (tarn_check_options){ .struct_size	     = sizeof(r->options),
+					   .bytes_per_second = bytes_per_second,
+					   .arg		     = r,
+					   .found	     = go_found,
+					   .progress	     = go_progress };
+	r->last	   = &r->first;
+}
+
+static inline void go_report_free(go_report *r)
+{
+	while (r->first) {
+		go_finding *f = r->first;
+
+		r->first = f->next;
+		free(f);
+	}
+	free(r);
+}
+
 static inline int go_kv_put(tarn_kv *kv, go_bytes key, go_bytes val, tarn_cond cond, go_slot *s)
 {
 	return tarn_kv_put(kv, go_buf(key), go_buf(val), cond, &s->ev);

@@ -39,7 +39,7 @@ func TestChurn(t *testing.T) {
 			continue
 		}
 		must(t, err)
-		must(t, pool.Check(t.Context()))
+		must(t, check(t.Context(), pool))
 		must(t, pool.Close())
 		must(t, sys.DestroyPool(t.Context(), label, true))
 	}

@@ -17,7 +17,8 @@ import (
 type Container struct {
 	object
 	c    *C.tarn_cont
-	pool *Pool // kept alive
+	pool *Pool  // kept alive
+	name string // its UUID, or what it was opened by
 }
 
 var contTypes = map[ContainerType]C.tarn_cont_type{
@@ -96,12 +97,22 @@ func (p *Pool) createContainer(ctx context.Context, label string, opts CreateCon
 	return s.wait(ctx, C.tarn_cont_create(p.c, name, kind, props, n, nil, &s.c.ev))
 }
 
+var durabilities = map[Durability]C.uint64_t{Durable: C.TARN_DURABILITY_DURABLE, Relaxed: C.TARN_DURABILITY_RELAXED}
+
 // fillProps writes the properties that are set into the slot.
 func fillProps(s *slot, names *cstrings, p Properties) (*C.tarn_prop, C.size_t, error) {
-	props := unsafe.Slice((*C.tarn_prop)(s.data()), 3)
+	props := unsafe.Slice((*C.tarn_prop)(s.data()), 4)
 	n := 0
 	if p.ValueMax != nil {
 		props[n] = C.tarn_prop{id: C.TARN_PROP_VALUE_MAX, number: C.uint64_t(*p.ValueMax)}
+		n++
+	}
+	if p.Durability != nil {
+		number, ok := durabilities[*p.Durability]
+		if !ok {
+			return nil, 0, errno.New(s.op, s.ref, errno.Inval, "there is no durability "+string(*p.Durability)+": use durable or relaxed")
+		}
+		props[n] = C.tarn_prop{id: C.TARN_PROP_DURABILITY, number: number}
 		n++
 	}
 	for _, text := range []struct {
@@ -142,11 +153,11 @@ func (p *Pool) OpenContainer(ctx context.Context, labelOrUUID string, opts ...Op
 	if err != nil {
 		return nil, err
 	}
-	return newContainer(p, s.ref, (*C.tarn_cont)(s.c.handle)), nil
+	return newContainer(p, s.ref, labelOrUUID, (*C.tarn_cont)(s.c.handle)), nil
 }
 
-func newContainer(p *Pool, ref string, c *C.tarn_cont) *Container {
-	cont := &Container{c: c, pool: p}
+func newContainer(p *Pool, ref, name string, c *C.tarn_cont) *Container {
+	cont := &Container{c: c, pool: p, name: name}
 	cont.h = newHandle(p.h.core, p.h, "container", ref, func() error {
 		return direct("container close", ref, func() C.int { return C.tarn_cont_close(c) })
 	})
@@ -201,7 +212,17 @@ func contInfo(i *C.tarn_cont_info) ContainerInfo {
 		ValueMax:    uint64(i.value_max),
 		Owner:       C.GoString(&i.owner[0]),
 		Description: C.GoString(&i.description[0]),
+		Durability:  durability(i.durability),
+		Snapshots:   uint64(i.snapshots),
+		Epoch:       uint64(i.epoch),
 	}
+}
+
+func durability(c C.tarn_durability) Durability {
+	if c == C.TARN_DURABILITY_RELAXED {
+		return Relaxed
+	}
+	return Durable
 }
 
 // SetProperties sets the properties that are not nil, all or none. Errors: INVAL, EP_RO.
@@ -220,4 +241,16 @@ func (c *Container) SetProperties(ctx context.Context, p Properties) error {
 		return err
 	}
 	return s.wait(ctx, C.tarn_cont_set_props(c.c, props, n, &s.c.ev))
+}
+
+// Sync waits until all changes that were acknowledged before, of any container of the pool, are durable. Errors: EP_RO, IO.
+//
+// Implements: int tarn_cont_sync(tarn_cont *, tarn_event *)
+func (c *Container) Sync(ctx context.Context) error {
+	s, err := c.begin(ctx, "container sync")
+	if err != nil {
+		return err
+	}
+	defer c.end(s)
+	return s.wait(ctx, C.tarn_cont_sync(c.c, &s.c.ev))
 }

@@ -175,7 +175,8 @@ func ExamplePool() {
 	check(err)
 	_, err = pool.CreateContainer(ctx, "neo", tarn.CreateContainer{Type: tarn.TypePython})
 	check(err)
-	check(pool.Check(ctx)) // everything that it holds can be read
+	_, err = pool.Check(ctx, tarn.CheckOptions{}) // everything that it holds can be read
+	check(err)
 	info, err := pool.Info(ctx)
 	check(err)
 	fmt.Println(info.Label, info.TotalBytes>>20, "MiB", info.Containers, "container")

@@ -43,7 +43,7 @@ func testFull(t *testing.T, size int) {
 		if deleted, err := kv.DeleteRange(ctx, Range{}); int(deleted) != n || err != nil {
 			t.Fatalf("round %d: DeleteRange on a full pool = %d, %v; want %d", round, deleted, err, n)
 		}
-		must(t, kv.cont.pool.Check(ctx))
+		must(t, check(ctx, kv.cont.pool))
 	}
 	t.Logf("%d values of %d bytes in a pool of 8 MiB", written, size)
 }

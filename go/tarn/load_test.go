@@ -100,7 +100,7 @@ func TestAbort(t *testing.T) {
 	errs := make(chan error)
 	const calls = 200
 	for range calls {
-		go func() { errs <- kv.cont.pool.Check(ctx) }()
+		go func() { errs <- check(ctx, kv.cont.pool) }()
 	}
 	must(t, <-errs)
 	cancel()

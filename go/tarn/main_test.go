@@ -77,6 +77,12 @@ func openKV(t testing.TB) *KV {
 	return kv
 }
 
+// check is Pool.Check for who wants no report.
+func check(ctx context.Context, pool *Pool) error {
+	_, err := pool.Check(ctx, CheckOptions{})
+	return err
+}
+
 func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {

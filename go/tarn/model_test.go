@@ -79,7 +79,7 @@ func modelRound(t *testing.T, sys *System, workers []*worker, steps int) {
 	}
 	wg.Wait()
 	stop()
-	must(t, pool.Check(ctx))
+	must(t, check(ctx, pool))
 	for _, c := range []io.Closer{kv, cont, pool} {
 		must(t, c.Close())
 	}
@@ -97,7 +97,7 @@ func keepChecking(t *testing.T, pool *Pool) (stop func()) {
 		for i := 0; ctx.Err() == nil; i++ {
 			err := pool.Checkpoint(ctx)
 			if i%4 == 3 && err == nil {
-				err = pool.Check(ctx)
+				err = check(ctx, pool)
 			}
 			if err != nil && !errors.Is(err, context.Canceled) {
 				t.Errorf("checkpoint or check %d: %v", i, err)

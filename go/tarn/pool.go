@@ -131,15 +131,3 @@ func (p *Pool) Checkpoint(ctx context.Context) error {
 	defer p.end(s)
 	return s.wait(ctx, C.tarn_pool_checkpoint(p.c, &s.c.ev))
 }
-
-// Check reads and verifies everything that the pool refers to. CSUM names the first finding; each is also logged.
-//
-// Implements: int tarn_pool_check(tarn_pool *, tarn_event *)
-func (p *Pool) Check(ctx context.Context) error {
-	s, err := p.begin(ctx, "pool check")
-	if err != nil {
-		return err
-	}
-	defer p.end(s)
-	return s.wait(ctx, C.tarn_pool_check(p.c, &s.c.ev))
-}

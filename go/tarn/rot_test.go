@@ -47,7 +47,7 @@ func TestRot(t *testing.T) {
 		if n := getRotten(t, kv); n > 0 {
 			return fmt.Errorf("%d reads of the undamaged pool failed", n)
 		}
-		return kv.cont.pool.Check(ctx)
+		return check(ctx, kv.cont.pool)
 	}))
 }
 

@@ -12,7 +12,9 @@
 //	err = kv.Put(ctx, []byte("Barcelona"), []byte("Camp Nou"))    // durable when Put returns
 //
 // A write that has been acknowledged survives a crash of the process, of the machine and of its power, if the device honours
-// flushes. Unacknowledged writes may or may not survive, whole, never in part.
+// flushes. Unacknowledged writes may or may not survive, whole, never in part. A container may choose durability=relaxed: then
+// acknowledged writes of the last 100 milliseconds may be lost in a crash, in order (no later write survives an earlier one's loss), and
+// Sync waits for what came before.
 //
 // Handles are safe for concurrent use. Close is idempotent, waits for the calls that are running, and refuses with BUSY while a
 // handle that was opened from this one is still open. A call on a closed handle is an error that matches fs.ErrClosed. A Reader or
@@ -40,6 +42,13 @@ type (
 	Entry           = system.Entry
 	Mutation        = system.Mutation
 	Cond            = system.Cond
+	Durability      = system.Durability
+	SnapshotRef     = system.SnapshotRef
+	SnapshotInfo    = system.SnapshotInfo
+	CheckOptions    = system.CheckOptions
+	CheckReport     = system.CheckReport
+	Finding         = system.Finding
+	Value           = system.Value
 )
 
 // The types of containers.
@@ -49,6 +58,12 @@ const (
 	TypeHDF5    = system.TypeHDF5
 	TypePython  = system.TypePython
 	TypeKV      = system.TypeKV
+)
+
+// The durabilities of a container.
+const (
+	Durable = system.Durable
+	Relaxed = system.Relaxed
 )
 
 // The conditions of a change.

@@ -25,7 +25,20 @@ typedef enum tarn_prop_id {
 	TARN_PROP_OWNER	      = 1, /* string; default: the creating user's name */
 	TARN_PROP_DESCRIPTION = 2, /* string of at most 1023 bytes; default "" */
 	TARN_PROP_VALUE_MAX   = 3, /* number: largest value in bytes, enforced with REC2BIG; default TARN_VALUE_MAX */
+	TARN_PROP_DURABILITY  = 4, /* number: a tarn_durability; default TARN_DURABILITY_DURABLE */
 } tarn_prop_id;
+
+/* When a change of a container's objects is acknowledged: when it is durable, or (RELAXED) when it is applied. Then it is durable at
+ * the latest TARN_RELAXED_MS later, or when tarn_cont_sync() has returned 0: a crash may lose acknowledged changes of that time, in
+ * order (no later one survives an earlier one's loss), and each whole. There is one order in a pool: whatever is durable, all that was
+ * applied before it is too. When more than 16 MiB have gathered, a change waits for the log. When the log cannot be written, the pool is
+ * read-only: the next change (EP_RO), tarn_cont_sync() and the pool's last close say so. */
+typedef enum tarn_durability {
+	TARN_DURABILITY_DURABLE = 0,
+	TARN_DURABILITY_RELAXED = 1,
+} tarn_durability;
+
+#define TARN_RELAXED_MS 100
 
 typedef struct tarn_prop {
 	tarn_prop_id id;
@@ -47,15 +60,18 @@ TARN_API int tarn_cont_open(tarn_pool *pool, const char *label_or_uuid, unsigned
 TARN_API int tarn_cont_close(tarn_cont *cont);
 
 typedef struct tarn_cont_info {
-	tarn_uuid      uuid;
-	char	       label[TARN_LABEL_MAX + 1];
-	tarn_cont_type type;
-	uint32_t       open_handles;
-	uint64_t       created_ns; /* since 1970, UTC */
-	uint64_t       objects;	   /* number of them */
-	uint64_t       value_max;
-	char	       owner[256];
-	char	       description[1024];
+	tarn_uuid	uuid;
+	char		label[TARN_LABEL_MAX + 1];
+	tarn_cont_type	type;
+	uint32_t	open_handles; /* of it and of its snapshots */
+	uint64_t	created_ns;   /* since 1970, UTC */
+	uint64_t	objects;      /* number of them */
+	uint64_t	value_max;
+	char		owner[256];
+	char		description[1024];
+	tarn_durability durability;
+	uint64_t	snapshots; /* number of them */
+	uint64_t	epoch;	   /* of the snapshot that the handle is of; 0: the container as it is */
 } tarn_cont_info;
 
 TARN_API int tarn_cont_query(tarn_cont *cont, tarn_cont_info *info, tarn_event *ev);
@@ -67,8 +83,12 @@ TARN_API int tarn_cont_list(tarn_pool *pool, tarn_cont_info *infos, size_t *coun
 /* Sets properties, all or none. Errors: INVAL, EP_RO. */
 TARN_API int tarn_cont_set_props(tarn_cont *cont, const tarn_prop *props, size_t nprops, tarn_event *ev);
 
-/* Destroys a container with all its objects. Errors: CONT_NONEXIST, BUSY (open; or it holds objects and flags lacks
- * TARN_DESTROY_FORCE). */
+/* Waits until all changes that were acknowledged before, of any container of the pool, are durable. Does nothing for what is
+ * durable anyway. Errors: EP_RO, IO (the log has failed). */
+TARN_API int tarn_cont_sync(tarn_cont *cont, tarn_event *ev);
+
+/* Destroys a container with all its objects and snapshots. Errors: CONT_NONEXIST, BUSY (it or a snapshot of it is open; or it holds
+ * objects or snapshots and flags lacks TARN_DESTROY_FORCE). */
 TARN_API int tarn_cont_destroy(tarn_pool *pool, const char *label_or_uuid, unsigned flags, tarn_event *ev);
 
 typedef struct tarn_object_info {

@@ -40,6 +40,18 @@ TARN_API int tarn_kv_del(tarn_kv *kv, tarn_buf key, tarn_cond cond, tarn_event *
  * (*len 0, buf untouched); REC2BIG when the room is too small (*len is the size, buf untouched). */
 TARN_API int tarn_kv_get(tarn_kv *kv, tarn_buf key, void *buf, size_t *len, tarn_event *ev);
 
+typedef struct tarn_get {
+	tarn_buf key;
+	void	*buf; /* may be NULL: only the size is asked for */
+	size_t	 len; /* room in buf, then the size of the value */
+	int	 rc;  /* out: 0, or why there is no value: as tarn_kv_get(); INVAL, KEY2BIG (the key) */
+} tarn_get;
+
+/* n gets at once: what must be read from the device is read at the same time. Each has its own result in rc; the call itself fails
+ * only when nothing can be said of some of them, whose rc is then INPROGRESS. They are not one view: other changes may come between two of them.
+ * gets, the keys and the buffers are lent until the result has arrived. Errors: INVAL (n is 0 or over TARN_BATCH_MAX), NO_HDL, NOMEM. */
+TARN_API int tarn_kv_get_many(tarn_kv *kv, tarn_get *gets, size_t n, tarn_event *ev);
+
 typedef struct tarn_kv_stat {
 	uint64_t size;	   /* of the value */
 	uint64_t revision; /* grows with every change in the pool */

@@ -28,9 +28,10 @@ typedef struct tarn_pool_params {
 	size_t	    struct_size; /* sizeof(tarn_pool_params) */
 	uint64_t    size;	 /* bytes; for a device 0 means all of it; else at least TARN_POOL_SIZE_MIN */
 	const char *device;	 /* URI or path of the first target; NULL: a file in the root directory */
-	uint64_t    log_bytes;	 /* size of the write-ahead log; 0: 1/16 of the pool, 256 KiB to 64 MiB */
-	uint32_t    node_bytes;	 /* target size of a tree node; 0: 16 KiB */
-	uint32_t    flags;	 /* TARN_POOL_OVERWRITE */
+	uint64_t
+		log_bytes; /* size of the write-ahead log; 0: 1/16 of the first GiB of the pool and 1/4 of the rest, 256 KiB to 256 MiB */
+	uint32_t node_bytes; /* target size of a tree node; 0: 16 KiB */
+	uint32_t flags;	     /* TARN_POOL_OVERWRITE */
 } tarn_pool_params;
 
 #define TARN_POOL_OVERWRITE 1u /* format a device although it holds something: without it EXIST */
@@ -94,9 +95,40 @@ TARN_API int tarn_pool_sync(tarn_pool *pool, tarn_event *ev);
 /* Writes a checkpoint, so that the log is empty and the next open replays nothing. Errors: IO, NOSPACE, EP_RO. */
 TARN_API int tarn_pool_checkpoint(tarn_pool *pool, tarn_event *ev);
 
-/* Reads and verifies everything the pool refers to: structure, order, checksums, and the space map against one computed anew.
- * CSUM with the first finding as its sentence; each finding is also logged. Changes wait meanwhile. */
-TARN_API int tarn_pool_check(tarn_pool *pool, tarn_event *ev);
+/* A piece of damage. Its memory is the library's, and lent for the call of found(). */
+typedef struct tarn_finding {
+	const char *what;		  /* a sentence */
+	uint64_t    offset, length;	  /* in bytes, on the target; length 0: it is not at one place */
+	const char *container;		  /* whose it is; "": of the pool itself, or not known */
+	uint64_t    epoch;		  /* of a snapshot that has it; 0: the container as it is has */
+	const char *object, *last_object; /* the objects that have lost keys, the first and the last in order; "": not known */
+	tarn_buf    low, high;		  /* their keys: low <= key < high; an empty one does not bound. When it is one object */
+} tarn_finding;
+
+/* found() and progress() are called on a thread of the library or of the caller's, one at a time, before the result arrives; either may
+ * be NULL. They call nothing of the library. */
+typedef struct tarn_check_options {
+	size_t	 struct_size;	   /* sizeof(tarn_check_options) */
+	uint64_t bytes_per_second; /* of a scrub; 0: as fast as the device reads */
+	void	*arg;
+	void (*found)(void *arg, const tarn_finding *finding);
+	void (*progress)(void *arg, uint64_t done, uint64_t all); /* bytes read so far, and about how many there are */
+} tarn_check_options;
+
+typedef struct tarn_check_result {
+	uint64_t bytes;	   /* read and verified */
+	uint64_t findings; /* all of them, also those that found() was not told of: it hears of 1,000 */
+} tarn_check_result;
+
+/* Reads and verifies everything the pool refers to: structure, order, checksums, snapshots, and the space map against one computed
+ * anew. Reads go on meanwhile; changes do until the log is full. options and result may be NULL. CSUM when there is a finding, with the
+ * first as its sentence; each is logged, too. tarn_event_abort() ends it early: CANCELED. A pool that is read-only after a device failed
+ * is checked as its last checkpoint has left it, and the result is then EP_RO at best. Errors also: IO, NOMEM, NOSPACE. */
+TARN_API int tarn_pool_check(tarn_pool *pool, const tarn_check_options *options, tarn_check_result *result, tarn_event *ev);
+
+/* Reads everything the pool refers to, and compares it with its checksums, beside other calls: what snapshots share only once, and not
+ * faster than bytes_per_second. A finding of a snapshot may be of the container as it is, too. Otherwise as tarn_pool_check(). */
+TARN_API int tarn_pool_scrub(tarn_pool *pool, const tarn_check_options *options, tarn_check_result *result, tarn_event *ev);
 
 #ifdef __cplusplus
 }

@@ -10,6 +10,7 @@
 #include <tarn/kv.h>
 #include <tarn/log.h>
 #include <tarn/pool.h>
+#include <tarn/snap.h>
 #include <tarn/types.h>
 
 #endif

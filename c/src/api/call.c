@@ -22,6 +22,12 @@ static void call_done(struct call *call)
 		call->verb->done(call);
 }
 
+/* Must the call wait for the log? */
+static bool call_commits(const struct call *call, uint64_t lsn)
+{
+	return lsn && !(call->relaxed && call->driver->ops->relax(call->driver, lsn));
+}
+
 static int call_now(struct call *call)
 {
 	int rc;
@@ -29,7 +35,7 @@ static int call_now(struct call *call)
 	atomic_fetch_add(&call->handle->calls, 1);
 	rc = call->verb->body(call, 0);
 	call_done(call);
-	if (rc == 0 && call->lsn)
+	if (rc == 0 && call_commits(call, call->lsn))
 		rc = call->driver->ops->commit(call->driver, call->lsn, NULL);
 	atomic_fetch_sub(&call->handle->calls, 1);
 	return rc;
@@ -78,16 +84,17 @@ static struct call *call_keep(const struct call *call)
 	return kept;
 }
 
-/* The end of a call on a worker: its memory goes first, since the operation may be its owner's the next instant. */
+/* The end of a call that was kept: its memory goes first, since the operation may be its owner's the next instant. */
 static void call_finish(struct call *call, int rc)
 {
 	struct driver *driver = call->driver;
 	struct op     *op     = call->op;
 	uint64_t       lsn    = rc == 0 ? call->lsn : 0;
+	bool	       commit = call_commits(call, lsn);
 
 	call_done(call);
 	free(call);
-	if (lsn)
+	if (commit)
 		driver->ops->commit(driver, lsn, op);
 	else
 		op_complete(op, rc);
@@ -102,7 +109,38 @@ static void call_task(struct task *task)
 	call_finish(call, rc);
 }
 
-static int call_queue(struct call *call)
+/* The call has just wanted a page. true: it is another thread's now, and perhaps done already, so that its handle may be closed before
+ * park() is back: for that long it counts as one more call of it. */
+static bool call_park(struct call *call)
+{
+	struct handle *handle = call->handle;
+	struct driver *driver = call->driver;
+	bool	       parked;
+
+	atomic_fetch_add(&handle->calls, 1);
+	parked = driver->ops->park(driver, &call->wait);
+	atomic_fetch_sub(&handle->calls, 1);
+	return parked;
+}
+
+static void call_ready(struct store_wait *wait)
+{
+	struct call *call = container_of(wait, struct call, wait);
+	int	     rc;
+
+	rc = op_take(call->op) ? call->verb->body(call, STORE_NOWAIT)
+			       : fail(CANCELED, "the call was cancelled while it waited for the device");
+	if (rc == -TARN_E_AGAIN) {
+		if (call_park(call))
+			return;
+		rc = workers_submit(call->workers, &call->task);
+		if (rc == 0)
+			return;
+	}
+	call_finish(call, rc);
+}
+
+static int call_queue(struct call *call, bool may_park)
 {
 	struct op   *op	  = call->op;
 	struct call *kept = call_keep(call);
@@ -112,8 +150,11 @@ static int call_queue(struct call *call)
 		call_done(call);
 		return op_refuse(op, -TARN_E_NOMEM);
 	}
-	kept->task.run = call_task;
-	rc	       = workers_submit(kept->workers, &kept->task);
+	kept->task.run	 = call_task;
+	kept->wait.ready = call_ready;
+	if (may_park && call_park(kept))
+		return 0;
+	rc = workers_submit(kept->workers, &kept->task);
 	if (rc == 0)
 		return 0;
 	call_done(kept);
@@ -128,7 +169,7 @@ static int call_answer(struct call *call, int rc)
 	bool	   is_inline = op->flags & TARN_EVENT_INLINE;
 
 	call_done(call);
-	if (rc == 0 && call->lsn) {
+	if (rc == 0 && call_commits(call, call->lsn)) {
 		struct handle *handle = call->handle;
 
 		op_take(op);
@@ -146,7 +187,8 @@ static int call_answer(struct call *call, int rc)
 
 int call_run(struct call *call, tarn_event *ev)
 {
-	int rc = -TARN_E_AGAIN;
+	bool quick = call->verb->quick;
+	int  rc;
 
 	if (!ev)
 		return call_now(call);
@@ -156,8 +198,8 @@ int call_run(struct call *call, tarn_event *ev)
 		call_done(call);
 		return rc;
 	}
-	rc = call->verb->quick ? call->verb->body(call, STORE_NOWAIT) : -TARN_E_AGAIN;
-	return rc == -TARN_E_AGAIN ? call_queue(call) : call_answer(call, rc);
+	rc = quick ? call->verb->body(call, STORE_NOWAIT) : -TARN_E_AGAIN;
+	return rc == -TARN_E_AGAIN ? call_queue(call, quick) : call_answer(call, rc);
 }
 
 struct call call_on_system(const struct verb *verb, tarn_system *sys)
@@ -168,6 +210,14 @@ struct call call_on_system(const struct verb *verb, tarn_system *sys)
 struct call call_on_pool(const struct verb *verb, struct handle *handle, struct pool *pool)
 {
 	return (struct call){ .verb = verb, .handle = handle, .driver = pool->driver, .workers = &pool->driver->workers };
+}
+
+struct call call_on_objects(const struct verb *verb, struct handle *handle, struct container *container)
+{
+	struct call call = call_on_pool(verb, handle, container->pool);
+
+	call.relaxed = atomic_load_explicit(&container->relaxed, memory_order_relaxed);
+	return call;
 }
 
 /* ---- handles and options ---- */

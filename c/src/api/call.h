@@ -3,8 +3,9 @@
  *
  * Every function of the public API does the same in the same order: check its arguments, fill a call, run it. What differs between
  * functions is a `struct verb`. A call without an event runs on its thread, and waits. With an event it is tried at once when its
- * verb is quick (STORE_NOWAIT); if that answers AGAIN, or the verb is not quick, what it was lent is copied to the heap, and a worker
- * runs it. Either way the operation completes exactly once, after the change is durable.
+ * verb is quick (STORE_NOWAIT). If that answers AGAIN, or the verb is not quick, what it was lent is copied to the heap. Then it parks
+ * when it wants a page: it is tried again, by the thread that completes reads, when the page has come. What cannot park, or has
+ * parked too often, a worker runs, which may wait. Either way the operation completes exactly once, after the change is durable.
  *
  * Always true: while a call runs, its handle's `calls` counts it, so the handle is not closed under it. */
 #ifndef TARN_CALL_H
@@ -58,12 +59,14 @@ struct verb {
 
 struct call {
 	struct task	   task;
+	struct store_wait  wait;
 	const struct verb *verb;
 	struct handle	  *handle;
 	struct driver	  *driver; /* that makes changes durable; NULL: nothing to make durable */
 	struct workers	  *workers;
 	struct op	  *op;
-	uint64_t	   lsn; /* what the body changed; 0: nothing */
+	uint64_t	   lsn;	    /* what the body changed; 0: nothing */
+	bool		   relaxed; /* the change need not be durable when the call completes */
 };
 
 /* Runs a call: 0 (started, or done without an event), 1 (answered at once, TARN_EVENT_INLINE), or an error. */
@@ -75,6 +78,8 @@ int call_refuse(tarn_event *ev, int rc);
 /* Heads of calls. */
 struct call call_on_system(const struct verb *verb, tarn_system *sys);
 struct call call_on_pool(const struct verb *verb, struct handle *handle, struct pool *pool);
+struct call call_on_objects(const struct verb *verb, struct handle *handle,
+			    struct container *container); /* as durable as those are */
 
 /* 0, or BUSY with a sentence when the handle has running calls or open children. what: "container", children: "objects". */
 int handle_check_idle(struct handle *handle, const char *what, const char *children);

@@ -3,6 +3,34 @@
 #include "check.h"
 #include <stdatomic.h>
 
+int check_pool(const tarn_pool *pool, bool change)
+{
+	if (!pool)
+		return fail(NO_HDL, "the pool is NULL");
+	if (change && pool->readonly)
+		return fail(EP_RO, "pool %s is open read-only through this handle: nothing can be changed",
+			    pool->pool->meta.label);
+	return 0;
+}
+
+int check_cont(const tarn_cont *cont, bool change)
+{
+	if (!cont)
+		return fail(NO_HDL, "the container is NULL");
+	if (!change || !cont->readonly)
+		return 0;
+	if (cont->container->epoch)
+		return fail(EP_RO, "this is the snapshot of epoch %llu of container %s: it cannot be changed",
+			    (unsigned long long)cont->container->epoch, cont->container->record.label);
+	return fail(EP_RO, "container %s is open read-only through this handle: nothing can be changed",
+		    cont->container->record.label);
+}
+
+int check_cont_name(const char *name)
+{
+	return name ? 0 : fail(INVAL, "no container is named (NULL)");
+}
+
 int check_kv(const tarn_kv *kv)
 {
 	return kv ? 0 : fail(NO_HDL, "the object is NULL");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* api/cont.c: containers (tarn/cont.h). */
-#include "call.h"
+#include "check.h"
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -8,7 +8,9 @@ struct cont_call {
 	struct call	   call;
 	tarn_pool	  *pool;
 	tarn_cont	  *cont;
-	tarn_buf	   name; /* lent, with its NUL */
+	tarn_buf	   name, snapshot; /* lent, with their NULs */
+	uint64_t	   epoch;
+	bool		   is_snapshot;
 	tarn_cont_type	   type;
 	struct prop_change props;
 	unsigned	   flags;
@@ -25,27 +27,15 @@ static struct cont_call *of(struct call *call)
 
 #define CONT_VERB(function)                                                                                                      \
 	{                                                                                                                        \
-		.body = function, .size = sizeof(struct cont_call), .lent = { offsetof(struct cont_call, name) }                 \
+		.body = function, .size = sizeof(struct cont_call), .lent = {                                                    \
+			offsetof(struct cont_call, name),                                                                        \
+			offsetof(struct cont_call, snapshot)                                                                     \
+		}                                                                                                                \
 	}
 
 static tarn_buf string(const char *s)
 {
 	return (tarn_buf){ s, strlen(s) + 1 };
-}
-
-static int check_pool(tarn_pool *pool, bool change)
-{
-	if (!pool)
-		return fail(NO_HDL, "the pool is NULL");
-	if (change && pool->readonly)
-		return fail(EP_RO, "pool %s is open read-only through this handle: nothing can be changed",
-			    pool->pool->meta.label);
-	return 0;
-}
-
-static int check_name(const char *name)
-{
-	return name ? 0 : fail(INVAL, "no container is named (NULL)");
 }
 
 static int run_on_pool(struct cont_call *c, const struct verb *verb, tarn_event *ev)
@@ -88,12 +78,17 @@ int tarn_cont_create(tarn_pool *pool, const char *label, tarn_cont_type type, co
 
 static int open_container(struct cont_call *c, tarn_cont *cont)
 {
-	int rc = container_open(c->pool->pool, c->name.ptr, &cont->container);
+	const char *name = c->name.ptr;
+	int	    rc;
 
+	if (c->is_snapshot)
+		rc = snapshot_open(c->pool->pool, name, c->epoch, c->snapshot.len ? c->snapshot.ptr : NULL, &cont->container);
+	else
+		rc = container_open(c->pool->pool, name, &cont->container);
 	if (rc)
 		return rc;
 	cont->parent   = c->pool;
-	cont->readonly = c->pool->readonly || c->flags & TARN_CONT_RDONLY;
+	cont->readonly = c->is_snapshot || c->pool->readonly || c->flags & TARN_CONT_RDONLY;
 	if (!cont->readonly)
 		rc = objects_sweep(cont->container);
 	if (rc)
@@ -128,7 +123,7 @@ int tarn_cont_open(tarn_pool *pool, const char *label_or_uuid, unsigned flags, t
 
 	rc = check_pool(pool, false);
 	if (rc == 0)
-		rc = check_name(label_or_uuid);
+		rc = check_cont_name(label_or_uuid);
 	if (rc == 0 && !cont)
 		rc = fail(INVAL, "container %s: there is no place for the handle (NULL)", label_or_uuid);
 	if (rc == 0 && flags & ~TARN_CONT_RDONLY)
@@ -137,6 +132,30 @@ int tarn_cont_open(tarn_pool *pool, const char *label_or_uuid, unsigned flags, t
 		return call_refuse(ev, rc);
 	*cont  = NULL;
 	c.name = string(label_or_uuid);
+	return run_on_pool(&c, &verb, ev);
+}
+
+int tarn_cont_open_snap(tarn_pool *pool, const char *label_or_uuid, uint64_t epoch, const char *name, tarn_cont **cont,
+			tarn_event *ev)
+{
+	static const struct verb verb = CONT_VERB(open_body);
+	struct cont_call	 c    = { .pool = pool, .epoch = epoch, .is_snapshot = true, .opened = cont };
+	int			 rc;
+
+	rc = check_pool(pool, false);
+	if (rc == 0)
+		rc = check_cont_name(label_or_uuid);
+	if (rc == 0 && !cont)
+		rc = fail(INVAL, "container %s: there is no place for the handle (NULL)", label_or_uuid);
+	if (rc == 0 && !name == !epoch)
+		rc = fail(INVAL, "container %s: a snapshot is named by its name or by its epoch: %s are given", label_or_uuid,
+			  name ? "both" : "neither of them");
+	if (rc)
+		return call_refuse(ev, rc);
+	*cont  = NULL;
+	c.name = string(label_or_uuid);
+	if (name)
+		c.snapshot = string(name);
 	return run_on_pool(&c, &verb, ev);
 }
 
@@ -160,9 +179,12 @@ static int query_body(struct call *call, unsigned flags)
 	struct cont_call *c	    = of(call);
 	struct container *container = c->cont->container;
 
+	int rc;
+
 	(void)flags;
 	container_fill_info(container, c->infos);
-	return container_objects(container->pool, container->tree, &c->infos->objects);
+	rc = container_objects(container->pool, container_at(container), &c->infos->objects);
+	return rc ? rc : snapshot_count(container->pool, &c->infos->uuid, &c->infos->snapshots);
 }
 
 int tarn_cont_query(tarn_cont *cont, tarn_cont_info *info, tarn_event *ev)
@@ -188,10 +210,13 @@ static int list_one(const struct record *record, unsigned opens, void *arg)
 	struct listing *listing = arg;
 	tarn_cont_info *info	= &listing->infos[listing->n];
 
+	int rc;
+
 	if (listing->n++ >= listing->room)
 		return 0;
 	record_fill_info(record, opens, info);
-	return container_objects(listing->pool, record->tree, &info->objects);
+	rc = container_objects(listing->pool, (struct store_at){ .tree = record->tree }, &info->objects);
+	return rc ? rc : snapshot_count(listing->pool, &record->uuid, &info->snapshots);
 }
 
 static int list_body(struct call *call, unsigned flags)
@@ -230,14 +255,25 @@ int tarn_cont_set_props(tarn_cont *cont, const tarn_prop *props, size_t nprops, 
 {
 	static const struct verb verb = CONT_VERB(set_props_body);
 	struct cont_call	 c    = { .cont = cont };
-	int			 rc   = 0;
+	int			 rc   = check_cont(cont, true);
 
-	if (!cont)
-		rc = fail(NO_HDL, "the container is NULL");
-	else if (cont->readonly)
-		rc = fail(EP_RO, "container %s is open read-only through this handle", cont->container->record.label);
 	if (rc == 0)
 		rc = props_check(props, nprops, &c.props);
+	return rc ? call_refuse(ev, rc) : run_on_cont(&c, &verb, ev);
+}
+
+static int sync_body(struct call *call, unsigned flags)
+{
+	(void)flags;
+	return call->driver->ops->commit(call->driver, 0, NULL);
+}
+
+int tarn_cont_sync(tarn_cont *cont, tarn_event *ev)
+{
+	static const struct verb verb = CONT_VERB(sync_body);
+	struct cont_call	 c    = { .cont = cont };
+	int			 rc   = check_cont(cont, false);
+
 	return rc ? call_refuse(ev, rc) : run_on_cont(&c, &verb, ev);
 }
 
@@ -256,7 +292,7 @@ int tarn_cont_destroy(tarn_pool *pool, const char *label_or_uuid, unsigned flags
 	int			 rc   = check_pool(pool, true);
 
 	if (rc == 0)
-		rc = check_name(label_or_uuid);
+		rc = check_cont_name(label_or_uuid);
 	if (rc == 0 && flags & ~TARN_DESTROY_FORCE)
 		rc = fail(INVAL, "container %s: the flags 0x%x are not known", label_or_uuid, flags & ~TARN_DESTROY_FORCE);
 	if (rc)

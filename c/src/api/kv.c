@@ -17,6 +17,8 @@ struct kv_call {
 	uint64_t      *count;
 	size_t	      *failed;
 	struct batch  *batch;
+	tarn_get      *gets;
+	size_t	       n;
 };
 
 static struct kv_call *of(struct call *call)
@@ -36,7 +38,7 @@ static struct kv_call *of(struct call *call)
 static int run(struct kv_call *c, const struct verb *verb, tarn_kv *kv, tarn_event *ev)
 {
 	c->object = kv->object;
-	c->call	  = call_on_pool(verb, &kv->handle, kv->object->container->pool);
+	c->call	  = call_on_objects(verb, &kv->handle, kv->object->container);
 	return call_run(&c->call, ev);
 }
 
@@ -109,6 +111,37 @@ int tarn_kv_get(tarn_kv *kv, tarn_buf key, void *buf, size_t *len, tarn_event *e
 	return rc ? call_refuse(ev, rc) : run(&c, &verb, kv, ev);
 }
 
+static int get_many_body(struct call *call, unsigned flags)
+{
+	struct kv_call *c = of(call);
+
+	return kv_get_many(c->object, c->gets, c->n, flags);
+}
+
+static int check_gets(const tarn_get *gets, size_t n)
+{
+	if (n == 0 || n > TARN_BATCH_MAX || !gets)
+		return fail(INVAL, "tarn_kv_get_many: 1 to %u gets, not %zu", TARN_BATCH_MAX, gets ? n : 0);
+	return 0;
+}
+
+int tarn_kv_get_many(tarn_kv *kv, tarn_get *gets, size_t n, tarn_event *ev)
+{
+	static const struct verb verb = KV_VERB(.body = get_many_body, .quick = true);
+	struct kv_call		 c    = { .gets = gets, .n = n };
+	int			 rc   = check_kv(kv);
+
+	if (rc == 0)
+		rc = check_gets(gets, n);
+	if (rc)
+		return call_refuse(ev, rc);
+	for (size_t i = 0; i < n; i++) {
+		rc	   = check_key(gets[i].key);
+		gets[i].rc = rc ? rc : -TARN_E_INPROGRESS;
+	}
+	return run(&c, &verb, kv, ev);
+}
+
 static int exists_body(struct call *call, unsigned flags)
 {
 	struct kv_call *c = of(call);
@@ -133,13 +166,12 @@ int tarn_kv_exists(tarn_kv *kv, tarn_buf key, tarn_kv_stat *stat, tarn_event *ev
 
 static int count_body(struct call *call, unsigned flags)
 {
-	(void)flags;
-	return kv_count(of(call)->object, &of(call)->range, of(call)->count);
+	return kv_count(of(call)->object, &of(call)->range, of(call)->count, flags);
 }
 
 int tarn_kv_count(tarn_kv *kv, const tarn_range *range, uint64_t *count, tarn_event *ev)
 {
-	static const struct verb verb = KV_VERB(.body = count_body, LENT_RANGE);
+	static const struct verb verb = KV_VERB(.body = count_body, .quick = true, LENT_RANGE);
 	struct kv_call		 c    = { .range = range_or_all(range), .count = count };
 	int			 rc   = check_kv(kv);
 
@@ -154,8 +186,7 @@ static int list_body(struct call *call, unsigned flags)
 {
 	struct kv_call *c = of(call);
 
-	(void)flags;
-	return kv_list(c->object, &c->range, c->max, c->buf, c->cap, c->out);
+	return kv_list(c->object, &c->range, c->max, c->buf, c->cap, c->out, flags);
 }
 
 static int check_list_buffer(const void *buf, size_t cap, const tarn_listing *out)
@@ -171,7 +202,7 @@ static int check_list_buffer(const void *buf, size_t cap, const tarn_listing *ou
 
 int tarn_kv_list(tarn_kv *kv, const tarn_range *range, uint32_t max, void *buf, size_t cap, tarn_listing *out, tarn_event *ev)
 {
-	static const struct verb verb = KV_VERB(.body = list_body, LENT_RANGE);
+	static const struct verb verb = KV_VERB(.body = list_body, .quick = true, LENT_RANGE);
 	struct kv_call		 c    = { .range = range_or_all(range), .max = max, .buf = buf, .cap = cap, .out = out };
 	int			 rc   = check_kv(kv);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* api/object.c: the named objects of a container (tarn/cont.h), and their handles (tarn/kv.h). */
-#include "call.h"
+#include "check.h"
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -26,19 +26,16 @@ static struct object_call *of(struct call *call)
 
 static int check(tarn_cont *cont, const char *name, bool change)
 {
-	if (!cont)
-		return fail(NO_HDL, "the container is NULL");
-	if (change && cont->readonly)
-		return fail(EP_RO, "container %s is open read-only through this handle: nothing can be changed",
-			    cont->container->record.label);
-	return name_check(name);
+	int rc = check_cont(cont, change);
+
+	return rc ? rc : name_check(name);
 }
 
 static int run(struct object_call *c, const struct verb *verb, const char *name, tarn_event *ev)
 {
 	if (name)
 		c->name = (tarn_buf){ name, strlen(name) + 1 };
-	c->call = call_on_pool(verb, &c->cont->handle, c->cont->container->pool);
+	c->call = call_on_objects(verb, &c->cont->handle, c->cont->container);
 	return call_run(&c->call, ev);
 }
 

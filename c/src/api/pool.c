@@ -91,16 +91,3 @@ int tarn_pool_checkpoint(tarn_pool *pool, tarn_event *ev)
 			ev, fail(EP_RO, "pool %s is open read-only through this handle: no checkpoint", pool->pool->meta.label));
 	return run(&verb, pool, NULL, ev);
 }
-
-static int check_body(struct call *call, unsigned flags)
-{
-	(void)flags;
-	return driver_of(call)->ops->check(driver_of(call));
-}
-
-int tarn_pool_check(tarn_pool *pool, tarn_event *ev)
-{
-	static const struct verb verb = { .body = check_body, .size = sizeof(struct pool_call) };
-
-	return run(&verb, pool, NULL, ev);
-}

@@ -176,7 +176,7 @@ int tarn_writer_commit(tarn_writer *writer, tarn_event *ev)
 
 	if (rc)
 		return call_refuse(ev, rc);
-	c.call = call_on_pool(&verb, &writer->kv->handle, writer->kv->object->container->pool);
+	c.call = call_on_objects(&verb, &writer->kv->handle, writer->kv->object->container);
 	return call_run(&c.call, ev);
 }
 

@@ -27,16 +27,36 @@ const char *tarn_last_error(void)
 	return last_message;
 }
 
-/* Formatted aside first: the arguments may hold base_message(). */
+/* Formatted aside first: the arguments may hold base_message(). Answers that are no accidents, as that a key is not there, have nothing to
+ * format. */
 int base_fail(int code, const char *fmt, ...)
 {
 	char	text[TARN_MESSAGE_MAX];
 	va_list args;
 
+	if (!strchr(fmt, '%')) {
+		base_set_message(fmt);
+		return -code;
+	}
 	va_start(args, fmt);
 	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
 	base_set_message(text);
+	return -code;
+}
+
+int base_fail_about(int code, const char *before, const char *name, const char *after)
+{
+	const char *parts[] = { before, name, after };
+	size_t	    at	    = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+		size_t len = strnlen(parts[i], sizeof(last_message) - 1 - at);
+
+		memcpy(last_message + at, parts[i], len);
+		at += len;
+	}
+	last_message[at] = '\0';
 	return -code;
 }
 

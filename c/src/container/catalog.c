@@ -28,9 +28,19 @@ struct catalog_key key_of_next_tree(void)
 	return make_key('n', NULL, 0);
 }
 
-static int get(struct pool *pool, struct catalog_key key, void *buf, size_t *len)
+struct catalog_key key_of_snapshot(const tarn_uuid *uuid, const void *name, size_t len)
 {
-	return pool->driver->ops->get(pool->driver, CATALOG_TREE, key_buf(&key), buf, len, NULL, 0);
+	struct catalog_key key = make_key('s', uuid->bytes, sizeof(uuid->bytes));
+
+	if (len)
+		memcpy(key.bytes + key.len, name, len);
+	key.len += len;
+	return key;
+}
+
+int catalog_get(struct pool *pool, struct catalog_key key, void *buf, size_t *len, uint64_t *rev)
+{
+	return pool->driver->ops->get(pool->driver, CATALOG, key_buf(&key), buf, len, rev, 0);
 }
 
 int catalog_by_uuid(struct pool *pool, const tarn_uuid *uuid, struct record *record)
@@ -38,7 +48,7 @@ int catalog_by_uuid(struct pool *pool, const tarn_uuid *uuid, struct record *rec
 	uint8_t buf[RECORD_MAX];
 	size_t	len = sizeof(buf);
 	char	text[37];
-	int	rc = get(pool, key_of_uuid(uuid), buf, &len);
+	int	rc = catalog_get(pool, key_of_uuid(uuid), buf, &len, NULL);
 
 	if (rc == 0)
 		return record_decode(buf, len, record);
@@ -51,7 +61,7 @@ int catalog_by_uuid(struct pool *pool, const tarn_uuid *uuid, struct record *rec
 static int uuid_of_label(struct pool *pool, const char *label, tarn_uuid *uuid)
 {
 	size_t len = sizeof(uuid->bytes);
-	int    rc  = get(pool, key_of_label(label), uuid->bytes, &len);
+	int    rc  = catalog_get(pool, key_of_label(label), uuid->bytes, &len, NULL);
 
 	if (rc == -TARN_E_NONEXIST)
 		return fail(CONT_NONEXIST, "there is no container %s in pool %s", label, pool->meta.label);
@@ -78,7 +88,7 @@ int catalog_next_tree(struct pool *pool, uint64_t *tree)
 {
 	uint8_t buf[8];
 	size_t	len = sizeof(buf);
-	int	rc  = get(pool, key_of_next_tree(), buf, &len);
+	int	rc  = catalog_get(pool, key_of_next_tree(), buf, &len, NULL);
 
 	if (rc == -TARN_E_NONEXIST) {
 		*tree = TREE_FIRST;
@@ -94,25 +104,23 @@ static const struct store_range labels = { .start = { "l", 1 }, .end = { "m", 1 
 
 int container_count(struct pool *pool, uint64_t *count)
 {
-	return pool->driver->ops->count(pool->driver, CATALOG_TREE, &labels, count);
+	return pool->driver->ops->count(pool->driver, CATALOG, &labels, count, 0);
 }
 
-int container_objects(struct pool *pool, uint64_t tree, uint64_t *count)
+int container_objects(struct pool *pool, struct store_at at, uint64_t *count)
 {
 	static const uint8_t		root[16], after[16] = { [15] = 1 };
 	static const struct store_range names = { .start = { root, 16 }, .end = { after, 16 } };
 
-	return pool->driver->ops->count(pool->driver, tree, &names, count);
+	return pool->driver->ops->count(pool->driver, at, &names, count, 0);
 }
 
 static unsigned opens_of(struct pool *pool, const tarn_uuid *uuid)
 {
-	unsigned opens = 0;
+	unsigned opens;
 
 	pthread_mutex_lock(&pool->lock);
-	for (struct container *c = pool->containers; c; c = c->next)
-		if (memcmp(&c->record.uuid, uuid, sizeof(*uuid)) == 0)
-			opens = c->opens;
+	opens = container_opens(pool, uuid, 0);
 	pthread_mutex_unlock(&pool->lock);
 	return opens;
 }
@@ -161,7 +169,7 @@ int container_each(struct pool *pool, container_visit visit, void *arg)
 	int		   rc = 0;
 
 	while (rc == 0 && listing.more) {
-		rc = pool->driver->ops->list(pool->driver, CATALOG_TREE, &range, 0, buf, sizeof(buf), &listing);
+		rc = pool->driver->ops->list(pool->driver, CATALOG, &range, 0, buf, sizeof(buf), &listing, 0);
 		if (rc == 0)
 			rc = visit_batch(pool, (const uint8_t *)buf, &listing, &last, visit, arg);
 		range.start = key_buf(&last);

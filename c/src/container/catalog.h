@@ -5,7 +5,7 @@
 
 #include "container.h"
 
-#define CATALOG_KEY_MAX (1 + TARN_LABEL_MAX)
+#define CATALOG_KEY_MAX (1 + sizeof(tarn_uuid) + TARN_LABEL_MAX)
 
 struct catalog_key {
 	uint8_t bytes[CATALOG_KEY_MAX];
@@ -19,7 +19,9 @@ static inline tarn_buf key_buf(const struct catalog_key *key)
 struct catalog_key key_of_uuid(const tarn_uuid *uuid);
 struct catalog_key key_of_label(const char *label);
 struct catalog_key key_of_next_tree(void);
+struct catalog_key key_of_snapshot(const tarn_uuid *uuid, const void *name, size_t len);
 
+int catalog_get(struct pool *pool, struct catalog_key key, void *buf, size_t *len, uint64_t *rev);
 int catalog_by_uuid(struct pool *pool, const tarn_uuid *uuid, struct record *record); /* CONT_NONEXIST */
 int catalog_find(struct pool *pool, const char *name, struct record *record);	      /* by label or UUID; CONT_NONEXIST, INVAL */
 int catalog_next_tree(struct pool *pool, uint64_t *tree);

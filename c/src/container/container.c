@@ -94,12 +94,27 @@ int container_create(struct pool *pool, const char *label, tarn_cont_type type, 
 	return rc;
 }
 
-static struct container *find_open(struct pool *pool, const tarn_uuid *uuid)
+static bool is_same(const struct container *container, const tarn_uuid *uuid)
+{
+	return memcmp(&container->record.uuid, uuid, sizeof(*uuid)) == 0;
+}
+
+static struct container *find_open(const struct pool *pool, const tarn_uuid *uuid, uint64_t epoch)
 {
 	for (struct container *c = pool->containers; c; c = c->next)
-		if (memcmp(&c->record.uuid, uuid, sizeof(*uuid)) == 0)
+		if (c->epoch == epoch && is_same(c, uuid))
 			return c;
 	return NULL;
+}
+
+unsigned container_opens(const struct pool *pool, const tarn_uuid *uuid, uint64_t epoch)
+{
+	unsigned opens = 0;
+
+	for (const struct container *c = pool->containers; c; c = c->next)
+		if (is_same(c, uuid) && (!epoch || c->epoch == epoch))
+			opens += c->opens;
+	return opens;
 }
 
 static uint64_t limit_of(const struct props *props)
@@ -107,7 +122,7 @@ static uint64_t limit_of(const struct props *props)
 	return props->value_max ? props->value_max : TARN_VALUE_MAX;
 }
 
-static struct container *new_container(struct pool *pool, const struct record *record)
+static struct container *new_container(struct pool *pool, const struct record *record, uint64_t epoch)
 {
 	struct container *container = calloc(1, sizeof(*container));
 
@@ -117,29 +132,33 @@ static struct container *new_container(struct pool *pool, const struct record *r
 	container->pool	  = pool;
 	container->record = *record;
 	container->tree	  = record->tree;
+	container->epoch  = epoch;
 	atomic_init(&container->value_max, limit_of(&record->props));
+	atomic_init(&container->relaxed, record->props.durability == TARN_DURABILITY_RELAXED);
 	container->next	 = pool->containers;
 	pool->containers = container;
 	return container;
 }
 
-static int open_locked(struct pool *pool, const char *name, struct container **out)
+int container_open_epoch(struct pool *pool, const struct record *record, uint64_t epoch, struct container **out)
 {
-	struct container *container;
-	struct record	  record;
-	int		  rc;
+	struct container *container = find_open(pool, &record->uuid, epoch);
 
-	rc = catalog_find(pool, name, &record);
-	if (rc)
-		return rc;
-	container = find_open(pool, &record.uuid);
 	if (!container)
-		container = new_container(pool, &record);
+		container = new_container(pool, record, epoch);
 	if (!container)
-		return fail(NOMEM, "no memory to open container %s", name);
+		return fail(NOMEM, "no memory to open container %s", record->label);
 	container->opens++;
 	*out = container;
 	return 0;
+}
+
+static int open_locked(struct pool *pool, const char *name, struct container **out)
+{
+	struct record record;
+	int	      rc = catalog_find(pool, name, &record);
+
+	return rc ? rc : container_open_epoch(pool, &record, 0, out);
 }
 
 int container_open(struct pool *pool, const char *name, struct container **container)
@@ -179,43 +198,32 @@ void container_close(struct container *container)
 
 static int check_empty(struct pool *pool, const struct record *record)
 {
-	uint64_t objects;
-	int	 rc = container_objects(pool, record->tree, &objects);
+	uint64_t objects, snapshots = 0;
+	int	 rc = container_objects(pool, (struct store_at){ .tree = record->tree }, &objects);
 
-	if (rc == 0 && objects)
-		return fail(BUSY, "container %s holds %llu objects: destroy them first, or use force", record->label,
-			    (unsigned long long)objects);
+	if (rc == 0)
+		rc = snapshot_count(pool, &record->uuid, &snapshots);
+	if (rc == 0 && objects + snapshots)
+		return fail(BUSY, "container %s holds %llu objects and %llu snapshots: destroy them first, or use force",
+			    record->label, (unsigned long long)objects, (unsigned long long)snapshots);
 	return rc;
-}
-
-/* One batch, so that a crash leaves all of the container or nothing of it. */
-static int drop(struct pool *pool, const struct record *record, uint64_t *lsn)
-{
-	struct catalog_key    label = key_of_label(record->label), by_uuid = key_of_uuid(&record->uuid);
-	struct store_mutation muts[] = {
-		{ .change = STORE_DEL, .tree = CATALOG_TREE, .key = key_buf(&label) },
-		{ .change = STORE_DEL, .tree = CATALOG_TREE, .key = key_buf(&by_uuid) },
-		{ .change = STORE_DROP, .tree = record->tree },
-	};
-
-	return pool->driver->ops->apply(pool->driver, muts, ARRAY_LEN(muts), 0, lsn, NULL);
 }
 
 static int destroy_locked(struct pool *pool, const char *name, bool force, uint64_t *lsn)
 {
-	struct container *open;
-	struct record	  record;
-	int		  rc;
+	struct record record;
+	unsigned      opens;
+	int	      rc;
 
 	rc = catalog_find(pool, name, &record);
 	if (rc)
 		return rc;
-	open = find_open(pool, &record.uuid);
-	if (open)
-		return fail(BUSY, "container %s is open (%u handles): close them first", record.label, open->opens);
+	opens = container_opens(pool, &record.uuid, 0);
+	if (opens)
+		return fail(BUSY, "container %s or a snapshot of it is open (%u handles): close them first", record.label, opens);
 	if (!force)
 		rc = check_empty(pool, &record);
-	return rc ? rc : drop(pool, &record, lsn);
+	return rc ? rc : snapshot_drop_all(pool, &record, lsn);
 }
 
 int container_destroy(struct pool *pool, const char *name, bool force, uint64_t *lsn)
@@ -241,6 +249,7 @@ int container_set_props(struct container *container, const struct prop_change *p
 	if (rc == 0) {
 		container->record.props = record.props;
 		atomic_store(&container->value_max, limit_of(&record.props));
+		atomic_store(&container->relaxed, record.props.durability == TARN_DURABILITY_RELAXED);
 	}
 	pthread_mutex_unlock(&pool->lock);
 	return rc;
@@ -248,7 +257,10 @@ int container_set_props(struct container *container, const struct prop_change *p
 
 void container_fill_info(struct container *container, tarn_cont_info *info)
 {
-	pthread_mutex_lock(&container->pool->lock);
-	record_fill_info(&container->record, container->opens, info);
-	pthread_mutex_unlock(&container->pool->lock);
+	struct pool *pool = container->pool;
+
+	pthread_mutex_lock(&pool->lock);
+	record_fill_info(&container->record, container_opens(pool, &container->record.uuid, 0), info);
+	pthread_mutex_unlock(&pool->lock);
+	info->epoch = container->epoch;
 }

@@ -7,17 +7,19 @@
  *	'u' uuid[16]	ContainerRecord (container.proto)
  *	'l' label	the uuid
  *	'n'		the next tree, 8 bytes, little-endian; from 16, never used again
+ *	's' uuid name	SnapshotRecord; without a name: a zero byte and 8 random ones. The key's revision is the epoch
  *
- * Always true: a record, its label and its tree come and go in one batch. Changes of the catalogue and of the list of open containers
- * are made under pool->lock. struct container is shared by all handles of one container; its fields change under pool->lock, and
- * value_max, which every put looks at, is atomic. */
+ * Always true: a record, its label and its tree come and go in one batch, and so do a snapshot and its record. Changes of the
+ * catalogue and of the list of open containers are made under pool->lock. struct container is shared by all handles of one container, or
+ * of one snapshot of it; its fields change under pool->lock, and those that every put looks at are atomic. */
 #ifndef TARN_CONTAINER_H
 #define TARN_CONTAINER_H
 
 #include "../pool/pool.h"
-#include <tarn/cont.h>
+#include <tarn/snap.h>
 
 #define CATALOG_TREE 1u
+#define CATALOG	     ((struct store_at){ .tree = CATALOG_TREE })
 #define TREE_FIRST   16u
 
 #define OWNER_SIZE	 sizeof(((tarn_cont_info *)0)->owner)
@@ -27,6 +29,7 @@ struct props {
 	char	 owner[OWNER_SIZE];
 	char	 description[DESCRIPTION_SIZE];
 	uint64_t value_max; /* 0: never set */
+	uint32_t durability;
 };
 
 /* ContainerRecord, in memory. */
@@ -62,7 +65,9 @@ struct container {
 
 	struct pool	*pool;
 	uint64_t	 tree;
+	uint64_t	 epoch; /* of a snapshot; 0: the container as it is */
 	_Atomic uint64_t value_max;
+	_Atomic bool	 relaxed;
 
 	/* The object namespace's, under names. Taken after pool->lock, never before it. */
 	pthread_mutex_t names;
@@ -71,20 +76,27 @@ struct container {
 	bool		swept;	  /* what a crash left half-deleted is gone */
 };
 
+static inline struct store_at container_at(const struct container *container)
+{
+	return (struct store_at){ container->tree, container->epoch };
+}
+
 /* *lsn is what makes the change durable. EXIST, NOSPACE. uuid may be NULL. */
 int container_create(struct pool *pool, const char *label, tarn_cont_type type, const struct prop_change *props, tarn_uuid *uuid,
 		     uint64_t *lsn);
 
 /* By label or UUID. CONT_NONEXIST. */
 int  container_open(struct pool *pool, const char *name, struct container **container);
+int  container_open_epoch(struct pool *pool, const struct record *record, uint64_t epoch, struct container **container); /* under
+													      * pool->lock */
 void container_close(struct container *container);
 
-/* CONT_NONEXIST; BUSY (open, or not empty without force). */
+/* CONT_NONEXIST; BUSY (open, or it holds objects or snapshots, without force). */
 int container_destroy(struct pool *pool, const char *name, bool force, uint64_t *lsn);
 
 int container_set_props(struct container *container, const struct prop_change *props, uint64_t *lsn);
 
-/* The number of objects is the layer above's. */
+/* The numbers of objects and snapshots are the caller's to ask for. */
 void container_fill_info(struct container *container, tarn_cont_info *info);
 
 int container_count(struct pool *pool, uint64_t *count);
@@ -96,6 +108,19 @@ int container_each(struct pool *pool, container_visit visit, void *arg);
 void record_fill_info(const struct record *record, unsigned opens, tarn_cont_info *info);
 
 /* Keys of the root namespace in a container's tree begin with 16 zero bytes (object/object.h); their number is that of the objects. */
-int container_objects(struct pool *pool, uint64_t tree, uint64_t *count);
+int container_objects(struct pool *pool, struct store_at at, uint64_t *count);
+
+/* Handles of a container and of its snapshots, or (epoch not 0) of one snapshot. Under pool->lock. */
+unsigned container_opens(const struct pool *pool, const tarn_uuid *uuid, uint64_t epoch);
+
+/* Snapshots (tarn/snap.h). */
+int snapshot_create(struct container *container, const char *name, uint64_t *epoch, uint64_t *lsn); /* name NULL: none. EXIST */
+int snapshot_list(struct container *container, tarn_snap_info *infos, size_t room, size_t *n);
+int snapshot_count(struct pool *pool, const tarn_uuid *uuid, uint64_t *count);
+int snapshot_destroy(struct container *container, uint64_t epoch, uint64_t *lsn); /* NONEXIST, BUSY */
+/* By name, or when that is NULL by epoch. CONT_NONEXIST, NONEXIST. */
+int snapshot_open(struct pool *pool, const char *container, uint64_t epoch, const char *name, struct container **out);
+/* Ends a container with its snapshots. Under pool->lock. */
+int snapshot_drop_all(struct pool *pool, const struct record *record, uint64_t *lsn);
 
 #endif

@@ -12,6 +12,7 @@ size_t record_encode(const struct record *record, uint8_t *buf)
 	props.owner	  = (char *)record->props.owner;
 	props.description = (char *)record->props.description;
 	props.value_max	  = record->props.value_max;
+	props.durability  = record->props.durability;
 	out.uuid	  = (ProtobufCBinaryData){ sizeof(record->uuid.bytes), (uint8_t *)record->uuid.bytes };
 	out.label	  = (char *)record->label;
 	out.type	  = (uint32_t)record->type;
@@ -42,10 +43,11 @@ static int decode(const Tarn__Store__V1__ContainerRecord *in, struct record *rec
 	if (!good)
 		return fail(DF_INVAL, "a container's record lacks a field, or has one that is too long");
 	memcpy(record->uuid.bytes, in->uuid.data, sizeof(record->uuid.bytes));
-	record->type		= (tarn_cont_type)in->type;
-	record->tree		= in->tree;
-	record->created_ns	= in->created_ns;
-	record->props.value_max = in->properties->value_max;
+	record->type		 = (tarn_cont_type)in->type;
+	record->tree		 = in->tree;
+	record->created_ns	 = in->created_ns;
+	record->props.value_max	 = in->properties->value_max;
+	record->props.durability = in->properties->durability;
 	return 0;
 }
 
@@ -79,6 +81,15 @@ static int set_value_max(uint64_t number, struct props *props)
 	return 0;
 }
 
+static int set_durability(uint64_t number, struct props *props)
+{
+	if (number > TARN_DURABILITY_RELAXED)
+		return fail(INVAL, "the property durability is %d (durable) or %d (relaxed): this one is %llu",
+			    TARN_DURABILITY_DURABLE, TARN_DURABILITY_RELAXED, (unsigned long long)number);
+	props->durability = (uint32_t)number;
+	return 0;
+}
+
 static int set_one(const tarn_prop *prop, struct props *props)
 {
 	switch (prop->id) {
@@ -88,6 +99,8 @@ static int set_one(const tarn_prop *prop, struct props *props)
 		return set_string("description", prop->string, props->description, DESCRIPTION_SIZE);
 	case TARN_PROP_VALUE_MAX:
 		return set_value_max(prop->number, props);
+	case TARN_PROP_DURABILITY:
+		return set_durability(prop->number, props);
 	}
 	return fail(INVAL, "there is no property with the number %d", (int)prop->id);
 }
@@ -117,6 +130,8 @@ void props_apply(struct props *props, const struct prop_change *change)
 		memcpy(props->description, change->props.description, sizeof(props->description));
 	if (change->set & 1u << TARN_PROP_VALUE_MAX)
 		props->value_max = change->props.value_max;
+	if (change->set & 1u << TARN_PROP_DURABILITY)
+		props->durability = change->props.durability;
 }
 
 void record_fill_info(const struct record *record, unsigned opens, tarn_cont_info *info)
@@ -128,6 +143,7 @@ void record_fill_info(const struct record *record, unsigned opens, tarn_cont_inf
 	info->open_handles = opens;
 	info->created_ns   = record->created_ns;
 	info->value_max	   = record->props.value_max ? record->props.value_max : TARN_VALUE_MAX;
+	info->durability   = (tarn_durability)record->props.durability;
 	memcpy(info->owner, record->props.owner, sizeof(info->owner));
 	memcpy(info->description, record->props.description, sizeof(info->description));
 }

@@ -17,26 +17,36 @@ struct driver_ops {
 	const char *name;
 
 	/* buf NULL: size and revision only. */
-	int (*get)(struct driver *driver, uint64_t tree, tarn_buf key, void *buf, size_t *len, uint64_t *rev, unsigned flags);
-	int (*list)(struct driver *driver, uint64_t tree, const struct store_range *range, uint32_t max, void *buf, size_t cap,
-		    tarn_listing *out);
-	int (*count)(struct driver *driver, uint64_t tree, const struct store_range *range, uint64_t *count);
+	int (*get)(struct driver *driver, struct store_at at, tarn_buf key, void *buf, size_t *len, uint64_t *rev,
+		   unsigned flags);
+	int (*get_many)(struct driver *driver, struct store_at at, struct store_get *gets, size_t n, unsigned flags);
+	int (*list)(struct driver *driver, struct store_at at, const struct store_range *range, uint32_t max, void *buf,
+		    size_t cap, tarn_listing *out, unsigned flags);
+	int (*count)(struct driver *driver, struct store_at at, const struct store_range *range, uint64_t *count, unsigned flags);
+
+	/* After AGAIN on this thread: as store_park(); wait->ready() is called on a thread of the driver's. */
+	bool (*park)(struct driver *driver, struct store_wait *wait);
 
 	/* Applied, not yet durable: commit(*lsn) makes it so. */
 	int (*apply)(struct driver *driver, struct store_mutation *muts, size_t n, unsigned flags, uint64_t *lsn, size_t *failed);
 	/* Without an operation it waits; with one it returns 0 and the operation completes. lsn 0: all that was applied so far. */
 	int (*commit)(struct driver *driver, uint64_t lsn, struct op *op);
+	/* Instead of commit(): true when lsn will be durable within TARN_RELAXED_MS by itself, or its failure be the next change's, sync's
+	 * and close()'s. false: too much has gathered (or nothing gathers here): commit it. Does not wait. */
+	bool (*relax)(struct driver *driver, uint64_t lsn);
 
 	int (*value_new)(struct driver *driver, struct store_value **value);
 	int (*value_append)(struct driver *driver, struct store_value *value, const void *data, size_t len);
 	void (*value_free)(struct driver *driver, struct store_value *value);
 
-	int (*reader_open)(struct driver *driver, uint64_t tree, tarn_buf key, tarn_kv_stat *stat, struct store_reader **reader);
+	int (*reader_open)(struct driver *driver, struct store_at at, tarn_buf key, tarn_kv_stat *stat,
+			   struct store_reader **reader);
 	int (*reader_read)(struct driver *driver, struct store_reader *reader, uint64_t offset, void *buf, size_t *len);
 	void (*reader_close)(struct driver *driver, struct store_reader *reader);
 
 	int (*checkpoint)(struct driver *driver);
-	int (*check)(struct driver *driver);
+	int (*check)(struct driver *driver, struct store_report *report);
+	int (*scrub)(struct driver *driver, struct store_report *report);
 	void (*stat)(struct driver *driver, struct store_stat *stat);
 
 	/* Finishes the tasks, makes everything durable, frees the driver in any case. Nothing else is running. */

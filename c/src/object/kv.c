@@ -41,7 +41,7 @@ static struct driver *driver_of(const struct object *object)
 static int explain(int rc, const struct object *object, tarn_buf key)
 {
 	if (rc == -TARN_E_NONEXIST)
-		return fail(NONEXIST, "object %s has no such key (%zu bytes)", object->name, key.len);
+		return base_fail_about(TARN_E_NONEXIST, "object ", object->name, " has no such key");
 	if (rc == -TARN_E_EXIST)
 		return fail(EXIST, "object %s has that key already (%zu bytes)", object->name, key.len);
 	return rc;
@@ -56,7 +56,7 @@ static int get(struct object *object, tarn_buf key, void *buf, size_t *len, uint
 	rc = make_key(&full, object, key);
 	if (rc)
 		return rc;
-	rc = driver->ops->get(driver, object->container->tree, key_buf(&full), buf, len, rev, flags);
+	rc = driver->ops->get(driver, container_at(object->container), key_buf(&full), buf, len, rev, flags);
 	free_key(&full);
 	return explain(rc, object, key);
 }
@@ -79,6 +79,76 @@ int kv_stat(struct object *object, tarn_buf key, tarn_kv_stat *stat, unsigned fl
 
 	if (rc == 0)
 		*stat = (tarn_kv_stat){ .size = size, .revision = rev };
+	return rc;
+}
+
+/* Some of many gets, as the store takes them. */
+#define SOME 64u
+struct some {
+	size_t		 n, key_bytes;
+	struct store_get gets[SOME];
+	tarn_get	*of[SOME];
+	uint8_t		*keys;
+	uint8_t		 small[SOME * 48];
+};
+
+/* Chooses those that have no answer yet, and goes on behind them. */
+static void choose(struct some *some, tarn_get *gets, size_t n, size_t *at)
+{
+	some->n = some->key_bytes = 0;
+	for (; *at < n && some->n < SOME; (*at)++) {
+		if (gets[*at].rc != -TARN_E_INPROGRESS)
+			continue;
+		some->of[some->n++] = &gets[*at];
+		some->key_bytes += OID_BYTES + gets[*at].key.len;
+	}
+}
+
+static int fill(struct some *some, const struct object *object)
+{
+	uint8_t *at;
+
+	some->keys = some->key_bytes <= sizeof(some->small) ? some->small : malloc(some->key_bytes);
+	if (!some->keys)
+		return fail(NOMEM, "no memory for %zu keys of %zu bytes in all", some->n, some->key_bytes);
+	at = some->keys;
+	for (size_t i = 0; i < some->n; i++) {
+		const tarn_get *get = some->of[i];
+		size_t		len = OID_BYTES + get->key.len;
+
+		memcpy(at, object->oid, OID_BYTES);
+		memcpy(at + OID_BYTES, get->key.ptr, get->key.len);
+		some->gets[i] = (struct store_get){ .key = { at, len }, .buf = get->buf, .len = get->len, .rc = get->rc };
+		at += len;
+	}
+	return 0;
+}
+
+static void answer(struct some *some)
+{
+	for (size_t i = 0; i < some->n; i++) {
+		some->of[i]->rc = some->gets[i].rc;
+		if (some->gets[i].rc != -TARN_E_INPROGRESS)
+			some->of[i]->len = some->gets[i].len;
+	}
+	if (some->keys != some->small)
+		free(some->keys);
+}
+
+int kv_get_many(struct object *object, tarn_get *gets, size_t n, unsigned flags)
+{
+	struct driver *driver = driver_of(object);
+	struct some    some;
+	size_t	       at = 0;
+	int	       rc = 0;
+
+	while (!rc && (choose(&some, gets, n, &at), some.n)) {
+		rc = fill(&some, object);
+		if (rc)
+			return rc;
+		rc = driver->ops->get_many(driver, container_at(object->container), some.gets, some.n, flags);
+		answer(&some);
+	}
 	return rc;
 }
 
@@ -119,7 +189,7 @@ int kv_del(struct object *object, tarn_buf key, tarn_cond cond, unsigned flags, 
 	return change(object, key, &del, flags, lsn);
 }
 
-int kv_count(struct object *object, const tarn_range *range, uint64_t *count)
+int kv_count(struct object *object, const tarn_range *range, uint64_t *count, unsigned flags)
 {
 	struct driver *driver = driver_of(object);
 	struct span    span;
@@ -130,12 +200,13 @@ int kv_count(struct object *object, const tarn_range *range, uint64_t *count)
 	if (rc)
 		return rc;
 	if (!span.empty)
-		rc = driver->ops->count(driver, object->container->tree, &span.range, count);
+		rc = driver->ops->count(driver, container_at(object->container), &span.range, count, flags);
 	span_free(&span);
 	return rc;
 }
 
-int kv_list(struct object *object, const tarn_range *range, uint32_t max, void *buf, size_t cap, tarn_listing *out)
+int kv_list(struct object *object, const tarn_range *range, uint32_t max, void *buf, size_t cap, tarn_listing *out,
+	    unsigned flags)
 {
 	struct driver *driver = driver_of(object);
 	struct span    span;
@@ -146,7 +217,7 @@ int kv_list(struct object *object, const tarn_range *range, uint32_t max, void *
 	if (rc)
 		return rc;
 	if (!span.empty)
-		rc = driver->ops->list(driver, object->container->tree, &span.range, max, buf, cap, out);
+		rc = driver->ops->list(driver, container_at(object->container), &span.range, max, buf, cap, out, flags);
 	span_free(&span);
 	return rc;
 }
@@ -174,7 +245,7 @@ int kv_open_reader(struct object *object, tarn_buf key, tarn_kv_stat *stat, stru
 	rc = make_key(&full, object, key);
 	if (rc)
 		return rc;
-	rc = driver->ops->reader_open(driver, object->container->tree, key_buf(&full), stat, reader);
+	rc = driver->ops->reader_open(driver, container_at(object->container), key_buf(&full), stat, reader);
 	free_key(&full);
 	return explain(rc, object, key);
 }

@@ -12,8 +12,6 @@ struct named {
 };
 _Static_assert(sizeof(struct named) == 32, "a name's record has 32 bytes");
 
-enum { ROOT_NAMES = 0, ROOT_COUNTER = 1, ROOT_IDS = 2 }; /* lo of the ids with hi 0 */
-
 /* A key under one of the ids with hi 0. */
 struct root_key {
 	uint8_t bytes[OID_BYTES + TARN_OBJECT_NAME_MAX];
@@ -44,7 +42,7 @@ static int get(struct container *container, struct root_key key, void *buf, size
 {
 	struct driver *driver = container->pool->driver;
 
-	return driver->ops->get(driver, container->tree, key_buf(&key), buf, len, NULL, 0);
+	return driver->ops->get(driver, container_at(container), key_buf(&key), buf, len, NULL, 0);
 }
 
 static int apply(struct container *container, struct store_mutation *muts, size_t n, uint64_t *lsn)
@@ -300,8 +298,8 @@ int object_list(struct container *container, const char *after, tarn_object_info
 	int	     rc = 0;
 
 	while (rc == 0 && listing.more && got < room) {
-		rc = driver->ops->list(driver, container->tree, &range, (uint32_t)MIN(room - got, 1u << 20), buf, sizeof(buf),
-				       &listing);
+		rc = driver->ops->list(driver, container_at(container), &range, (uint32_t)MIN(room - got, 1u << 20), buf,
+				       sizeof(buf), &listing, 0);
 		if (rc == 0)
 			rc = read_batch(container, buf, listing.count, infos + got);
 		if (rc == 0 && listing.count) {
@@ -362,7 +360,7 @@ static int count_ids(struct container *container, uint64_t *count)
 	struct store_range range  = { .start = key_buf(&start), .end = key_buf(&end) };
 	struct driver	  *driver = container->pool->driver;
 
-	return driver->ops->count(driver, container->tree, &range, count);
+	return driver->ops->count(driver, container_at(container), &range, count, 0);
 }
 
 /* One entry under {0, 2}: reclaims the object unless its name still means it. */
@@ -411,7 +409,7 @@ static int sweep_ids(struct container *container)
 	int	     rc = 0;
 
 	while (rc == 0 && listing.more) {
-		rc = driver->ops->list(driver, container->tree, &range, 0, buf, sizeof(buf), &listing);
+		rc = driver->ops->list(driver, container_at(container), &range, 0, buf, sizeof(buf), &listing, 0);
 		if (rc == 0)
 			rc = sweep_batch(container, buf, listing.count, &last);
 		range.start = key_buf(&last);
@@ -424,7 +422,7 @@ static int sweep_locked(struct container *container)
 	uint64_t names, ids;
 	int	 rc;
 
-	rc = container_objects(container->pool, container->tree, &names);
+	rc = container_objects(container->pool, container_at(container), &names);
 	if (rc == 0)
 		rc = count_ids(container, &ids);
 	return rc || ids <= names ? rc : sweep_ids(container);

@@ -22,6 +22,8 @@
 #include "../container/container.h"
 #include <tarn/kv.h>
 
+enum { ROOT_NAMES = 0, ROOT_COUNTER = 1, ROOT_IDS = 2 }; /* lo of the ids with hi 0 */
+
 #define OID_BYTES	16
 #define OID_FIRST	1024
 #define TYPE_KV_LEXICAL 10
@@ -65,8 +67,10 @@ int kv_stat(struct object *object, tarn_buf key, tarn_kv_stat *stat, unsigned fl
 int kv_put(struct object *object, tarn_buf key, tarn_buf val, tarn_cond cond, unsigned flags, uint64_t *lsn);
 int kv_put_value(struct object *object, tarn_buf key, struct store_value *value, tarn_cond cond, uint64_t *lsn);
 int kv_del(struct object *object, tarn_buf key, tarn_cond cond, unsigned flags, uint64_t *lsn);
-int kv_count(struct object *object, const tarn_range *range, uint64_t *count);
-int kv_list(struct object *object, const tarn_range *range, uint32_t max, void *buf, size_t cap, tarn_listing *out);
+int kv_get_many(struct object *object, tarn_get *gets, size_t n, unsigned flags); /* answers those whose rc is INPROGRESS */
+int kv_count(struct object *object, const tarn_range *range, uint64_t *count, unsigned flags);
+int kv_list(struct object *object, const tarn_range *range, uint32_t max, void *buf, size_t cap, tarn_listing *out,
+	    unsigned flags);
 int kv_del_range(struct object *object, const tarn_range *range, uint64_t *count, uint64_t *lsn);
 int kv_open_reader(struct object *object, tarn_buf key, tarn_kv_stat *stat, struct store_reader **reader);
 

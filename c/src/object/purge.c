@@ -61,8 +61,8 @@ static int purge_batch(struct purge *purge, uint64_t *count, uint64_t *lsn)
 	struct driver *driver = purge->container->pool->driver;
 	int	       rc;
 
-	rc = driver->ops->list(driver, purge->container->tree, &purge->range, purge->most, purge->listed, sizeof(purge->listed),
-			       &purge->listing);
+	rc = driver->ops->list(driver, container_at(purge->container), &purge->range, purge->most, purge->listed,
+			       sizeof(purge->listed), &purge->listing, 0);
 	if (rc || purge->listing.count == 0)
 		return rc;
 	fill(purge);

@@ -124,7 +124,7 @@ static int format(const tarn_pool_params *params, struct creation *new)
 		.overwrite = params->flags &TARN_POOL_OVERWRITE,
 		.format	   = { .pool	   = new->meta.uuid,
 			       .target	   = new->target,
-			       .size	   = params->size,
+			       .size	   = ROUND_UP(params->size, 4096), /* a file system may round it anyway */
 			       .log_bytes  = params->log_bytes,
 			       .node_bytes = params->node_bytes,
 			       .meta	   = new->record },

@@ -5,29 +5,43 @@
  * nothing has changed yet, and anything may fail), then the record, then the changes: a failure in these fails the store, and the
  * record, which nobody has acknowledged, may or may not survive. */
 #include "internal.h"
+#include <time.h>
 
 struct batch {
 	struct store_mutation *muts;
 	size_t		       n;
 	unsigned	       flags;
 	uint64_t	      *lsn;
-	size_t		      *failed;	/* may be NULL */
-	uint64_t	       bytes;	/* of its record */
-	uint64_t	       blocks;	/* that it may take, beside what its entries fill */
-	uint64_t	       entries; /* bytes of them */
-	bool		       adds;	/* it has a put: the reserve is not for it */
-	struct run_list	       freed;	/* of values that it replaces */
-	struct store_value   **made;	/* values that were made for it, by index; NULL: none */
+	size_t		      *failed;	 /* may be NULL */
+	uint64_t	       bytes;	 /* of its record */
+	uint64_t	       blocks;	 /* that it may take, beside what its entries fill */
+	uint64_t	       entries;	 /* bytes of them */
+	uint64_t	       gives;	 /* pages that it may give up */
+	unsigned	       freezes;	 /* changes of whole trees */
+	bool		       adds;	 /* it has a put: the reserve is not for it */
+	uint64_t	       pace;	 /* nanoseconds that it should take longer */
+	unsigned	       relieved; /* how often it has waited for space */
+	struct run_list	       freed;	 /* of values that it replaces */
+	struct store_value   **made;	 /* values that were made for it, by index; NULL: none */
+	struct tree	      *tree;	 /* of a batch of one: where the key is, or belongs */
+	struct path	       path;
 };
 
 static uint32_t inline_max(const struct store *s)
 {
-	return s->node_bytes / 4;
+	return MIN(s->node_bytes / 2, LEAF_VALUE_MAX);
+}
+
+static bool is_key_change(const struct store_mutation *m)
+{
+	return m->change == STORE_PUT || m->change == STORE_DEL;
 }
 
 static int check_shape(const struct store_mutation *m)
 {
-	if (m->change == STORE_DROP)
+	if (m->tree == 0 || m->tree == TREE_SNAPS || m->tree == TREE_DEAD)
+		return fail(INVAL, "tree %llu is the engine's own", (unsigned long long)m->tree);
+	if (!is_key_change(m))
 		return 0;
 	if (!m->key.len)
 		return fail(INVAL, "the key is empty");
@@ -99,7 +113,7 @@ static int check_duplicates(const struct batch *b)
 		sorted[i] = &b->muts[i];
 	qsort(sorted, b->n, sizeof(sorted[0]), compare_keys);
 	for (size_t i = 1; !rc && i < b->n; i++)
-		if (sorted[i]->change != STORE_DROP && compare_keys(&sorted[i - 1], &sorted[i]) == 0)
+		if (is_key_change(sorted[i]) && compare_keys(&sorted[i - 1], &sorted[i]) == 0)
 			rc = fail(INVAL, "a key of %zu bytes stands twice in the batch: a batch may change a key once",
 				  sorted[i]->key.len);
 	free(sorted);
@@ -126,53 +140,123 @@ static int check_condition(const struct store_mutation *m, bool there, uint64_t 
 
 /* The pages that a change may make dirty, each once a batch, and one more for each that may split. Dirty ones count too: a
  * checkpoint may come in between. */
-static uint64_t path_blocks(struct store *s, const struct path *path)
+static void count_path(struct store *s, struct batch *b, const struct path *path)
 {
-	uint64_t node = blob_blocks(ROUND_UP(s->node_bytes, BLOCK)), sum = 0;
-
 	for (unsigned i = 0; i < path->depth; i++) {
 		struct frame *f = path->frames[i];
 
+		b->gives++;
 		if (f->mark == s->batch)
 			continue;
 		f->mark = s->batch;
-		sum += node + blob_blocks(ROUND_UP(f->need, BLOCK));
+		b->blocks += blob_blocks(tree_new_cap(s, node_level(f->page))) + blob_blocks(f->cap);
 	}
-	return sum;
+}
+
+static int prepare_tree(struct store *s, struct batch *b, struct tree *t, const struct store_mutation *m)
+{
+	if (m->change == STORE_UNSNAP && !snap_exists(t, m->revision))
+		return fail(NONEXIST, "there is no snapshot of epoch %llu", (unsigned long long)m->revision);
+	return snap_reserve(s, t, ++b->freezes);
+}
+
+static int old_runs(struct store *s, struct batch *b, const struct tree *t, const struct leaf_value *old)
+{
+	size_t from = b->freed.n;
+	int    rc   = value_runs(s, old->bytes, old->len, &b->freed);
+
+	for (size_t i = from; i < b->freed.n; i++)
+		b->freed.runs[i].tree = t->id;
+	return rc;
+}
+
+/* What stands under the key, when it is there. */
+static struct leaf_value found_value(const struct path *path)
+{
+	const struct frame *f = path->depth ? path->frames[path->depth - 1] : NULL;
+
+	return path->found ? node_value(f->page, f->cap, path->slots[path->depth - 1]) : (struct leaf_value){ 0 };
+}
+
+static int prepare_key(struct store *s, struct batch *b, struct tree *t, struct store_mutation *m, struct path *path)
+{
+	struct leaf_value old;
+	int		  rc = tree_find(s, t, m->key, path);
+
+	if (rc)
+		return rc;
+	old = found_value(path);
+	rc  = check_condition(m, path->found, old.revision);
+	if (!rc && old.extents)
+		rc = old_runs(s, b, t, &old);
+	if (!rc && m->change == STORE_DEL && path->found)
+		rc = tree_want_neighbour(s, t, path);
+	count_path(s, b, path);
+	if (m->change == STORE_PUT) {
+		b->adds = true;
+		b->entries += LEAF_KEY + SLOT_BYTES + m->key.len + MIN(m->val.len, EXT_BYTES_MAX + inline_max(s));
+	}
+	return rc;
 }
 
 static int prepare_one(struct store *s, struct batch *b, struct store_mutation *m)
 {
-	struct leaf_value old = { 0 };
-	struct path	  path;
-	struct tree	 *t;
-	int		  rc = tree_open(s, m->tree, &t);
+	struct tree *t;
+	int	     rc = tree_open(s, m->tree, 0, &t);
 
-	if (!rc && m->change == STORE_DROP && s->nowait) /* no single page is wanted: so the next try waits */
-		rc = fail(AGAIN, "the whole tree must be read");
-	if (rc || m->change == STORE_DROP)
+	if (rc)
 		return rc;
-	rc = tree_find(s, t, m->key, &path);
-	if (!rc && path.found)
-		old = leaf_value(path.frames[path.depth - 1], path.slots[path.depth - 1]);
-	rc = rc ? rc : check_condition(m, path.found, old.revision);
-	if (!rc && old.extents)
-		rc = value_runs(s, old.bytes, old.len, &b->freed);
-	b->blocks += path_blocks(s, &path);
-	if (m->change == STORE_PUT) {
-		b->adds = true;
-		b->entries += LEAF_KEY + 4 + m->key.len + MIN(m->val.len, EXT_BYTES_MAX + inline_max(s));
-	}
-	path_release(&path);
+	if (!is_key_change(m))
+		return prepare_tree(s, b, t, m);
+	b->tree = t;
+	rc	= prepare_key(s, b, t, m, &b->path);
+	if (rc || b->n > 1)
+		path_release(&b->path);
 	return rc;
 }
 
-/* Makes the memory budget hold: dirty pages are written when they are half of it. */
-static int relieve(struct store *s)
+static uint64_t dirty_limit(const struct store *s)
 {
-	if (s->cache.dirty_bytes <= s->cache.budget / 2)
-		return 0;
-	return s->nowait ? fail(AGAIN, "dirty pages must be written first") : tree_flush_all(s);
+	return MAX(s->cache.budget / 2, 32 * BLOCK);
+}
+
+#define PACE_MAX_NS  200000u /* of one change, when there is next to no room left */
+#define PACE_REST_NS 500000u /* is worth a sleep */
+
+/* Per mille of the way from `from` to `to`, 0 to 1000. */
+static uint64_t way(uint64_t at, uint64_t from, uint64_t to)
+{
+	return at <= from ? 0 : MIN((at - from) * 1000 / (to - from), 1000);
+}
+
+/* How long a change should take now, so that nobody ever has to wait for a whole checkpoint: the nearer the dirty pages, or the log, are to
+ * where changes must stop, the longer. */
+static uint64_t pace(struct store *s, uint64_t log)
+{
+	uint64_t most = dirty_limit(s), used = MAX(way(s->cache.dirty_bytes, most / 8 * 5, most), way(log, 750, 970));
+
+	return s->due ? used * used / 1000 * PACE_MAX_NS / 1000 : 0;
+}
+
+/* Short waits are put together, for a sleep is never short. No lock is held. */
+static void rest(uint64_t ns)
+{
+	static _Thread_local uint64_t owed;
+
+	owed += ns;
+	if (owed < PACE_REST_NS)
+		return;
+	nanosleep(&(struct timespec){ .tv_nsec = (long)MIN(owed, 2 * PACE_REST_NS) }, NULL);
+	owed = 0;
+}
+
+#define LOG_DUE 500 /* per mille of the ring: a checkpoint should begin */
+
+/* Wakes who runs checkpoints, before somebody has to wait for one. */
+static void tell_due(struct store *s, uint64_t log)
+{
+	if (s->due && !s->checkpoint.running && (s->cache.dirty_bytes > dirty_limit(s) / 2 || log > LOG_DUE))
+		s->due(s->due_arg);
 }
 
 static int log_room(struct store *s, const struct batch *b)
@@ -180,51 +264,92 @@ static int log_room(struct store *s, const struct batch *b)
 	if (b->bytes > log_record_max(s))
 		return fail(REC2BIG, "the batch's log record has %llu bytes, the log takes %llu: split the batch",
 			    (unsigned long long)b->bytes, (unsigned long long)log_record_max(s));
-	if (log_fits(s, b->bytes))
-		return 0;
-	return s->nowait ? fail(AGAIN, "a checkpoint must empty the log first") : checkpoint(s, s->log.epoch);
+	return log_fits(s, b->bytes) ? 0 : NEEDS_CHECKPOINT;
+}
+
+/* Pages that a snapshot needs get a note each, at the most; changes of whole trees rename notes that there are. */
+static uint64_t notes_blocks(struct store *s, const struct batch *b)
+{
+	const struct tree *dead	 = tree_peek(s, TREE_DEAD, 0);
+	uint64_t	   notes = b->gives + b->freed.n + (b->freezes && dead ? dead->keys + s->checkpoint.dead_n : 0);
+
+	return DIV_UP(notes * 128, s->node_bytes) * blob_blocks(tree_new_cap(s, 0));
+}
+
+static int space_room(struct store *s, struct batch *b)
+{
+	/* a page that splits is half full, and a key may stand in an inner page too */
+	int rc = space_make(s, b->blocks + notes_blocks(s, b) + DIV_UP(3 * b->entries, BLOCK), b->adds);
+
+	if (rc == NEEDS_CHECKPOINT && b->relieved++ == 4)
+		rc = fail(NOSPACE, "%llu KiB are needed, and four checkpoints did not free them: delete something",
+			  (unsigned long long)(b->blocks * BLOCK + 3 * b->entries) / 1024);
+	return rc;
 }
 
 static int prepare(struct store *s, struct batch *b)
 {
-	size_t node = blob_blocks(ROUND_UP(s->node_bytes, BLOCK));
-	int    rc   = check_duplicates(b);
+	int rc = check_duplicates(b);
 
-	rc	   = rc ? rc : log_room(s, b); /* a checkpoint here makes pages clean: so it comes first */
-	rc	   = rc ? rc : relieve(s);
-	b->blocks  = 3 * node;
-	b->entries = 0;
-	b->adds	   = false;
-	b->freed.n = 0;
+	rc	   = rc ? rc : log_room(s, b);
+	rc	   = rc || s->cache.dirty_bytes <= dirty_limit(s) ? rc : NEEDS_CHECKPOINT;
+	b->blocks  = 3 * blob_blocks(tree_new_cap(s, 1));
+	b->entries = b->gives = 0;
+	b->freezes	      = 0;
+	b->adds		      = false;
+	b->freed.n	      = 0;
 	s->batch++;
 	for (size_t i = 0; !rc && i < b->n; i++) {
 		rc = prepare_one(s, b, &b->muts[i]);
-		if (rc && b->failed)
+		if (rc < 0 && b->failed)
 			*b->failed = i;
 	}
-	/* a page that splits is half full, and a key may stand in an inner page too */
-	return rc ? rc : space_make(s, b->blocks + DIV_UP(3 * b->entries, BLOCK), b->adds);
+	rc = rc ? rc : tree_spare(s, b->freezes); /* opening trees has taken some */
+	rc = rc ? rc : space_room(s, b);
+	rc = rc ? rc : space_reserve(&s->space);
+	return rc ? rc : dead_reserve(s, 2 * b->gives + 2 * b->n + b->freed.n);
 }
 
-static int apply_one(struct store *s, const struct store_mutation *m, const struct leaf_value *val)
+static int put_or_del(struct store *s, struct batch *b, const struct store_mutation *m, struct tree *t,
+		      const struct leaf_value *val)
 {
-	struct tree *t;
-	int	     rc = tree_open(s, m->tree, &t);
+	int rc;
+
+	if (b->n > 1) {
+		rc = m->change == STORE_PUT ? tree_put(s, t, m->key, val) : tree_del(s, t, m->key);
+		return rc == -TARN_E_NONEXIST ? 0 : rc;
+	}
+	if (m->change == STORE_PUT)
+		return tree_put_at(s, t, &b->path, m->key, val);
+	return b->path.found ? tree_del_at(s, t, &b->path) : 0;
+}
+
+static int apply_one(struct store *s, struct batch *b, const struct store_mutation *m, const struct leaf_value *val, uint64_t lsn)
+{
+	struct tree *t	= b->tree;
+	int	     rc = t && t->id == m->tree ? 0 : tree_open(s, m->tree, 0, &t);
 
 	if (rc)
 		return rc;
+	if (is_key_change(m))
+		return put_or_del(s, b, m, t, val);
 	if (m->change == STORE_DROP)
-		return tree_drop(s, t);
-	if (m->change == STORE_PUT)
-		return tree_put(s, t, m->key, val);
-	rc = tree_del(s, t, m->key);
-	return rc == -TARN_E_NONEXIST ? 0 : rc;
+		tree_drop(s, t);
+	else if (m->change == STORE_SNAP)
+		snap_create(s, t, lsn);
+	else
+		snap_destroy(s, t, m->revision);
+	return 0;
 }
 
 static void free_runs(struct store *s, const struct run_list *runs)
 {
-	for (size_t i = 0; i < runs->n; i++)
-		space_free_later(&s->space, runs->runs[i].block, runs->runs[i].n);
+	for (size_t i = 0; i < runs->n; i++) {
+		const struct run *r = &runs->runs[i];
+		struct tree	 *t = tree_peek(s, r->tree, 0);
+
+		tree_free_run(s, r->tree, t ? tree_needed(t, r->birth) : 0, r->birth, r->block, r->n);
+	}
 }
 
 static int change(struct store *s, struct batch *b, uint64_t lsn)
@@ -237,24 +362,28 @@ static int change(struct store *s, struct batch *b, uint64_t lsn)
 
 		if (b->muts[i].change == STORE_PUT && value_of(b, i)) {
 			value_describe(value_of(b, i), desc, &val.len);
+			value_set_birth(desc, s->gen);
 			val.bytes   = desc;
 			val.extents = true;
 		}
-		rc = apply_one(s, &b->muts[i], &val);
-		rc = rc || b->flags & STORE_NOWAIT ? rc : relieve(s);
+		rc = apply_one(s, b, &b->muts[i], &val, lsn);
 	}
 	return rc;
 }
 
 static void settle(struct store *s, struct batch *b)
 {
-	free_runs(s, &b->freed);
+	uint64_t log;
+
 	for (size_t i = 0; i < b->n; i++) {
 		if (b->muts[i].change == STORE_PUT && value_of(b, i))
 			value_consume(value_of(b, i));
 		if (b->made)
 			b->made[i] = NULL;
 	}
+	log = log_used(s);
+	tell_due(s, log);
+	b->pace = pace(s, log);
 }
 
 /* The record names values by their descriptors, so the mutations show the made ones meanwhile. */
@@ -265,7 +394,8 @@ static void show_made(struct batch *b, bool show)
 			b->muts[i].value = show ? b->made[i] : NULL;
 }
 
-/* Nothing has been changed: all that could fail for a reason has been tried. */
+/* Nothing has been changed: all that could fail for a reason has been tried. What old values take is given up before their trees may be
+ * frozen by this batch. */
 static int commit_to(struct store *s, struct batch *b)
 {
 	int rc = log_append(s, b->muts, b->n, b->bytes, b->lsn);
@@ -273,7 +403,12 @@ static int commit_to(struct store *s, struct batch *b)
 	if (rc)
 		return rc;
 	s->nowait = false; /* a page that has been evicted since must be read now, whoever waits */
-	rc	  = change(s, b, *b->lsn);
+	if (b->n > 1)
+		atomic_fetch_add(&s->batches, 1);
+	free_runs(s, &b->freed);
+	rc = change(s, b, *b->lsn);
+	if (b->n > 1)
+		atomic_fetch_add(&s->batches, 1);
 	if (rc)
 		store_poison(s, rc);
 	return rc;
@@ -291,6 +426,7 @@ static int apply(struct store *s, void *arg)
 	rc	 = prepare(s, b);
 	rc	 = rc ? rc : commit_to(s, b);
 	show_made(b, false);
+	path_release(&b->path);
 	if (!rc)
 		settle(s, b);
 	return rc;
@@ -298,41 +434,82 @@ static int apply(struct store *s, void *arg)
 
 int store_apply(struct store *s, struct store_mutation *muts, size_t n, unsigned flags, uint64_t *lsn, size_t *failed)
 {
-	struct batch b	= { .muts = muts, .n = n, .flags = flags, .lsn = lsn, .failed = failed };
-	int	     rc = check_batch(s, &b, flags);
+	struct batch b;
+	int	     rc;
 
-	rc = rc ? rc : store_run(s, flags, apply, &b);
+	memset(&b, 0, offsetof(struct batch, path));
+	b.muts = muts, b.n = n, b.flags = flags, b.lsn = lsn, b.failed = failed;
+	b.path.depth = 0;
+	rc	     = check_batch(s, &b, flags);
+	rc	     = rc ? rc : store_run(s, flags, apply, &b);
 	for (size_t i = 0; b.made && i < n; i++)
 		store_value_free(b.made[i]);
 	free(b.made);
 	free(b.freed.runs);
+	if (b.pace && !(flags & STORE_NOWAIT))
+		rest(b.pace);
 	return rc;
 }
 
-/* A batch from the log: it was possible once, on the same trees. */
+/* ---- a batch from the log: it was possible once, on the same trees. At open: there is nobody else ---- */
+
+static int replay_room(struct store *s)
+{
+	bool full = s->cache.dirty_bytes > dirty_limit(s) || s->checkpoint.frozen_n >= 32; /* not within a batch */
+
+	return full ? checkpoint(s) : 0;
+}
+
+static int replay_one(struct store *s, struct batch *b, struct store_mutation *m, const struct leaf_value *val)
+{
+	struct tree *t;
+	int	     rc = tree_open(s, m->tree, 0, &t);
+
+	b->tree = t;
+	if (!rc && !is_key_change(m)) {
+		rc = snap_reserve(s, t, 1);
+		if (rc == NEEDS_CHECKPOINT)
+			rc = fail(CSUM, "a batch of the log has more snapshots than there can be in one");
+		if (!rc && m->change == STORE_UNSNAP && !snap_exists(t, m->revision))
+			return fail(CSUM, "the log destroys a snapshot that is not there");
+	}
+	if (!rc && is_key_change(m)) {
+		struct leaf_value old = { 0 };
+
+		rc = tree_find(s, t, m->key, &b->path);
+		if (!rc)
+			old = found_value(&b->path);
+		if (!rc && old.extents)
+			rc = old_runs(s, b, t, &old);
+	}
+	rc = rc ? rc : dead_reserve(s, 2 * DEPTH_MAX + b->freed.n);
+	if (!rc)
+		free_runs(s, &b->freed);
+	rc = rc ? rc : apply_one(s, b, m, val, val->revision);
+	path_release(&b->path);
+	return rc;
+}
+
 int apply_replayed(struct store *s, struct store_mutation *muts, const bool *extents, size_t n, uint64_t lsn)
 {
-	int rc = relieve(s);
+	int rc = replay_room(s);
 
 	for (size_t i = 0; !rc && i < n; i++) {
-		struct leaf_value val	= { muts[i].val.ptr, (uint32_t)muts[i].val.len, extents[i], lsn }, old;
-		struct run_list	  freed = { 0 };
-		struct path	  path;
-		struct tree	 *t;
+		struct leaf_value val = { muts[i].val.ptr, (uint32_t)muts[i].val.len, extents[i], lsn };
+		uint8_t		  desc[EXT_BYTES_MAX];
+		struct batch	  b;
+		if (extents[i]) { /* its birth is now: generations may have another number than when it was put */
+			memcpy(desc, val.bytes, val.len);
+			value_set_birth(desc, s->gen);
+			val.bytes = desc;
+		}
 
-		rc = tree_open(s, muts[i].tree, &t);
-		if (rc)
-			return rc;
-		rc = muts[i].change == STORE_DROP ? (path.depth = 0, path.found = false, 0) : tree_find(s, t, muts[i].key, &path);
-		old = !rc && path.found ? leaf_value(path.frames[path.depth - 1], path.slots[path.depth - 1])
-					: (struct leaf_value){ 0 };
-		if (!rc && old.extents)
-			rc = value_runs(s, old.bytes, old.len, &freed);
-		path_release(&path);
-		rc = rc ? rc : apply_one(s, &muts[i], &val);
-		rc = rc ? rc : relieve(s);
-		free_runs(s, &freed);
-		free(freed.runs);
+		memset(&b, 0, offsetof(struct batch, path));
+		b.n = 1, b.path.depth = 0;
+		rc = replay_one(s, &b, &muts[i], &val);
+		free(b.freed.runs);
 	}
+	if (!rc)
+		s->log.lsn = lsn; /* what a checkpoint before the next batch has */
 	return rc;
 }

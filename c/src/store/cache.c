@@ -1,179 +1,302 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* store/cache.c: pages in memory, within a budget of bytes.
  *
- * A frame is clean (its id is its block, it stands in the clean list, least recently used last, and may be evicted when nobody pins
- * it) or dirty (its id is virtual, and it stays until a flush makes it clean). Pages of the tree are changed in place here, and
- * never on disk. */
+ * Address space for each size of page is taken once, for twice the budget, and memory comes to it as it is touched; it is given back only
+ * when another size needs it. A frame is free (version odd, id 0), reserved for a page that is being read (the same, but owned), clean
+ * (its id is its block; it may be evicted when nobody pins it) or dirty (its id is virtual; it stays until a checkpoint has written
+ * it). What is evicted is chosen by a clock in each size. Dirty pages and pins may lead over the budget for a while: whoever makes
+ * pages dirty asks cache_room() first. */
 #include "internal.h"
 
-static void list_add(struct frame_list *l, struct frame *f)
+#define SPARE (UINT64_C(64) << 20)  /* of address space, for pages over the budget */
+#define LEAST (UINT64_C(512) << 10) /* of memory for pages, whatever the budget: a few paths */
+
+static uint32_t class_bytes(unsigned k)
 {
-	f->prev = NULL;
-	f->next = l->first;
-	if (l->first)
-		l->first->prev = f;
-	else
-		l->last = f;
-	l->first = f;
+	return BLOCK << k;
 }
 
-static void list_remove(struct frame_list *l, struct frame *f)
+static unsigned class_of(uint32_t bytes)
 {
-	if (f->prev)
-		f->prev->next = f->next;
-	else
-		l->first = f->next;
-	if (f->next)
-		f->next->prev = f->prev;
-	else
-		l->last = f->prev;
+	unsigned k = 0;
+
+	while (class_bytes(k) < bytes)
+		k++;
+	return k;
 }
 
-static struct frame **bucket(struct cache *c, uint64_t id)
+static uint32_t bucket(const struct cache *c, uint64_t id)
 {
-	return &c->hash[(id * UINT64_C(0x9e3779b97f4a7c15)) >> 32 & c->hash_mask];
+	return (uint32_t)((id * UINT64_C(0x9e3779b97f4a7c15)) >> 32 & c->hash_mask);
 }
 
-static void hash_add(struct cache *c, struct frame *f)
+static int arena_init(struct arena *a, unsigned k, uint64_t space)
 {
-	struct frame **b = bucket(c, f->id);
-
-	f->hash_next = *b;
-	*b	     = f;
+	a->max	  = (uint32_t)(space / class_bytes(k));
+	a->memory = device_map((uint64_t)a->max * class_bytes(k));
+	a->frames = device_map((uint64_t)a->max * sizeof(struct frame));
+	return a->memory && a->frames ? 0 : fail(NOMEM, "no address space for %llu bytes of cache", (unsigned long long)space);
 }
 
-static void hash_remove(struct cache *c, struct frame *f)
+int cache_init(struct store *s, uint64_t budget)
 {
-	struct frame **b = bucket(c, f->id);
+	struct cache *c	      = &s->cache;
+	uint64_t      buckets = 64, space = ROUND_UP(2 * budget + SPARE, UINT64_C(2) << 20);
+	int	      rc = 0;
 
-	while (*b != f)
-		b = &(*b)->hash_next;
-	*b = f->hash_next;
-}
-
-int cache_init(struct cache *c, uint64_t budget)
-{
-	uint64_t buckets = 64;
-
-	while (buckets < budget / 8192)
+	while (buckets < budget / BLOCK)
 		buckets *= 2;
 	*c	= (struct cache){ .budget = budget, .hash_mask = buckets - 1, .next_virtual = 1 };
 	c->hash = calloc(buckets, sizeof(*c->hash));
-	return c->hash ? 0 : fail(NOMEM, "no memory for a page table of %llu entries", (unsigned long long)buckets);
+	if (!c->hash)
+		return fail(NOMEM, "no memory for a page table of %llu entries", (unsigned long long)buckets);
+	c->bytes = buckets * sizeof(*c->hash);
+	for (unsigned k = 0; !rc && k < FRAME_CLASSES; k++)
+		rc = arena_init(&c->arenas[k], k, space);
+	return rc;
 }
 
-static void frame_free(struct frame *f)
+void cache_fini(struct store *s)
 {
-	if (f)
-		device_free(f->page);
-	free(f);
-}
+	struct cache *c = &s->cache;
 
-static void free_list(struct frame_list *l)
-{
-	for (struct frame *f = l->first, *next; f; f = next) {
-		next = f->next;
-		frame_free(f);
+	for (unsigned k = 0; k < FRAME_CLASSES; k++) {
+		struct arena *a = &c->arenas[k];
+
+		if (a->memory)
+			device_unmap(a->memory, (uint64_t)a->max * class_bytes(k));
+		if (a->frames)
+			device_unmap(a->frames, (uint64_t)a->max * sizeof(struct frame));
 	}
-}
-
-void cache_fini(struct cache *c)
-{
-	free_list(&c->clean);
-	free_list(&c->dirty);
 	free(c->hash);
 	*c = (struct cache){ 0 };
 }
 
+/* ---- finding ---- */
+
+NODE_RACY static struct frame *hinted(const struct cache *c, uint64_t id, uint32_t hint)
+{
+	const struct arena *a = &c->arenas[hint >> 28 & (FRAME_CLASSES - 1)];
+	uint32_t	    i = hint & 0xfffffff;
+	struct frame	   *f;
+
+	if (i >= a->made)
+		return NULL;
+	f = &a->frames[i];
+	return atomic_load_explicit(&f->id, memory_order_relaxed) == id ? f : NULL;
+}
+
+/* A frame that moves to another bucket while we stand on it leads us astray: so the way is bounded, and not to find is no proof. */
+NODE_RACY struct frame *cache_peek(const struct cache *c, uint64_t id, uint32_t hint)
+{
+	struct frame *f = hint ? hinted(c, id, hint) : NULL;
+	uint32_t      n;
+
+	if (f)
+		return f;
+	n = atomic_load_explicit(&c->hash[bucket(c, id)], memory_order_acquire);
+	for (unsigned steps = 0; n && steps < 64; steps++) {
+		f = cache_frame(c, n);
+		if (atomic_load_explicit(&f->id, memory_order_relaxed) == id)
+			return f;
+		n = atomic_load_explicit(&f->chain, memory_order_acquire);
+	}
+	return NULL;
+}
+
 struct frame *cache_find(struct store *s, uint64_t id)
 {
-	struct frame *f = *bucket(&s->cache, id);
+	struct cache *c = &s->cache;
+	uint32_t      n = atomic_load_explicit(&c->hash[bucket(c, id)], memory_order_relaxed);
 
-	while (f && f->id != id)
-		f = f->hash_next;
+	while (n) {
+		struct frame *f = cache_frame(c, n);
+
+		if (atomic_load_explicit(&f->id, memory_order_relaxed) == id)
+			return f;
+		n = atomic_load_explicit(&f->chain, memory_order_relaxed);
+	}
+	return NULL;
+}
+
+static void hash_add(struct cache *c, struct frame *f, uint64_t id)
+{
+	_Atomic uint32_t *b = &c->hash[bucket(c, id)];
+
+	atomic_store_explicit(&f->chain, atomic_load_explicit(b, memory_order_relaxed), memory_order_relaxed);
+	atomic_store_explicit(&f->id, id, memory_order_release);
+	atomic_store_explicit(b, f->number, memory_order_release);
+}
+
+static void hash_remove(struct cache *c, struct frame *f)
+{
+	_Atomic uint32_t *at = &c->hash[bucket(c, f->id)];
+
+	while (atomic_load_explicit(at, memory_order_relaxed) != f->number)
+		at = &cache_frame(c, atomic_load_explicit(at, memory_order_relaxed))->chain;
+	atomic_store_explicit(at, atomic_load_explicit(&f->chain, memory_order_relaxed), memory_order_release);
+}
+
+static void rename_frame(struct cache *c, struct frame *f, uint64_t id)
+{
+	hash_remove(c, f);
+	hash_add(c, f, id);
+}
+
+/* ---- taking and evicting ---- */
+
+static uint64_t limit(const struct store *s)
+{
+	uint64_t other = s->space.bytes + log_memory(s) + s->checkpoint.dead_cap * sizeof(struct dead_run);
+
+	return MAX(s->cache.budget > other ? s->cache.budget - other : 0, LEAST);
+}
+
+static void push(uint32_t *list, struct frame *f)
+{
+	atomic_store_explicit(&f->chain, *list, memory_order_relaxed);
+	*list = f->number;
+}
+
+static struct frame *pop(struct cache *c, uint32_t *list)
+{
+	struct frame *f = *list ? cache_frame(c, *list) : NULL;
+
+	if (f)
+		*list = atomic_load_explicit(&f->chain, memory_order_relaxed);
 	return f;
 }
 
-static struct frame_list *list_of(struct cache *c, const struct frame *f)
+/* Number 0 means none: so the first frame of the smallest size is never used. */
+static struct frame *make(struct arena *a, unsigned k)
 {
-	return f->dirty ? &c->dirty : &c->clean;
+	struct frame *f;
+
+	if (!a->made && !k)
+		a->made = 1;
+	if (a->made == a->max)
+		return NULL;
+	f	   = &a->frames[a->made];
+	f->number  = k << 28 | a->made;
+	f->page	   = a->memory + (uint64_t)a->made * class_bytes(k);
+	f->cap	   = class_bytes(k);
+	f->version = 1;
+	a->made++;
+	return f;
 }
 
-static void set_bytes(struct cache *c, struct frame *f, uint32_t cap)
+/* A frame that has no memory yet. */
+static struct frame *back_one(struct cache *c, unsigned k)
 {
-	c->bytes += cap - (uint64_t)f->cap;
-	if (f->dirty)
-		c->dirty_bytes += cap - (uint64_t)f->cap;
-	f->cap = cap;
+	struct arena *a = &c->arenas[k];
+	struct frame *f = pop(c, &a->bare);
+
+	if (!f)
+		f = make(a, k);
+	if (f)
+		c->bytes += f->cap + sizeof(*f);
+	return f;
 }
 
-static void frame_add(struct cache *c, struct frame *f)
+static void unback(struct cache *c, struct frame *f)
 {
-	c->bytes += f->cap;
-	if (f->dirty)
-		c->dirty_bytes += f->cap;
-	hash_add(c, f);
-	list_add(list_of(c, f), f);
+	device_unback(f->page, f->cap);
+	c->bytes -= f->cap + sizeof(*f);
+	push(&c->arenas[f->number >> 28].bare, f);
 }
 
-static void frame_remove(struct cache *c, struct frame *f)
+/* From now on nobody finds it, and nobody believes what he has read in it. */
+static void forget(struct cache *c, struct frame *f)
 {
-	c->bytes -= f->cap;
-	if (f->dirty)
-		c->dirty_bytes -= f->cap;
-	c->dirty_blocks -= f->blocks;
+	frame_begin(f);
 	hash_remove(c, f);
-	list_remove(list_of(c, f), f);
+	atomic_store_explicit(&f->id, 0, memory_order_relaxed);
+	if (f->dirty) {
+		c->dirty_bytes -= f->cap;
+		c->dirty_blocks -= blob_blocks(f->cap);
+	}
+	f->dirty = f->superseded = false;
+	f->pins = 0, f->written = 0, f->mark = 0;
 }
 
 void cache_drop(struct store *s, struct frame *f)
 {
-	frame_remove(&s->cache, f);
-	frame_free(f);
+	forget(&s->cache, f);
+	push(&s->cache.arenas[f->number >> 28].free, f);
 }
 
-static void evict(struct store *s, uint64_t room)
+static bool evictable(const struct store *s, const struct frame *f)
 {
-	struct frame *f = s->cache.clean.last;
+	return f->id && !f->dirty && !f->pins && f->written <= s->checkpoint.written;
+}
 
-	while (f && s->cache.bytes + room > s->cache.budget) {
-		struct frame *prev = f->prev;
+static struct frame *victim(const struct store *s, struct arena *a)
+{
+	for (uint64_t steps = 0; steps < 2 * (uint64_t)a->made; steps++) {
+		struct frame *f = &a->frames[a->hand];
 
-		if (!f->pins)
-			cache_drop(s, f);
-		f = prev;
+		a->hand = a->hand + 1 < a->made ? a->hand + 1 : 0;
+		if (!evictable(s, f))
+			continue;
+		if (!atomic_load_explicit(&f->touched, memory_order_relaxed))
+			return f;
+		atomic_store_explicit(&f->touched, false, memory_order_relaxed);
 	}
-}
-
-static struct frame *frame_new(uint32_t cap)
-{
-	struct frame *f = calloc(1, sizeof(*f));
-
-	if (!f)
-		return NULL;
-	f->cap	= cap;
-	f->page = device_alloc(cap);
-	if (f->page)
-		return f;
-	free(f);
 	return NULL;
 }
 
-static int verify(struct store *s, struct frame *f, uint64_t tree)
+/* Makes room for a page of size k: memory of another size that nobody uses; else a page of this size goes, or, when those are few, of the
+ * size that has the most. */
+static bool evict_one(struct store *s, unsigned k)
 {
-	const struct bptr *p = &f->ptr;
-	const char	  *why;
-	int		   rc = node_validate(s, f->page, f->cap, &f->need, &why);
+	struct cache *c	   = &s->cache;
+	unsigned      most = k;
+	struct frame *f	   = NULL;
 
-	if (!rc && (get64(f->page + NODE_TREE) != tree || get64(f->page + NODE_BIRTH) != p->birth ||
-		    get64(f->page + NODE_ADDR) != p->addr)) {
-		why = "it is another page";
-		rc  = -TARN_E_CSUM;
+	for (unsigned i = 0; i < FRAME_CLASSES; i++) {
+		if (i != k && (f = pop(c, &c->arenas[i].free))) {
+			unback(c, f);
+			return true;
+		}
+		if ((uint64_t)c->arenas[i].made * class_bytes(i) > 4 * (uint64_t)c->arenas[most].made * class_bytes(most))
+			most = i;
 	}
-	if (rc)
-		return fail(CSUM, "the page at block %llu of tree %llu is malformed: %s", (unsigned long long)p->addr,
-			    (unsigned long long)tree, why);
-	return 0;
+	f = victim(s, &c->arenas[most]);
+	for (unsigned i = 0; !f && i < FRAME_CLASSES; i++)
+		f = victim(s, &c->arenas[i]);
+	if (!f)
+		return false;
+	forget(c, f);
+	if (f->number >> 28 == k)
+		push(&c->arenas[k].free, f);
+	else
+		unback(c, f);
+	return true;
+}
+
+static struct frame *take(struct store *s, unsigned k)
+{
+	struct cache *c = &s->cache;
+	struct frame *f;
+
+	for (;;) {
+		f = pop(c, &c->arenas[k].free);
+		if (!f && c->bytes + class_bytes(k) <= limit(s))
+			f = back_one(c, k);
+		if (f)
+			return f;
+		if (!evict_one(s, k))
+			return back_one(c, k); /* over the budget: all of it is dirty, or pinned */
+	}
+}
+
+/* ---- pages ---- */
+
+static void count_dirty(struct cache *c, struct frame *f)
+{
+	f->dirty = true;
+	c->dirty_bytes += f->cap;
+	c->dirty_blocks += blob_blocks(f->cap);
 }
 
 static int same(const struct bptr *a, const struct bptr *b)
@@ -181,141 +304,162 @@ static int same(const struct bptr *a, const struct bptr *b)
 	return a->addr == b->addr && a->birth == b->birth && a->len == b->len && hash128_equal(a->sum, b->sum);
 }
 
-/* Reads a page. Only a gang needs store->lock for it: its blocks are read by the store's own queue. */
-static int read_page(struct store *s, uint64_t tree, const struct bptr *ptr, struct frame **out)
+int page_verify(struct store *s, const uint8_t *page, const struct wanted *w)
 {
-	struct frame *f = frame_new(ptr->len);
+	const struct bptr *p = &w->ptr;
+	const char	  *why;
+	int		   rc = node_validate(page, p->len, s->pool.bytes, s->space.blocks, &why);
+
+	if (!rc && (p->len & (p->len - 1))) {
+		why = "it has a size that no page has";
+		rc  = -TARN_E_CSUM;
+	}
+	if (!rc &&
+	    (get64(page + NODE_TREE) != w->tree || get64(page + NODE_BIRTH) != p->birth || get64(page + NODE_ADDR) != p->addr)) {
+		why = "it is another page";
+		rc  = -TARN_E_CSUM;
+	}
+	if (rc)
+		return fail(CSUM, "the page at block %llu of tree %llu is malformed: %s", (unsigned long long)p->addr,
+			    (unsigned long long)w->tree, why);
+	return 0;
+}
+
+struct frame *cache_reserve(struct store *s, uint32_t len)
+{
+	return take(s, class_of(len));
+}
+
+void cache_unreserve(struct store *s, struct frame *f)
+{
+	push(&s->cache.arenas[f->number >> 28].free, f);
+}
+
+/* What was in these blocks before, of a snapshot or a tree that is gone. */
+static void drop_stale(struct store *s, uint64_t id)
+{
+	struct frame *f = cache_find(s, id);
+
+	if (f)
+		cache_drop(s, f);
+}
+
+void cache_publish(struct store *s, struct frame *f, const struct wanted *w)
+{
+	struct frame *there = cache_find(s, w->ptr.addr);
+
+	if (there && there->ptr.birth >= w->ptr.birth) { /* it has come already, or its block is another page's by now */
+		cache_unreserve(s, f);
+		return;
+	}
+	if (there)
+		cache_drop(s, there);
+	f->ptr	= w->ptr;
+	f->tree = w->tree;
+	atomic_store_explicit(&f->touched, true, memory_order_relaxed);
+	hash_add(&s->cache, f, w->ptr.addr);
+	frame_end(f);
+}
+
+/* With the lock held: the last resort of who may wait, and the way of a checkpoint and of a replay. */
+static int load(struct store *s, const struct wanted *w, struct frame **out)
+{
+	struct frame *f = cache_reserve(s, w->ptr.len);
 	int	      rc;
 
 	if (!f)
-		return fail(NOMEM, "no memory for a page of %u bytes", ptr->len);
-	f->id	= ptr->addr;
-	f->ptr	= *ptr;
-	f->tree = tree;
-	rc	= ptr->flags & BPTR_GANG ? blob_read(s, ptr, f->page, "a page of a tree")
-					 : piece_read(s, ptr, f->page, "a page of a tree");
-	rc	= rc ? rc : verify(s, f, tree);
-	if (rc)
-		frame_free(f);
-	else
-		*out = f;
-	return rc;
-}
-
-int cache_read(struct store *s, const struct wanted *w, struct frame **gift)
-{
-	return read_page(s, w->tree, &w->ptr, gift);
-}
-
-void cache_ungive(struct store *s)
-{
-	frame_free(s->gift);
-	s->gift = NULL;
-}
-
-/* The gift, when it is still what the pointer says; else the page is read, or wanted. */
-static int load(struct store *s, uint64_t tree, const struct bptr *ptr, struct frame **out)
-{
-	int rc = 0;
-
-	if (s->gift && same(&s->gift->ptr, ptr) && s->gift->tree == tree) {
-		*out	= s->gift;
-		s->gift = NULL;
-	} else if (s->nowait) {
-		s->wanted = (struct wanted){ tree, *ptr };
-		return fail(AGAIN, "the page is not in memory");
-	} else {
-		rc = read_page(s, tree, ptr, out);
-	}
-	if (rc)
+		return fail(NOMEM, "no memory for a page of %u bytes", w->ptr.len);
+	rc = blob_read(s, &w->ptr, f->page, "a page of a tree");
+	rc = rc ? rc : page_verify(s, f->page, w);
+	if (rc) {
+		cache_unreserve(s, f);
 		return rc;
-	evict(s, (*out)->cap);
-	frame_add(&s->cache, *out);
+	}
+	cache_publish(s, f, w);
+	*out = f; /* nothing else is there: the lock has been held */
 	return 0;
 }
 
 int cache_get(struct store *s, uint64_t tree, const struct bptr *ptr, struct frame **frame)
 {
+	struct wanted w = { tree, *ptr };
 	struct frame *f = cache_find(s, ptr->addr);
 	int	      rc;
 
+	if (f && !f->dirty && !same(&f->ptr, ptr)) /* hostile pages only */
+		return fail(CSUM, "block %llu is referred to twice, as different pages", (unsigned long long)ptr->addr);
 	if (!f) {
-		rc = load(s, tree, ptr, &f);
+		if (ptr->addr & VIRTUAL)
+			return fail(MISC, "a dirty page is not in the cache");
+		if (s->nowait) {
+			s->wanted = w;
+			return fail(AGAIN, "the page is not in memory");
+		}
+		rc = load(s, &w, &f);
 		if (rc)
 			return rc;
-	} else if (!f->dirty && s->cache.clean.first != f) {
-		list_remove(&s->cache.clean, f);
-		list_add(&s->cache.clean, f);
 	}
-	f->pins++;
+	if (!atomic_load_explicit(&f->touched, memory_order_relaxed))
+		atomic_store_explicit(&f->touched, true, memory_order_relaxed);
+	cache_pin(f);
 	*frame = f;
 	return 0;
 }
 
-void cache_unpin(struct frame *f)
+int cache_new(struct store *s, uint64_t tree, uint32_t cap, struct frame **frame)
 {
-	f->pins--;
-}
-
-int cache_new(struct store *s, uint64_t tree, unsigned level, struct frame **frame)
-{
-	struct frame *f = frame_new(ROUND_UP(s->node_bytes, BLOCK));
+	struct frame *f = take(s, class_of(cap));
 
 	if (!f)
-		return fail(NOMEM, "no memory for a page of %u bytes", s->node_bytes);
-	evict(s, f->cap);
-	node_init(f->page, f->cap, level);
-	f->id	 = VIRTUAL | s->cache.next_virtual++;
-	f->dirty = true;
-	f->tree	 = tree;
-	f->need	 = NODE_SLOTS;
-	f->pins	 = 1;
-	frame_add(&s->cache, f);
-	cache_account(s, f);
+		return fail(NOMEM, "no memory for a page of %u bytes", cap);
+	f->tree = tree;
+	f->gen	= s->gen;
+	f->pins = 1;
+	count_dirty(&s->cache, f);
+	hash_add(&s->cache, f, VIRTUAL | s->cache.next_virtual++);
 	*frame = f;
 	return 0;
-}
-
-void cache_account(struct store *s, struct frame *f)
-{
-	uint32_t blocks = (uint32_t)blob_blocks(ROUND_UP(f->need, BLOCK));
-
-	s->cache.dirty_blocks += blocks - (uint64_t)f->blocks;
-	f->blocks = blocks;
 }
 
 void cache_make_dirty(struct store *s, struct frame *f)
 {
-	struct bptr old = f->ptr;
-
-	frame_remove(&s->cache, f);
-	f->id	 = VIRTUAL | s->cache.next_virtual++;
-	f->dirty = true;
-	frame_add(&s->cache, f);
-	f->blocks = 0;
-	cache_account(s, f);
-	blob_free(s, &old);
+	rename_frame(&s->cache, f, VIRTUAL | s->cache.next_virtual++);
+	f->gen = s->gen;
+	count_dirty(&s->cache, f);
 }
 
 void cache_make_clean(struct store *s, struct frame *f, const struct bptr *ptr)
 {
-	frame_remove(&s->cache, f);
-	f->id	  = ptr->addr;
-	f->ptr	  = *ptr;
-	f->dirty  = false;
-	f->blocks = 0;
-	frame_add(&s->cache, f);
+	page_forget(s, ptr->addr);
+	drop_stale(s, ptr->addr);
+	rename_frame(&s->cache, f, ptr->addr);
+	f->ptr	 = *ptr;
+	f->dirty = f->superseded = false;
+	s->cache.dirty_bytes -= f->cap;
+	s->cache.dirty_blocks -= blob_blocks(f->cap);
 }
 
-int cache_resize(struct store *s, struct frame *f, uint32_t cap)
+int cache_grow(struct store *s, struct frame **frame, uint32_t cap)
 {
-	uint8_t *page = device_alloc(cap);
+	struct cache *c = &s->cache;
+	struct frame *f = *frame, *g = take(s, class_of(cap));
+	uint64_t      id = f->id;
 
-	if (!page)
+	if (!g)
 		return fail(NOMEM, "no memory for a page of %u bytes", cap);
-	node_pack(f->page, page, cap);
-	device_free(f->page);
-	f->page = page;
-	set_bytes(&s->cache, f, cap);
+	node_pack(f->page, f->cap, g->page, g->cap);
+	g->tree = f->tree, g->gen = f->gen, g->pins = f->pins, g->mark = f->mark;
+	cache_drop(s, f);
+	count_dirty(c, g);
+	hash_add(c, g, id);
+	*frame = g;
 	return 0;
+}
+
+/* Not exact, and does not have to be: frames that may be taken before a dirty one is in the way. */
+uint64_t cache_room(struct store *s)
+{
+	uint64_t most = limit(s), dirty = s->cache.dirty_bytes;
+
+	return most > dirty ? most - dirty : 0;
 }

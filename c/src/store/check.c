@@ -1,233 +1,393 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* store/check.c: everything that the superblock reaches, read again from the device and compared.
  *
- * The walk starts with a checkpoint, so that what is on disk is what is. It does not use the cache. It notes each block that it meets:
- * at the end the space map must say the same. */
-#include "internal.h"
+ * First the live trees, then each tree's snapshots, the newest first. A page of a snapshot that has been seen is shared with a younger
+ * state of its tree, and so is all below it, since pages are never changed in place: it is not walked again. One that has not been seen
+ * is needed by snapshots only, and this one is the newest of them: just that must be noted in TREE_DEAD. */
+#include "check.h"
 #include <stdio.h>
 
-struct check {
-	struct store *s;
-	uint64_t     *seen; /* a bit a block */
-	uint64_t      findings;
-	int	      first_rc;
-	char	      first[TARN_MESSAGE_MAX];
+#define NOT_SAID UINT64_MAX /* how many keys tree 0 has */
+
+static int check_node(struct check *c, const struct place *p, const uint8_t *page);
+static int check_tree(struct check *c, const struct place *root);
+
+/* ---- leaves ---- */
+
+struct value_walk {
+	struct check	   *c;
+	const struct place *p;
 };
 
-/* Notes this thread's sentence. */
-static void finding(struct check *c, int rc)
+static bool see_piece(void *arg, const struct bptr *ptr, uint64_t birth)
 {
-	base_log(TARN_LOG_ERROR, "check: %s", base_message());
-	if (!c->findings++) {
-		c->first_rc = rc;
-		snprintf(c->first, sizeof(c->first), "%s", base_message());
-	}
+	struct value_walk *w = arg;
+
+	return check_see(w->c, w->p, ptr->addr, ptr->len / BLOCK, birth) && !w->c->rc;
 }
 
-static int see(void *arg, uint64_t block, uint64_t n)
+static int check_value(struct check *c, const struct place *p, tarn_buf key, const struct leaf_value *value)
 {
-	struct check *c = arg;
+	struct value_walk w    = { c, p };
+	uint64_t	  name = check_name_value(p, key, value);
 
-	for (uint64_t b = block; b < block + n; b++) {
-		if (c->seen[b / 64] >> b % 64 & 1)
-			finding(c, fail(CSUM, "block %llu is referred to twice", (unsigned long long)b));
-		c->seen[b / 64] |= UINT64_C(1) << b % 64;
-	}
-	return 0;
-}
-
-static void check_pieces(struct check *c, const struct bptr *pieces, size_t n)
-{
-	uint8_t *buf = device_alloc(value_piece_max(pieces, n));
-
-	if (!buf)
-		finding(c, fail(NOMEM, "no memory to check a value"));
-	for (size_t i = 0; buf && i < n; i++) {
-		int rc = piece_read(c->s, &pieces[i], buf, "a piece of a value");
-
-		if (rc)
-			finding(c, rc);
-	}
-	device_free(buf);
-}
-
-static void check_value(struct check *c, const struct leaf_value *v)
-{
-	struct run_list runs   = { 0 };
-	struct bptr    *pieces = NULL;
-	size_t		n      = 0;
-	int		rc     = value_runs(c->s, v->bytes, v->len, &runs);
-
-	rc = rc ? rc : value_pieces(c->s, v->bytes, &pieces, &n);
-	for (size_t i = 0; !rc && i < runs.n; i++)
-		see(c, runs.runs[i].block, runs.runs[i].n);
-	if (rc)
-		finding(c, rc);
-	else
-		check_pieces(c, pieces, n);
-	free(pieces);
-	free(runs.runs);
-}
-
-/* The bounds that the parent sets: low <= key < high; an empty one is none. */
-struct bounds {
-	tarn_buf low, high;
-};
-
-static uint64_t check_node(struct check *c, uint64_t tree, const struct bptr *ptr, int level, struct bounds b);
-
-static uint64_t check_children(struct check *c, uint64_t tree, const uint8_t *page, struct bounds b)
-{
-	uint64_t keys = 0;
-
-	for (uint32_t i = 0; i < node_count(page); i++) {
-		struct bptr   child = node_child_ptr(page, i);
-		struct bounds below = { i ? node_key(page, i) : b.low,
-					i + 1 < node_count(page) ? node_key(page, i + 1) : b.high };
-		uint64_t n    = check_node(c, tree, &child, (int)node_level(page) - 1, below),
-			 said = get64(node_entry(page, i) + INNER_KEYS);
-
-		if (n != said && !c->findings)
-			finding(c, fail(CSUM, "a page of tree %llu says that %llu keys are below it, there are %llu",
-					(unsigned long long)tree, (unsigned long long)said, (unsigned long long)n));
-		keys += n;
-	}
-	return keys;
-}
-
-static void check_tree(struct check *c, uint64_t id, const struct bptr *root, uint64_t keys)
-{
-	uint64_t n = check_node(c, id, root, -1, (struct bounds){ { NULL, 0 }, { NULL, 0 } });
-
-	if (n != keys && !c->findings)
-		finding(c, fail(CSUM, "tree %llu says that it has %llu keys, it has %llu", (unsigned long long)id,
-				(unsigned long long)keys, (unsigned long long)n));
-}
-
-/* A leaf of tree 0 holds the roots of all other trees. */
-static void check_leaf(struct check *c, uint64_t tree, const uint8_t *page)
-{
-	struct frame leaf = { .page = (uint8_t *)page };
-
-	for (uint32_t i = 0; i < node_count(page); i++) {
-		struct leaf_value v   = leaf_value(&leaf, i);
-		tarn_buf	  key = node_key(page, i);
-		struct bptr	  root;
-
-		if (v.extents)
-			check_value(c, &v);
-		if (tree)
-			continue;
-		if (key.len != 8 || v.len != TREE_BYTES || v.extents || !get64be(key.ptr)) {
-			finding(c, fail(CSUM, "the record of a tree is malformed"));
-			continue;
-		}
-		root = bptr_get(v.bytes + TREE_ROOT);
-		check_tree(c, get64be(key.ptr), &root, get64(v.bytes + TREE_KEYS));
-	}
-}
-
-static bool in_bounds(const uint8_t *page, struct bounds b)
-{
-	uint32_t first = node_level(page) ? 1 : 0, n = node_count(page);
-
-	return n <= first || ((!b.low.len || key_compare(node_key(page, first), b.low) >= 0) &&
-			      (!b.high.len || key_compare(node_key(page, n - 1), b.high) < 0));
-}
-
-/* Level -1: whatever the root has. */
-static int check_page(struct check *c, uint64_t tree, const struct bptr *ptr, int level, struct bounds b, uint8_t *page)
-{
-	const char *why;
-	uint32_t    need;
-	int	    rc = blob_read(c->s, ptr, page, "a page of a tree");
-
-	if (rc)
-		return rc;
-	rc = node_validate(c->s, page, ptr->len, &need, &why);
-	if (!rc &&
-	    (get64(page + NODE_TREE) != tree || get64(page + NODE_ADDR) != ptr->addr || get64(page + NODE_BIRTH) != ptr->birth))
-		rc = 1, why = "it is another page";
-	if (!rc && level >= 0 && (int)node_level(page) != level)
-		rc = 1, why = "it has the wrong level";
-	if (!rc && !in_bounds(page, b))
-		rc = 1, why = "it has keys that its parent puts elsewhere";
-	if (rc)
-		return fail(CSUM, "the page at block %llu of tree %llu is malformed: %s", (unsigned long long)ptr->addr,
-			    (unsigned long long)tree, why);
-	return 0;
-}
-
-static uint64_t check_node(struct check *c, uint64_t tree, const struct bptr *ptr, int level, struct bounds b)
-{
-	uint64_t keys = 0;
-	uint8_t *page;
-	int	 rc;
-
-	if (!blob_sane(c->s, ptr, NODE_MAX)) {
-		finding(c, fail(CSUM, "tree %llu has a pointer to an impossible address", (unsigned long long)tree));
+	if (c->gen && check_is_known(c, name) && value->len > EXT_PTRS && check_seen(c, bptr_get(value->bytes + EXT_PTRS).addr))
 		return 0;
-	}
-	page = device_alloc(ptr->len);
-	rc   = page ? check_page(c, tree, ptr, level, b, page) : fail(NOMEM, "no memory for a page of %u bytes", ptr->len);
-	rc   = rc ? rc : blob_each_run(c->s, ptr, see, c);
-	if (rc)
-		finding(c, rc);
-	else if (node_level(page))
-		keys = check_children(c, tree, page, b);
-	else
-		keys = node_count(page), check_leaf(c, tree, page);
-	device_free(page);
-	return keys;
+	check_know(c, name);
+	return verify_value(&c->v, p, key, value, see_piece, &w);
 }
 
-static void check_space(struct check *c)
+/* A record of tree 0. */
+static int check_record(struct check *c, const struct place *p, tarn_buf key, const struct leaf_value *value)
 {
-	struct space *sp   = &c->s->space;
-	uint64_t      lost = 0, free_but_used = 0;
+	struct place root;
+	struct bptr  ptr;
 
-	for (uint64_t b = 0; b < sp->blocks; b++) {
-		bool seen = c->seen[b / 64] >> b % 64 & 1, mapped = space_on_disk(sp, b);
-
-		lost += mapped && !seen;
-		if (seen && !mapped && !free_but_used++)
-			finding(c, fail(CSUM, "block %llu is in use, but the space map has it as free", (unsigned long long)b));
-	}
-	if (lost)
-		finding(c, fail(CSUM, "%llu blocks are marked as used, but nothing refers to them", (unsigned long long)lost));
+	if (key.len != 8 || value->len != TREE_BYTES || value->extents || !get64be(key.ptr))
+		return verify_note(&c->v, p, fail(CSUM, "the record of a tree is malformed"));
+	ptr  = bptr_get(value->bytes + TREE_ROOT);
+	root = verify_root((struct store_at){ .tree = get64be(key.ptr) }, &ptr, get64(value->bytes + TREE_KEYS), p->ptr.birth);
+	return check_tree(c, &root);
 }
+
+static int check_leaf(struct check *c, const struct place *p, const uint8_t *page)
+{
+	uint8_t *key = malloc(STORE_KEY_MAX);
+	int	 rc  = key ? 0 : fail(NOMEM, "no memory for a key");
+
+	for (uint32_t i = 0; !rc && i < node_count(page, p->ptr.len); i++) {
+		struct leaf_value v = node_value(page, p->ptr.len, i);
+		tarn_buf	  k;
+
+		if (p->at.tree && !v.extents)
+			continue;
+		k  = (tarn_buf){ key, node_key_copy(page, p->ptr.len, i, key, STORE_KEY_MAX) };
+		rc = v.extents ? check_value(c, p, k, &v) : check_record(c, p, k, &v);
+	}
+	free(key);
+	return rc;
+}
+
+/* ---- pages ---- */
+
+struct child_walk {
+	struct verify_visitor visitor;
+	struct check	     *c;
+	uint64_t	      keys;
+};
+
+/* false: it is shared with what was walked before, or wrong, which is noted. */
+static bool must_walk(struct check *c, const struct place *p)
+{
+	int rc = 0;
+
+	if (!blob_sane(c->s, &p->ptr, NODE_MAX) || !check_seen(c, p->ptr.addr))
+		return true;
+	if (!c->gen)
+		rc = fail(CSUM, "block %llu is referred to twice, now as a page of tree %llu", (unsigned long long)p->ptr.addr,
+			  (unsigned long long)p->at.tree);
+	else if (!check_is_known(c, check_name_page(p)))
+		rc = fail(CSUM, "block %llu, a page of a snapshot of tree %llu, is something else in a younger state",
+			  (unsigned long long)p->ptr.addr, (unsigned long long)p->at.tree);
+	if (rc)
+		check_note(c, p, rc);
+	return false;
+}
+
+static bool wanted(struct verify_visitor *visitor, const struct place *child)
+{
+	struct child_walk *w	= container_of(visitor, struct child_walk, visitor);
+	bool		   walk = must_walk(w->c, child);
+
+	if (!walk)
+		w->keys += child->keys;
+	return walk;
+}
+
+/* Its blocks are in use, though what is below it is not known. */
+static int note_damage(struct check *c, const struct place *p, int rc)
+{
+	rc = verify_damage(&c->v, p, rc);
+	if (!rc && blob_sane(c->s, &p->ptr, NODE_MAX) && !(p->ptr.flags & BPTR_GANG))
+		check_see_blob(c, p);
+	return rc;
+}
+
+static int check_page(struct check *c, const struct place *p, const uint8_t *page, int rc)
+{
+	if (rc)
+		return note_damage(c, p, rc);
+	if (!check_see_blob(c, p))
+		return c->rc;
+	check_know(c, check_name_page(p));
+	return check_node(c, p, page);
+}
+
+static int visit(struct verify_visitor *visitor, const struct place *child, const uint8_t *page, int rc)
+{
+	struct child_walk *w = container_of(visitor, struct child_walk, visitor);
+
+	w->keys += child->keys;
+	rc = check_page(w->c, child, page, rc);
+	return rc ? rc : w->c->rc;
+}
+
+static int check_node(struct check *c, const struct place *p, const uint8_t *page)
+{
+	struct child_walk w  = { .visitor = { wanted, visit }, .c = c };
+	int		  rc = 0;
+
+	if (!node_level(page)) {
+		w.keys = node_count(page, p->ptr.len);
+		rc     = check_leaf(c, p, page);
+	} else {
+		rc = verify_children(&c->v, p, page, 0, &w.visitor);
+	}
+	if (!rc && !c->v.damaged && w.keys != p->keys && p->keys != NOT_SAID)
+		rc = verify_note(
+			&c->v, p,
+			fail(CSUM, "%llu keys are said to be in the page at block %llu of tree %llu or below it, there are %llu",
+			     (unsigned long long)p->keys, (unsigned long long)p->ptr.addr, (unsigned long long)p->at.tree,
+			     (unsigned long long)w.keys));
+	return rc;
+}
+
+static int check_tree(struct check *c, const struct place *root)
+{
+	uint8_t *page = NULL;
+	int	 rc   = 0;
+
+	if (root->ptr.addr && must_walk(c, root)) {
+		rc = verify_read(&c->v, root, &page);
+		rc = check_page(c, root, page, rc);
+	}
+	device_free(page);
+	return rc ? rc : c->rc;
+}
+
+/* ---- snapshots ---- */
+
+struct snapshot_root {
+	uint64_t    epoch, gen, keys;
+	struct bptr root;
+};
+
+struct snapshots {
+	struct check	     *c;
+	uint64_t	      tree;
+	struct snapshot_root *roots; /* in the order of their epochs */
+	size_t		      n, cap;
+};
+
+static int add_root(struct snapshots *all, const struct snapshot_root *root)
+{
+	if (all->n == all->cap) {
+		size_t		      cap  = MAX(2 * all->cap, 16u);
+		struct snapshot_root *more = realloc(all->roots, cap * sizeof(*more));
+
+		if (!more)
+			return fail(NOMEM, "no memory for a list of %zu snapshots", cap);
+		all->roots = more;
+		all->cap   = cap;
+	}
+	all->roots[all->n++] = *root;
+	return 0;
+}
+
+/* Gathers one tree's; 1: the next tree begins. */
+static int gather(void *arg, tarn_buf key, const struct leaf_value *v)
+{
+	struct snapshots    *all = arg;
+	struct snapshot_root root;
+
+	if (key.len != 16 || v->len != SNAP_BYTES || v->extents)
+		return fail(CSUM, "the record of a snapshot is malformed");
+	if (all->n && all->tree != get64be(key.ptr))
+		return 1;
+	all->tree = get64be(key.ptr);
+	root	  = (struct snapshot_root){ .epoch = get64be((const uint8_t *)key.ptr + 8),
+					    .gen   = get64(v->bytes + SNAP_GEN),
+					    .keys  = get64(v->bytes + SNAP_KEYS),
+					    .root  = bptr_get(v->bytes + SNAP_ROOT) };
+	if (!root.gen || root.gen > all->c->sb.generation || (all->n && all->roots[all->n - 1].gen >= root.gen))
+		return fail(CSUM, "the snapshots of tree %llu have generations that do not ascend",
+			    (unsigned long long)all->tree);
+	return add_root(all, &root);
+}
+
+static int find_root(void *arg, tarn_buf key, const struct leaf_value *v)
+{
+	struct place *root = arg;
+
+	if (key.len != 8 || get64be(key.ptr) != root->at.tree || v->len != TREE_BYTES || v->extents)
+		return 1;
+	root->ptr  = bptr_get(v->bytes + TREE_ROOT);
+	root->keys = get64(v->bytes + TREE_KEYS);
+	return 1;
+}
+
+/* Of one of the engine's own trees. */
+static int root_of(struct check *c, uint64_t tree, struct place *root)
+{
+	struct place zero = verify_root((struct store_at){ 0 }, &c->sb.root, NOT_SAID, UINT64_MAX);
+	uint8_t	     key[8];
+	int	     rc;
+
+	*root = (struct place){ .at = { .tree = tree }, .birth = UINT64_MAX, .level = -1 };
+	put64be(key, tree);
+	rc = verify_scan(&c->v, &zero, (tarn_buf){ key, sizeof(key) }, find_root, root);
+	return rc < 0 ? rc : 0;
+}
+
+/* The tree's snapshots whose number is from on. */
+static int gather_from(struct check *c, uint64_t tree, struct snapshots *all)
+{
+	struct place records;
+	uint8_t	     key[16] = { 0 };
+	int	     rc	     = root_of(c, TREE_SNAPS, &records);
+
+	all->c = c;
+	all->n = 0;
+	put64be(key, tree);
+	rc = rc ? rc : verify_scan(&c->v, &records, (tarn_buf){ key, sizeof(key) }, gather, all);
+	return rc < 0 ? rc : 0;
+}
+
+static int check_snapshots_of(struct check *c, const struct snapshots *all)
+{
+	int rc = 0;
+
+	for (size_t i = all->n; !rc && i-- > 0;) {
+		const struct snapshot_root *from = &all->roots[i];
+		struct store_at		    at	 = { all->tree, from->epoch };
+		struct place		    root = verify_root(at, &from->root, from->keys, from->gen);
+
+		c->gen = from->gen;
+		rc     = check_tree(c, &root);
+	}
+	c->gen = 0;
+	return rc;
+}
+
+/* A record that is malformed: what is behind it is not known. */
+static int leave_out(struct check *c, int rc)
+{
+	c->v.damaged = c->v.damaged || rc;
+	return rc ? verify_note(&c->v, NULL, rc) : 0;
+}
+
+static int check_snapshots(struct check *c)
+{
+	struct snapshots all = { 0 };
+	int		 rc  = gather_from(c, 0, &all);
+
+	while (!rc && all.n) {
+		rc = check_snapshots_of(c, &all);
+		rc = rc ? rc : gather_from(c, all.tree + 1, &all);
+	}
+	free(all.roots);
+	return leave_out(c, rc);
+}
+
+/* ---- what only snapshots need ---- */
+
+struct dead_walk {
+	struct check	*c;
+	struct snapshots of; /* the tree at hand */
+};
+
+static bool is_needed(const struct snapshots *all, uint64_t gen)
+{
+	for (size_t i = 0; i < all->n; i++)
+		if (all->roots[i].gen == gen)
+			return true;
+	return false;
+}
+
+static int meet_note(void *arg, tarn_buf key, const struct leaf_value *v)
+{
+	struct dead_walk *w = arg;
+	const uint8_t	 *k = key.ptr;
+	struct place	  p = { .at = { .tree = TREE_DEAD } };
+	uint64_t	  tree, needed, birth;
+	int		  rc = 0;
+
+	if (key.len != DEAD_KEY_BYTES || v->len != 4 || v->extents)
+		return fail(CSUM, "the note of blocks that only snapshots need is malformed");
+	tree = get64be(k), needed = get64be(k + 8), birth = get64be(k + 16);
+	p.at.tree = tree;
+	p.ptr	  = (struct bptr){ .addr = get64be(k + 24), .len = get32(v->bytes) * BLOCK };
+	if (w->of.tree != tree || !w->of.n)
+		rc = gather_from(w->c, tree, &w->of);
+	if (!rc && (w->of.tree != tree || birth > needed || !is_needed(&w->of, needed)))
+		rc = verify_note(&w->c->v, &p,
+				 fail(CSUM, "block %llu is kept for a snapshot of tree %llu that there is not",
+				      (unsigned long long)p.ptr.addr, (unsigned long long)tree));
+	return rc ? rc : check_dead(w->c, &p, needed, birth, p.ptr.addr, get32(v->bytes));
+}
+
+static int check_notes(struct check *c)
+{
+	struct dead_walk w = { .c = c };
+	struct place	 notes;
+	int		 rc = root_of(c, TREE_DEAD, &notes);
+
+	rc = rc ? rc : verify_scan(&c->v, &notes, (tarn_buf){ NULL, 0 }, meet_note, &w);
+	free(w.of.roots);
+	rc = leave_out(c, rc);
+	return rc ? rc : check_dead_end(c);
+}
+
+/* ---- all of it ---- */
 
 static int walk(struct check *c)
 {
-	struct store *s	 = c->s;
-	struct space *sp = &s->space;
-	int	      rc = 0;
+	struct place zero = verify_root((struct store_at){ 0 }, &c->sb.root, NOT_SAID, UINT64_MAX);
+	int	     rc	  = check_fixed(c);
 
-	see(c, 0, s->sb.log_block + s->sb.log_blocks);
-	see(c, s->sb.blocks - 2, 2);
-	rc = blob_each_run(s, &s->sb.space, see, c);
-	for (uint32_t p = 0; p < sp->pages; p++)
-		see(c, sp->index[p].addr, 1);
-	if (s->sb.root.addr)
-		check_node(c, 0, &s->sb.root, -1, (struct bounds){ { NULL, 0 }, { NULL, 0 } });
 	if (rc)
-		finding(c, rc);
-	check_space(c);
-	return c->findings ? base_fail(-c->first_rc, "%.200s (%llu findings)", c->first, (unsigned long long)c->findings) : 0;
+		return rc;
+	rc = check_tree(c, &zero);
+	rc = rc ? rc : check_snapshots(c);
+	rc = rc ? rc : check_notes(c);
+	return rc ? rc : check_compare(c);
 }
 
-int store_check(struct store *s)
+static int check_all(struct check *c, struct store_report *report)
 {
-	struct check c = { .s = s };
-	int	     rc;
+	struct store *s	    = c->s;
+	size_t	      words = DIV_UP(s->sb.blocks, 64);
+	int	      rc    = 0;
 
-	pthread_mutex_lock(&s->lock);
-	rc     = s->failed ? store_writable(s) : checkpoint(s, s->log.epoch);
-	c.seen = calloc(s->space.words, 8);
-	if (!rc && !c.seen)
-		rc = fail(NOMEM, "no memory to check %llu blocks", (unsigned long long)s->space.blocks);
-	rc = rc ? rc : walk(&c);
-	pthread_mutex_unlock(&s->lock);
-	free(c.seen);
+	verify_begin(&c->v, s, report);
+	c->sb	 = s->sb; /* fixed while checkpoint.lock is held */
+	c->v.all = (c->sb.blocks - MIN(c->sb.free_blocks, c->sb.blocks)) * BLOCK;
+	c->seen	 = calloc(words, 8);
+	c->dead	 = calloc(words, 8);
+	c->known = calloc(words, 8);
+	if (!c->seen || !c->dead || !c->known)
+		rc = fail(NOMEM, "no memory to check %llu blocks", (unsigned long long)c->sb.blocks);
+	else
+		rc = walk(c);
+	free(c->seen);
+	free(c->dead);
+	free(c->known);
 	return rc;
+}
+
+/* Without a checkpoint, which a failed or a full store cannot write, it is the last one that is checked. */
+int store_check(struct store *s, struct store_report *report)
+{
+	struct store_report none = { 0 };
+	struct check	    c	 = { .s = s };
+	char		    why[TARN_MESSAGE_MAX];
+	int		    fresh = checkpoint(s), rc;
+
+	snprintf(why, sizeof(why), "%s", base_message());
+	c.halfway = fresh != 0;
+	pthread_mutex_lock(&s->checkpoint.lock);
+	rc = check_all(&c, report ? report : &none);
+	pthread_mutex_unlock(&s->checkpoint.lock);
+	rc = verify_end(&c.v, rc);
+	return rc || !fresh ? rc : base_fail(-fresh, "what was written before is whole, but: %.200s", why);
 }

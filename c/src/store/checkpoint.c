@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* store/checkpoint.c: from one generation to the next.
+/* store/checkpoint.c: from one generation to the next, beside the calls that go on.
  *
- * The order is the whole point: the log (so that only logged changes are in it), the trees, tree 0 with their roots, the space map, a
- * flush, then the superblocks. Until the first of those is whole the old generation stands; when all are, the log is empty and what
- * was pending is free. Any failure on the way fails the store. */
+ * The order is the whole point. Under the lock, in an instant: all trees that have changed are frozen, the place in the log from which on
+ * nothing of them is missing is noted, and what has been freed so far is set apart. Then, while calls go on with the next
+ * generation: the frozen trees are written, then the engine's own trees, the space map, a flush, then the superblocks. Until the first
+ * of those is whole the old generation stands; when all are, the log before the noted place is not needed any more, and what had been freed is
+ * free. When memory fails on the way, nothing is lost: what is frozen stays, and the next checkpoint goes on with it. Any other failure once
+ * something is frozen fails the store. */
 #include "internal.h"
 #include <stdio.h>
 
@@ -32,38 +35,51 @@ int store_writable(struct store *s)
 			 : 0;
 }
 
-/* What a checkpoint may take beside the dirty pages. */
-static uint64_t checkpoint_blocks(const struct store *s)
-{
-	uint64_t node = blob_blocks(ROUND_UP(s->node_bytes, BLOCK));
+/* ---- space for it ---- */
 
-	return s->cache.dirty_blocks + (s->trees_dirty + 2) * 2 * node + space_map_blocks(&s->space) + 4;
+static uint64_t node_blocks(const struct store *s)
+{
+	return blob_blocks(tree_new_cap(s, 1));
+}
+
+#define NOTE_BYTES 128u /* of a note in a half full page of the engine's own trees */
+
+/* What changing the engine's own trees takes: records of trees and snapshots, notes of dead runs, and, when a snapshot has gone, those that
+ * are there already and get another name. */
+static uint64_t own_blocks(struct store *s)
+{
+	const struct checkpoint *c	 = &s->checkpoint;
+	const struct tree	*dead	 = tree_peek(s, TREE_DEAD, 0);
+	uint64_t		 notes	 = c->dead_n + (c->reclaim_n && dead ? dead->keys : 0);
+	uint64_t		 records = s->trees_dirty + c->frozen_n + c->reclaim_n;
+
+	return (DIV_UP((notes + records) * NOTE_BYTES, s->node_bytes) + records + 6) * blob_blocks(tree_new_cap(s, 0)) +
+	       3 * node_blocks(s);
+}
+
+/* What a checkpoint may take. */
+static uint64_t checkpoint_blocks(struct store *s)
+{
+	return s->cache.dirty_blocks + own_blocks(s) + space_map_blocks(&s->space) + 4;
 }
 
 /* Kept back from what adds data, for deletes and for the checkpoint after them. */
 static uint64_t reserve_blocks(const struct store *s)
 {
-	return 8 * blob_blocks(ROUND_UP(s->node_bytes, BLOCK)) + s->space.blocks / 64;
+	return 8 * node_blocks(s) + s->sb.blocks / 64;
 }
 
-static bool has_space(const struct store *s, uint64_t blocks, bool reserve_too)
+static bool has_space(struct store *s, uint64_t blocks, bool reserve_too)
 {
 	return s->space.free >= blocks + checkpoint_blocks(s) + (reserve_too ? reserve_blocks(s) : 0);
 }
 
 int space_make(struct store *s, uint64_t blocks, bool reserve_too)
 {
-	int rc;
-
 	if (has_space(s, blocks, reserve_too))
 		return 0;
-	if (s->nowait)
-		return fail(AGAIN, "a checkpoint must make space first");
-	if (s->space.pending_count && !s->readers) {
-		rc = checkpoint(s, s->log.epoch);
-		if (rc || has_space(s, blocks, reserve_too))
-			return rc;
-	}
+	if (s->space.freed + s->space.leaving || s->checkpoint.reclaim_n || s->checkpoint.dead_n)
+		return NEEDS_CHECKPOINT;
 	return fail(NOSPACE,
 		    "%llu KiB are needed and %llu KiB are free, of which %llu KiB are kept for deletes and checkpoints: delete "
 		    "something",
@@ -71,100 +87,226 @@ int space_make(struct store *s, uint64_t blocks, bool reserve_too)
 		    (unsigned long long)(checkpoint_blocks(s) + reserve_blocks(s)) * BLOCK / 1024);
 }
 
-static int write_record(struct store *s, struct tree *zero, struct tree *t)
-{
-	uint8_t		  key[8], rec[TREE_BYTES];
-	struct leaf_value val = { rec, TREE_BYTES, false, s->log.lsn };
-	int		  rc;
+/* ---- the instant ---- */
 
-	put64be(key, t->id);
-	bptr_put(rec + TREE_ROOT, &t->root);
-	put64(rec + TREE_KEYS, t->keys);
-	if (t->root.addr)
-		return tree_put(s, zero, (tarn_buf){ key, 8 }, &val);
-	rc = tree_del(s, zero, (tarn_buf){ key, 8 });
-	return rc == -TARN_E_NONEXIST ? 0 : rc;
+static bool is_own(const struct tree *t)
+{
+	return t->id == 0 || t->id == TREE_SNAPS || t->id == TREE_DEAD;
 }
 
-static int write_trees(struct store *s, struct tree *zero)
+static void freeze_trees(struct store *s)
 {
-	int rc = tree_flush_all(s);
-
-	for (size_t i = 0; !rc && i < ARRAY_LEN(s->trees); i++)
-		for (struct tree *t = s->trees[i]; !rc && t; t = t->next)
-			if (t->id && t->dirty)
-				rc = write_record(s, zero, t);
-	return rc ? rc : tree_flush(s, zero);
-}
-
-static void clean_trees(struct store *s)
-{
-	for (size_t i = 0; i < ARRAY_LEN(s->trees); i++)
-		for (struct tree *t = s->trees[i]; t; t = t->next)
+	for (size_t i = 0; i < ARRAY_LEN(s->trees); i++) {
+		for (struct tree *t = s->trees[i]; t; t = t->next) {
+			if (!t->dirty || is_own(t))
+				continue;
+			tree_freeze(s, t);
 			t->dirty = false;
+		}
+	}
 	s->trees_dirty = 0;
 }
 
-static struct superblock next_superblock(const struct store *s, const struct tree *zero, uint64_t epoch)
+static int freeze(struct store *s, struct log_place *place, uint64_t *lsn)
+{
+	struct checkpoint *c  = &s->checkpoint;
+	int		   rc = tree_spare(s, (unsigned)s->trees_dirty);
+
+	rc = rc ? rc : space_reserve(&s->space);
+	if (rc)
+		return rc;
+	atomic_fetch_add(&c->begun, 1);
+	c->running = true;
+	c->gen	   = s->gen;
+	freeze_trees(s);
+	s->gen++;
+	space_freeze(&s->space);
+	c->dead_old    = c->dead_n;
+	c->reclaim_old = c->reclaim_n;
+	c->frozen_last = c->frozen ? container_of(c->frozen_end, struct tree, newer) : NULL;
+	if (s->replaying) { /* what has not been replayed is still only in the log */
+		*place = (struct log_place){ s->sb.log_pos, s->sb.log_seq, s->sb.log_epoch, s->sb.log_chain };
+		*lsn   = s->log.lsn;
+	} else {
+		log_mark(s, place, lsn);
+	}
+	return 0;
+}
+
+/* ---- the work ---- */
+
+static int write_record(struct store *s, uint64_t id, const struct bptr *root, uint64_t keys)
+{
+	uint8_t key[8], rec[TREE_BYTES];
+
+	put64be(key, id);
+	bptr_put(rec + TREE_ROOT, root);
+	put64(rec + TREE_KEYS, keys);
+	return own_put(s, 0, key, sizeof(key), root->addr ? rec : NULL, root->addr ? TREE_BYTES : 0);
+}
+
+/* The live trees' new roots. */
+static int write_records(struct store *s)
+{
+	struct checkpoint *c  = &s->checkpoint;
+	int		   rc = 0;
+
+	for (struct tree *z = frozen_first(c); !rc && z; z = frozen_next(c, z))
+		if (!z->epoch && !z->dropped)
+			rc = write_record(s, z->owner, &z->root, z->keys);
+	return rc;
+}
+
+static int write_own(struct store *s, uint64_t id)
+{
+	struct tree *t	= tree_peek(s, id, 0);
+	int	     rc = t && t->dirty ? flush_tree(s, t) : 0;
+
+	if (rc || !t || !t->dirty)
+		return rc;
+	t->dirty = false;
+	return id ? write_record(s, id, &t->root, t->keys) : 0;
+}
+
+static int write_trees(struct store *s)
+{
+	int rc = flush_frozen(s);
+
+	rc = rc ? rc : snap_settle(s);
+	rc = rc ? rc : write_records(s);
+	rc = rc ? rc : write_own(s, TREE_SNAPS);
+	rc = rc ? rc : write_own(s, TREE_DEAD);
+	return rc ? rc : write_own(s, 0);
+}
+
+static struct superblock next_superblock(struct store *s, const struct log_place *place, uint64_t lsn)
 {
 	struct superblock sb = s->sb;
 
-	sb.generation  = s->gen;
-	sb.root	       = zero->root;
+	pthread_mutex_lock(&s->lock);
+	sb.generation  = s->checkpoint.gen;
+	sb.root	       = tree_peek(s, 0, 0)->root;
 	sb.space       = s->space.root;
-	sb.log_epoch   = epoch;
-	sb.log_pos     = s->log.pos;
-	sb.log_seq     = s->log.seq;
-	sb.log_chain   = s->log.chain;
-	sb.lsn	       = s->log.lsn;
-	sb.free_blocks = s->space.free + s->space.pending_count;
+	sb.log_epoch   = place->epoch;
+	sb.log_pos     = place->pos;
+	sb.log_seq     = place->seq;
+	sb.log_chain   = place->chain;
+	sb.lsn	       = lsn;
+	sb.free_blocks = s->space.free + s->space.leaving + s->space.held;
+	pthread_mutex_unlock(&s->lock);
 	return sb;
 }
 
-static int write_all(struct store *s, uint64_t epoch)
+static int write_space(struct store *s)
 {
-	struct superblock sb;
-	struct tree	 *zero;
-	int		  rc = tree_open(s, 0, &zero);
+	int rc;
 
-	rc = rc ? rc : log_flush_all(s);
-	rc = rc ? rc : write_trees(s, zero);
-	rc = rc ? rc : space_write(s);
+	pthread_mutex_lock(&s->lock);
+	rc = space_write(&s->space);
+	pthread_mutex_unlock(&s->lock);
+	return rc;
+}
+
+static int write_all(struct store *s, const struct log_place *place, uint64_t lsn, struct superblock *sb)
+{
+	int rc = write_trees(s);
+
+	rc = rc ? rc : write_space(s);
 	rc = rc ? rc : io_flush(s);
 	if (rc) {
 		io_drain(s);
 		return rc;
 	}
-	sb = next_superblock(s, zero, epoch);
-	rc = superblock_write(s->io.queue, &sb);
-	if (!rc)
-		s->sb = sb;
+	*sb = next_superblock(s, place, lsn);
+	return superblock_write(s->io.queue, sb);
+}
+
+/* With the lock. */
+static void finish(struct store *s, int rc, const struct superblock *sb, const struct log_place *place)
+{
+	struct checkpoint *c = &s->checkpoint;
+
+	if (rc == -TARN_E_NOMEM) {
+		space_give_up(&s->space);
+		c->frozen_last = NULL;
+		c->dead_old = c->reclaim_old = 0;
+	} else if (rc) {
+		store_poison(s, rc);
+	} else {
+		s->sb = *sb;
+		space_thaw(&s->space);
+		snap_thaw(s);
+		if (!s->replaying)
+			log_release(s, place);
+	}
+	c->running = false;
+	c->count++;
+	pthread_cond_broadcast(&c->ended);
+}
+
+/* With checkpoint.lock. */
+static int run(struct store *s)
+{
+	struct superblock sb;
+	struct log_place  place;
+	uint64_t	  lsn;
+	int		  rc = s->replaying ? 0 : log_flush_all(s); /* else what nobody waits for would stay in its buffer */
+	int		  writable;
+
+	pthread_mutex_lock(&s->lock);
+	writable = store_writable(s);
+	rc	 = writable ? writable : rc;
+	rc	 = rc ? rc : freeze(s, &place, &lsn);
+	pthread_mutex_unlock(&s->lock);
+	if (rc)
+		return rc;
+	rc = write_all(s, &place, lsn, &sb);
+	pthread_mutex_lock(&s->lock);
+	finish(s, rc, &sb, &place);
+	pthread_mutex_unlock(&s->lock);
 	return rc;
 }
 
-int checkpoint(struct store *s, uint64_t epoch)
+int checkpoint(struct store *s)
 {
-	int rc = write_all(s, epoch);
+	struct checkpoint *c	 = &s->checkpoint;
+	uint64_t	   begun = atomic_load(&c->begun);
+	int		   rc	 = 0;
 
-	if (rc) {
-		store_poison(s, rc);
+	pthread_mutex_lock(&c->lock);
+	if (atomic_load(&c->begun) == begun)
+		rc = run(s);
+	pthread_mutex_unlock(&c->lock);
+	if (rc)
 		return rc;
-	}
-	s->gen++;
-	clean_trees(s);
-	log_restart(s, epoch);
-	if (!s->readers)
-		space_release(&s->space);
-	return 0;
+	pthread_mutex_lock(&s->lock);
+	rc = s->failed ? store_writable(s) : 0; /* of the one that another thread has run */
+	pthread_mutex_unlock(&s->lock);
+	return rc;
+}
+
+int checkpoint_relieve(struct store *s)
+{
+	struct checkpoint *c = &s->checkpoint;
+	bool		   waited;
+
+	pthread_mutex_lock(&s->lock);
+	waited = c->running;
+	for (uint64_t count = c->count; c->running && c->count == count;)
+		pthread_cond_wait(&c->ended, &s->lock);
+	pthread_mutex_unlock(&s->lock);
+	return waited ? 0 : checkpoint(s);
 }
 
 int store_checkpoint(struct store *s)
 {
-	int rc;
+	return checkpoint(s);
+}
 
+void store_on_due(struct store *s, void (*due)(void *arg), void *arg)
+{
 	pthread_mutex_lock(&s->lock);
-	rc = store_writable(s);
-	rc = rc ? rc : checkpoint(s, s->log.epoch);
+	s->due	   = due;
+	s->due_arg = arg;
 	pthread_mutex_unlock(&s->lock);
-	return rc;
 }

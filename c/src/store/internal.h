@@ -1,26 +1,40 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* store/internal.h: the engine's rooms, and what holds between them.
  *
- * checkpoint -> tree -> cache -> space -> io, queues -> layout, and log and value beside them. Always true, under store->lock:
- *   - a page that the last superblock reaches is never overwritten and its blocks are not reused: they are `pending` until the
- *     next superblock is durable, and until no reader pins values;
- *   - a dirty page has a virtual address, and so has the pointer to it in its parent, which is dirty too;
- *   - what can fail (reading, conditions, space) is done before the first change of a batch (`prepare`); a failure after that fails
- *     the store, which is read-only from then on;
- *   - the on-disk space map is used & ~pending & ~hidden: what the new superblock reaches, no more and no less.
- * Lock order: store->lock, then log.lock; queues.lock stands alone. Functions here want store->lock unless they say otherwise. */
+ * open, check -> checkpoint -> flush, apply, read, walk -> tree -> cache -> pages -> space -> io, queues -> node -> layout, and log and
+ * value beside them.
+ *
+ * One thread at a time changes anything in memory: it holds store->lock, and never waits for the device meanwhile but where a function
+ * says so. Readers of trees take no lock: a frame and a tree have a version, odd while they change; a reader compares it before and
+ * after, and begins anew when it has changed (read.c). Always true, under store->lock:
+ *   - a block that the last superblock reaches is neither overwritten nor handed out (space.h);
+ *   - a dirty page has a virtual id, and so has the pointer to it in its parent, which is dirty too; a clean page's id is its block;
+ *   - a page that was dirty when its tree was frozen (for a checkpoint, or a snapshot) is not changed any more: who wants to makes a copy of
+ *     it first (a new frame with an id of its own), and the old one is `superseded`: it is written once, for the frozen tree;
+ *   - only a checkpoint writes pages, and only those of frozen trees, children before parents. When a page has been written, every
+ *     parent of it in memory, in the live tree and in frozen ones, gets its new pointer before its frame may be evicted;
+ *   - what can fail (reading, conditions, space) is done before the first change of a batch; a failure after that fails the store,
+ *     which is read-only from then on;
+ *   - the on-disk space map is what the superblock being written reaches, no more and no less.
+ * Generations: s->gen counts freezes. A page's birth is the generation in which it became dirty. A snapshot's generation is that of its
+ * freeze: it needs just those blocks whose birth is not after it, so a live tree gives back only blocks born after its newest one.
+ * Lock order: checkpoint.lock, store->lock, pages.lock, log.lock; queues.lock stands alone. Functions here want store->lock unless they
+ * say otherwise. */
 #ifndef TARN_STORE_INTERNAL_H
 #define TARN_STORE_INTERNAL_H
 
 #include "layout.h"
+#include "node.h"
+#include "space.h"
 #include "store.h"
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
-#define VIRTUAL	       (UINT64_C(1) << 63)
 #define DEPTH_MAX      32u
 #define IO_DEPTH       32u
 #define LOG_BLOCKS_MIN 16u
+#define RESTART	       1 /* of a function that reads without a lock: something changed, begin anew */
 
 struct superblock {
 	tarn_uuid      pool, target;
@@ -34,7 +48,7 @@ struct superblock {
 	uint8_t	       meta[SB_META_MAX];
 };
 
-/* io: the store's own queue; writes overlap, and io_drain() says how they went. */
+/* io: the checkpoint's own queue; writes overlap, and io_drain() says how they went. Only who holds checkpoint.lock uses it. */
 struct io_slot {
 	struct device_io io;
 	void		*owned; /* freed when it completes */
@@ -48,233 +62,385 @@ struct io {
 	char		     message[96];
 };
 
-/* space: which blocks are in use. */
-struct space {
-	uint64_t     blocks, words;
-	uint64_t    *used, *pending, *hidden; /* a bit a block */
-	uint64_t     free, pending_count;
-	uint64_t     cursor;
-	uint32_t     pages; /* of the map on disk */
-	struct bptr *index; /* of each page */
-	uint8_t	    *dirty; /* of each page */
-	struct bptr  root;  /* of the index on disk */
-};
-
+/* cache: pages in memory. Frames are never given back to the system, so a reader may look at one that has got another page meanwhile. */
 struct frame {
-	struct frame *hash_next;
-	struct frame *prev, *next; /* in the list of clean (least recently used last) or of dirty pages */
-	uint64_t      id;	   /* block address, or a virtual one */
-	struct bptr   ptr;	   /* of a clean page: what it was read or written as */
-	uint8_t	     *page;
-	uint32_t      cap;    /* of page */
-	uint32_t      need;   /* bytes of header, slots and entries */
-	uint32_t      blocks; /* that writing it takes; 0 when clean */
-	uint32_t      pins;
-	bool	      dirty;
-	uint64_t      tree;
-	uint64_t      mark; /* the batch that counted it */
+	_Atomic uint64_t version; /* even: at rest */
+	_Atomic uint64_t id;	  /* 0: free, or not yet found by its id */
+	uint8_t		*page;
+	uint32_t	 cap; /* bytes of page */
+	uint32_t	 number;
+	_Atomic uint32_t chain;	  /* number of the next frame in its bucket */
+	_Atomic bool	 touched; /* since the clock's hand passed */
+	bool		 dirty, superseded;
+	uint32_t	 pins; /* by who holds store->lock, or has frozen it */
+	uint32_t	 mark; /* the batch that counted it */
+	uint64_t	 tree;
+	uint64_t	 gen;	 /* of a dirty page: when it became dirty, its birth */
+	uint64_t	 needed; /* of a superseded page: the generation of the newest snapshot that needs it; 0: none does */
+	uint64_t	 died;	 /* of a superseded page: the generation that made a copy of it */
+	uint64_t written; /* of a clean page: the number of the write that it was in; not to be evicted before that has ended */
+	struct bptr ptr;  /* of a clean page */
 };
-struct frame_list {
-	struct frame *first, *last;
+_Static_assert(sizeof(struct frame) == 128, "a frame is two cache lines");
+#define FRAME_CLASSES 8u /* 4 KiB to 512 KiB */
+struct arena {
+	struct frame *frames;
+	uint8_t	     *memory;
+	uint32_t      max, made;  /* frames that there is address space for; that have been used */
+	uint32_t      free, bare; /* lists of them, by number, linked by chain: with memory, and without */
+	uint32_t      hand;
 };
 struct cache {
-	struct frame	**hash;
+	struct arena	  arenas[FRAME_CLASSES];
+	_Atomic uint32_t *hash;
 	uint64_t	  hash_mask;
-	struct frame_list clean, dirty;
-	uint64_t	  budget, bytes, dirty_bytes;
-	uint64_t	  dirty_blocks; /* that a flush will write */
+	uint64_t	  budget, bytes; /* bytes: of memory that the arenas have, and of the tables */
+	uint64_t	  dirty_bytes;
+	uint64_t	  dirty_blocks; /* that writing them takes */
 	uint64_t	  next_virtual;
 };
 
-struct tree {
-	struct tree *next;
-	uint64_t     id;
-	struct bptr  root;  /* addr 0: empty */
-	uint64_t     keys;  /* when the root is clean */
-	bool	     dirty; /* differs from its record in tree 0 */
+/* A tree, live or frozen, or a snapshot. Never freed before the store is closed, so that it can be found without a lock. */
+struct snapshot {
+	uint64_t epoch, gen;
 };
+struct tree {
+	_Atomic(struct tree *) next;	  /* in its bucket */
+	_Atomic uint64_t       id, epoch; /* epoch 0: live. id ~0: of a snapshot that is gone, free for another */
+	_Atomic uint64_t       root_id;	  /* root.addr, for readers */
+	struct bptr	       root;	  /* addr 0: empty */
+	uint32_t	       hint;	  /* the number of the root's frame when it was last seen */
+	uint64_t	       keys;	  /* when the root is clean */
+	uint64_t	       gen;	/* frozen: of the freeze. live: of its last one: pages born later are changed in place */
+	bool		       dirty;	/* live: differs from its record in tree 0 */
+	uint64_t	       owner;	/* frozen: the id of its tree */
+	bool		       record;	/* of a snapshot: that it must be written to TREE_SNAPS */
+	bool		       dropped; /* frozen: nothing needs its pages once they can be walked */
+	struct tree	      *newer;	/* in the list of frozen trees that are not on disk, oldest first */
+	struct snapshot	      *snaps;	/* of a live tree, oldest first */
+	size_t		       snaps_n, snaps_cap;
+};
+
+/* What a checkpoint has to do beside writing pages, in this order. */
+struct dead_run { /* blocks that only snapshots need */
+	uint64_t tree, needed, birth, block;
+	uint32_t blocks;
+};
+struct reclaim { /* a snapshot that is gone, or (gen 0) a tree with all its snapshots */
+	uint64_t tree, epoch, gen,
+		before; /* before: the generation of the next older snapshot, 0: none; of a dropped tree: of its end */
+};
+struct checkpoint {
+	pthread_mutex_t	 lock;	/* who holds it runs the checkpoint */
+	pthread_cond_t	 ended; /* with store->lock */
+	uint64_t	 count; /* that have ended */
+	bool		 running;
+	uint64_t	 gen;				     /* being written */
+	uint64_t	 written;			     /* writes of pages that have ended, in their order */
+	struct tree	*frozen, **frozen_end, *frozen_last; /* last: of the checkpoint under way */
+	unsigned	 frozen_n;
+	struct dead_run *dead; /* grows; the first dead_old were there when the checkpoint began */
+	size_t		 dead_n, dead_cap, dead_old;
+	struct reclaim	*reclaim; /* the same */
+	size_t		 reclaim_n, reclaim_cap, reclaim_old;
+	_Atomic uint64_t begun; /* checkpoints */
+};
+
+/* The trees of the checkpoint under way; more may be frozen behind them meanwhile. */
+static inline struct tree *frozen_first(const struct checkpoint *c)
+{
+	return c->frozen_last ? c->frozen : NULL;
+}
+static inline struct tree *frozen_next(const struct checkpoint *c, const struct tree *z)
+{
+	return z == c->frozen_last ? NULL : z->newer;
+}
 
 struct log_buf {
 	uint8_t *data; /* header and records; aligned */
 	size_t	 cap, len;
 	uint64_t last_lsn;
-	bool	 extents; /* a record in it names some */
+	uint64_t extents; /* bytes of the values in extents that its records name */
+};
+struct log_place { /* where replay begins */
+	uint64_t       pos, seq, epoch;
+	struct hash128 chain;
+};
+struct log_wait { /* who waits for one group */
+	struct op	*ops, **end;
+	_Atomic uint32_t word; /* threads sleep on it: it changes when they should look again */
+	uint32_t	 sleepers;
 };
 struct log {
 	pthread_mutex_t	     lock;
-	pthread_cond_t	     changed;
-	struct device_queue *queue; /* the flusher's */
+	struct device_queue *queue;
 	struct log_buf	     fill, flush;
+	struct log_wait	     wait[2]; /* wait[turn] is for the group being filled, the other for the one being written */
+	unsigned	     turn;
 	bool		     flushing;
-	int		     rc; /* the log has failed */
-	char		     message[TARN_MESSAGE_MAX];
-	uint64_t	     block, blocks; /* the ring */
-	uint64_t	     pos, used;	    /* in blocks: where the next group goes, what lies behind it since the checkpoint */
-	uint64_t	     epoch, seq;
-	struct hash128	     chain;
-	uint64_t	     lsn;     /* of the last record appended; written under both locks */
-	uint64_t	     durable; /* lsn */
-	struct op	    *waiters, **waiters_end;
+	bool	 durable_writes; /* the device makes a write durable for less than a write and a flush cost: measured */
+	bool	 torn;		 /* the replay met a group that is not whole: the next one needs a new epoch */
+	int	 rc;		 /* the log has failed */
+	char	 message[TARN_MESSAGE_MAX];
+	uint64_t block, blocks; /* the ring */
+	uint64_t pos,
+		used; /* in blocks: where the first group that is not durable goes, what lies behind it that a replay needs */
+	uint64_t	 epoch, seq;
+	struct hash128	 chain;	  /* of the last durable group */
+	uint64_t	 lsn;	  /* of the last record appended; written under both locks */
+	_Atomic uint64_t durable; /* lsn */
+	_Atomic uint64_t memory;  /* bytes of both buffers */
 };
 
 struct queues {
 	pthread_mutex_t	     lock;
 	pthread_cond_t	     given;
-	struct device_queue *queues[8];
-	unsigned	     n;
+	struct device_queue *queues[8]; /* that nobody has taken */
+	unsigned	     n, opened;
+	struct device_queue *first; /* for what is waited for: any thread, at any moment */
 };
+#define QUEUE_DEPTH 64u
+
+struct wanted { /* a page that somebody needs */
+	uint64_t    tree;
+	struct bptr ptr; /* addr 0: none */
+};
+struct pages; /* pages.c: on their way from the device */
 
 struct store {
-	struct device  *dev;
-	pthread_mutex_t lock;
-	bool		nowait; /* the call that holds the lock may not wait for the device: AGAIN */
-	struct wanted {
-		uint64_t    tree;
-		struct bptr ptr; /* addr 0: none */
-	} wanted;		 /* the page that it would have had to read */
-	struct frame	 *gift;	 /* the page that it wanted before, and has read without the lock */
+	struct device	 *dev;
+	pthread_mutex_t	  lock;
+	bool		  nowait; /* the call that holds the lock may not wait for the device: AGAIN */
+	struct wanted	  wanted; /* by the call that holds the lock */
 	int		  failed;
 	char		  why[TARN_MESSAGE_MAX];
 	tarn_uuid	  pool, target; /* these and node_bytes never change, so no lock is needed to read them */
 	uint32_t	  node_bytes;
-	struct superblock sb;  /* the last one that is durable */
-	uint64_t	  gen; /* the generation being made: sb.generation + 1 */
-	struct io	  io;
-	struct space	  space;
-	struct cache	  cache;
-	struct log	  log;
-	struct queues	  queues;
-	struct tree	 *trees[64];
-	uint64_t	  trees_dirty;
-	unsigned	  readers; /* that pin values */
-	uint64_t	  batch;   /* the number of the one being prepared */
+	struct superblock sb; /* the last one that is durable */
+	uint64_t	  gen;
+	_Atomic uint64_t
+		      batches; /* odd while a batch of more than one change is being applied: who reads meanwhile begins anew */
+	struct io     io;
+	struct space  space;
+	struct cache  cache;
+	struct pages *pages;
+	struct log    log;
+	struct queues queues;
+	struct checkpoint      checkpoint;
+	_Atomic(struct tree *) trees[256];
+	uint64_t	       trees_dirty;
+	uint32_t	       batch;	  /* the number of the one being prepared */
+	uint8_t		      *separator; /* room for a key */
+	struct tree	      *spare;	  /* a list of them, by newer */
+	unsigned	       spares;
+	bool		       replaying; /* at open: a checkpoint keeps the place where the log begins */
+	void (*due)(void *arg);		  /* somebody else runs the checkpoints; may be NULL */
+	void *due_arg;
 };
 
-/* io.c */
-int  io_open(struct store *s);
-void io_close(struct store *s);
-void io_write(struct store *s, uint64_t block, void *buf, uint64_t len, void *owned); /* owned NULL: buf stays until io_drain() */
-int  io_drain(struct store *s);
-int  io_read(struct store *s, uint64_t block, void *buf, uint64_t len);
-int  io_flush(struct store *s); /* drains first */
-/* A blob: len bytes (of blocks) somewhere, in one run or as a gang. */
+/* io.c. A blob: len bytes (of blocks) somewhere, in one run or as a gang. */
+int	 io_open(struct store *s);
+void	 io_close(struct store *s);
+void	 io_write(struct store *s, uint64_t block, void *buf, uint64_t len,
+		  void *owned);		     /* checkpoint; owned NULL: buf stays until io_drain() */
+int	 io_drain(struct store *s);	     /* checkpoint */
+int	 io_flush(struct store *s);	     /* checkpoint; drains first */
+int	 no_blocks(struct store *s);	     /* the error of a checkpoint that finds none */
+uint64_t store_birth(const struct store *s); /* of what a checkpoint writes for itself */
 uint64_t blob_blocks(uint64_t len);
 int	 blob_place(struct store *s, uint32_t len, struct bptr *ptr,
-		    uint8_t **gang); /* finds the place, in space that is there: blob_blocks(); then blob_write_at() */
-int	 blob_write_at(struct store *s, void *buf, void *owned, struct bptr *ptr, uint8_t *gang);
-int	 blob_read(struct store *s, const struct bptr *ptr, void *buf, const char *what);
-int	 blob_each_run(struct store *s, const struct bptr *ptr, int (*fn)(void *arg, uint64_t block, uint64_t n), void *arg);
-void	 blob_free(struct store *s, const struct bptr *ptr);
-bool	 blob_sane(const struct store *s, const struct bptr *ptr, uint32_t len_max);
+		    uint8_t **gang); /* in space that is there: blob_blocks(); birth: store_birth() */
+void	 blob_unplace(struct store *s, const struct bptr *ptr, const uint8_t *gang);
+int	 blob_write_at(struct store *s, void *buf, void *owned, struct bptr *ptr, uint8_t *gang); /* checkpoint */
+int	 blob_read(struct store *s, const struct bptr *ptr, void *buf, const char *what); /* no lock. CSUM: what is damaged */
+int	 blob_each_run(struct store *s, const struct bptr *ptr, int (*fn)(void *arg, uint64_t block, uint64_t n),
+		       void *arg); /* no lock */
+void	 blob_free(struct store *s, const struct bptr *ptr, bool leaving);
+bool	 blob_sane(const struct store *s, const struct bptr *ptr, uint32_t len_max); /* no lock */
 
 /* queues.c: these want no lock */
-int  queues_open(struct store *s);
-void queues_close(struct store *s);
-int  piece_read(struct store *s, const struct bptr *piece, void *buf, const char *what); /* CSUM: what is damaged */
-int  piece_write(struct store *s, struct bptr *piece, const uint8_t *buf);		 /* fills in its checksum */
-
-/* space.c */
-int	 space_init(struct space *sp, uint64_t blocks);
-void	 space_fini(struct space *sp);
-uint64_t space_alloc(struct space *sp, uint64_t want, uint64_t *block);	 /* a run of 1 to want blocks; 0: none is free */
-bool	 space_alloc_run(struct space *sp, uint64_t n, uint64_t *block); /* exactly n */
-void	 space_take(struct space *sp, uint64_t block, uint64_t n);	 /* marks as used */
-void	 space_free_now(struct space *sp, uint64_t block, uint64_t n);
-void	 space_free_later(struct space *sp, uint64_t block, uint64_t n);
-void	 space_hide(struct space *sp, uint64_t block, uint64_t n);
-void	 space_show(struct space *sp, uint64_t block, uint64_t n);
-void	 space_release(struct space *sp);			/* what is pending is free */
-bool	 space_on_disk(const struct space *sp, uint64_t block); /* the bit that the map on disk has */
-uint64_t space_map_blocks(const struct space *sp);		/* that writing the whole map takes at the most */
-int	 space_load(struct store *s, const struct bptr *root);
-int	 space_write(struct store *s); /* the dirty pages and the index; sets space.root */
+int		     queues_open(struct store *s);
+void		     queues_close(struct store *s);
+struct device_queue *queue_take(struct store *s);
+void		     queue_give(struct store *s, struct device_queue *q);
+int piece_read(struct store *s, const struct bptr *piece, void *buf, const char *what); /* CSUM: what is damaged */
+int piece_check(const struct bptr *piece, const void *buf, const char *what);		/* of what was read: 0 or CSUM */
+int piece_write(struct store *s, struct bptr *piece, const uint8_t *buf);		/* fills in its checksum */
 
 /* cache.c */
-int	      cache_init(struct cache *c, uint64_t budget);
-void	      cache_fini(struct cache *c);
-int	      cache_get(struct store *s, uint64_t tree, const struct bptr *ptr, struct frame **frame); /* pinned */
-int	      cache_new(struct store *s, uint64_t tree, unsigned level, struct frame **frame);	       /* pinned, dirty */
-int	      cache_read(struct store *s, const struct wanted *w, struct frame **gift);		       /* without store->lock */
-void	      cache_ungive(struct store *s); /* frees a gift that nobody took */
-void	      cache_unpin(struct frame *f);
-void	      cache_drop(struct store *s, struct frame *f);	  /* forgets it */
-void	      cache_make_dirty(struct store *s, struct frame *f); /* gives it a virtual address; its old blocks are freed */
-void	      cache_make_clean(struct store *s, struct frame *f, const struct bptr *ptr);
-void	      cache_account(struct store *s, struct frame *f);		    /* after each change of a dirty page */
-int	      cache_resize(struct store *s, struct frame *f, uint32_t cap); /* packs the entries into a page of cap bytes */
-struct frame *cache_find(struct store *s, uint64_t id);			    /* not pinned; NULL */
+int	      cache_init(struct store *s, uint64_t budget);
+void	      cache_fini(struct store *s);
+struct frame *cache_peek(const struct cache *c, uint64_t id,
+			 uint32_t hint);		/* no lock: look at version, then at id. NULL: not found */
+struct frame *cache_find(struct store *s, uint64_t id); /* NULL */
+int	      cache_get(struct store *s, uint64_t tree, const struct bptr *ptr, struct frame **frame); /* pinned. Not there: with
+												  * s->nowait AGAIN, and s->wanted; else it is
+												  * read, and waited for */
+int	      cache_new(struct store *s, uint64_t tree, uint32_t cap,
+			struct frame **frame); /* pinned, dirty, not initialised; version odd until
+										       * frame_end() */
+struct frame *cache_reserve(struct store *s,
+			    uint32_t	  len); /* a frame for a page to be read into: not found by its id. NULL: no memory */
+void	      cache_publish(struct store *s, struct frame *f, const struct wanted *w); /* it can be found now */
+void	      cache_unreserve(struct store *s, struct frame *f);
+void	      cache_drop(struct store *s, struct frame *f);  /* forgets it */
+void	 cache_make_dirty(struct store *s, struct frame *f); /* a virtual id; what to do with its old blocks is the caller's */
+void	 cache_make_clean(struct store *s, struct frame *f, const struct bptr *ptr);
+int	 cache_grow(struct store *s, struct frame **f,
+		    uint32_t cap); /* a dirty page moves to a larger frame, under the same id; version odd
+									* as it was */
+int	 page_verify(struct store *s, const uint8_t *page,
+		     const struct wanted *w); /* no lock. What was read is the page wanted: 0 or CSUM */
+uint64_t cache_room(struct store *s);	      /* bytes that can be had without writing anything */
+static inline struct frame *cache_frame(const struct cache *c, uint32_t number)
+{
+	const struct arena *a = &c->arenas[number >> 28];
 
-/* node.c: the inside of a page. A slot is an index in key order. */
-unsigned    node_level(const uint8_t *page);
-uint32_t    node_count(const uint8_t *page);
-uint8_t	   *node_entry(const uint8_t *page, uint32_t slot);
-tarn_buf    node_key(const uint8_t *page, uint32_t slot);
-uint32_t    node_entry_bytes(const uint8_t *page, uint32_t slot);
-int	    key_compare(tarn_buf a, tarn_buf b);
-uint32_t    node_lower(const uint8_t *page, tarn_buf key, bool *found); /* first slot whose key is >= key */
-uint32_t    node_child(const uint8_t *page, tarn_buf key);		/* of an inner node: where key is */
-struct bptr node_child_ptr(const uint8_t *page, uint32_t slot);
-void	    node_set_child(struct frame *f, uint32_t slot, const struct bptr *ptr, uint64_t keys);
-void	    node_init(uint8_t *page, uint32_t cap, unsigned level);
-int	    node_insert(struct store *s, struct frame *f, uint32_t slot, uint32_t bytes, uint8_t **entry); /* room; NOMEM */
-void	    node_remove(struct store *s, struct frame *f, uint32_t slot);
-void	    node_pack(const uint8_t *from, uint8_t *to, uint32_t cap);
-int	    node_validate(const struct store *s, const uint8_t *page, uint32_t len, uint32_t *need, const char **why);
+	return &a->frames[number & 0xfffffff];
+}
+static inline void cache_pin(struct frame *f)
+{
+	f->pins++;
+}
+static inline void cache_unpin(struct frame *f)
+{
+	f->pins--;
+}
+/* Changing a page: between these two no reader believes what it sees. */
+static inline void frame_begin(struct frame *f)
+{
+	atomic_store_explicit(&f->version, atomic_load_explicit(&f->version, memory_order_relaxed) | 1, memory_order_relaxed);
+	atomic_thread_fence(memory_order_release);
+}
+static inline void frame_end(struct frame *f)
+{
+	atomic_store_explicit(&f->version, (atomic_load_explicit(&f->version, memory_order_relaxed) | 1) + 1,
+			      memory_order_release);
+}
+static inline bool frame_valid(const struct frame *f, uint64_t version) /* no lock: what was read since stands */
+{
+	atomic_thread_fence(memory_order_acquire);
+	return atomic_load_explicit(&f->version, memory_order_relaxed) == version;
+}
+
+/* pages.c: pages on their way from the device, so that each is read once, whoever wants it. No lock is wanted by these. */
+int  pages_open(struct store *s);
+void pages_close(struct store *s); /* nobody waits any more */
+int  page_fetch(struct store	    *s,
+		const struct wanted *w); /* the page is in the cache (or was, a moment ago); waits. IO, CSUM, NOMEM */
+int  page_fetch_many(struct store *s, const struct wanted *w, size_t n); /* all at once; the first error */
+void page_forget(struct store *s,
+		 uint64_t      block); /* store->lock held. A page gets written there: what is on its way is another one */
 
 /* tree.c */
 struct path {
-	unsigned      depth; /* frames in it; 0: the tree is empty */
-	struct frame *frames[DEPTH_MAX];
-	uint32_t      slots[DEPTH_MAX]; /* of the child; at the leaf: of the key, or where it belongs */
+	unsigned      depth;		 /* frames in it; 0: the tree is empty */
+	struct frame *frames[DEPTH_MAX]; /* a power of two */
+	uint32_t      slots[DEPTH_MAX];	 /* of the child; at the leaf: of the key, or where it belongs */
 	bool	      found;
 };
-struct leaf_value { /* what stands in a leaf */
-	const uint8_t *bytes;
-	uint32_t       len;
-	bool	       extents;
-	uint64_t       revision;
+int	     tree_open(struct store *s, uint64_t id, uint64_t epoch, struct tree **tree); /* NONEXIST: no such snapshot */
+struct tree *tree_peek(struct store *s, uint64_t id, uint64_t epoch);			  /* no lock. NULL: not opened */
+void	     tree_forget_all(struct store *s);
+int	     tree_find(struct store *s, struct tree *t, tarn_buf key, struct path *path); /* path_release() in any case */
+int	     tree_find_level(struct store *s, struct tree *t, tarn_buf key, unsigned level, struct path *path); /* stops there */
+void	     path_release(struct path *path);
+int tree_ceiling(struct store *s, struct tree *t, tarn_buf key, struct path *path); /* the first entry >= key; depth 0: none */
+struct tree *tree_add(struct store *s, uint64_t id, uint64_t epoch, const struct bptr *root, uint64_t keys); /* NULL: no memory */
+void	     tree_remove(struct tree *t);
+int	     tree_spare(struct store *s, unsigned n); /* n of them can be taken or added now: NOMEM */
+struct tree *tree_take_spare(struct store *s);
+
+/* change.c */
+int	 tree_want_neighbour(struct store *s, struct tree *t, struct path *path); /* before a delete; AGAIN */
+int	 tree_put_at(struct store *s, struct tree *t, struct path *path, tarn_buf key,
+		     const struct leaf_value *val);			  /* after tree_find() */
+int	 tree_del_at(struct store *s, struct tree *t, struct path *path); /* found */
+int	 tree_put(struct store *s, struct tree *t, tarn_buf key, const struct leaf_value *val);
+int	 tree_del(struct store *s, struct tree *t, tarn_buf key); /* NONEXIST */
+void	 tree_touch(struct store *s, struct tree *t);
+void	 tree_set_root(struct tree *t, const struct bptr *root, uint64_t keys);
+uint32_t tree_new_cap(const struct store *s, unsigned level); /* of a new page */
+
+/* seek.c: reading without a lock. Finds the leaf where key is or belongs: 0; RESTART; AGAIN, and *w is the page to be read. */
+struct spot {
+	struct frame *frame; /* NULL: the tree is empty */
+	uint64_t      version;
+	uint32_t      slot;
+	bool	      found;
 };
-int		  tree_open(struct store *s, uint64_t id, struct tree **tree);
-void		  tree_forget_all(struct store *s);
-int		  tree_find(struct store *s, struct tree *t, tarn_buf key, struct path *path); /* path_release() in any case */
-void		  path_release(struct path *path);
-struct leaf_value leaf_value(const struct frame *leaf, uint32_t slot);
-int		  tree_put(struct store *s, struct tree *t, tarn_buf key, const struct leaf_value *val);
-int		  tree_del(struct store *s, struct tree *t, tarn_buf key);
-int		  tree_drop(struct store *s, struct tree *t);
+int  tree_seek(struct store *s, struct tree *t, tarn_buf key, struct spot *spot, struct wanted *w);
+void page_prefetch(const struct cache *c, uint32_t hint, bool leaf); /* the frame of that number, and the beginning of its page */
+void store_set_wanted(struct store *s, const struct wanted *w);	     /* of this thread, for store_park(); NULL: none */
+void store_set_wanted_many(struct store *s, const struct wanted *w, size_t n); /* the same: all that would be of use */
+
+/* snap.c: freezes, snapshots, and the blocks that only they need. Room first: what comes after it cannot fail. */
+int snap_reserve(struct store *s, struct tree *t, unsigned n); /* for n snapshots taken or destroyed, or trees dropped. NOMEM,
+									  * NEEDS_CHECKPOINT */
+int dead_reserve(struct store *s, size_t more);		       /* dead runs */
+struct tree *tree_freeze(struct store *s, struct tree *t);     /* for the checkpoint; takes a spare one */
+void	     snap_create(struct store *s, struct tree *t, uint64_t lsn);
+bool	     snap_exists(const struct tree *t, uint64_t epoch);
+void	     snap_destroy(struct store *s, struct tree *t, uint64_t epoch); /* exists */
+void	     tree_drop(struct store *s, struct tree *t);		    /* with its snapshots */
+void	     tree_free_blocks(struct store *s, struct tree *t,
+			      const struct bptr *ptr); /* a page that the live tree does not use any more */
+void	     tree_free_run(struct store *s, uint64_t tree, uint64_t needed, uint64_t birth, uint64_t block, uint64_t n);
+uint64_t     tree_needed(const struct tree *t,
+			 uint64_t	    birth); /* the generation of the newest snapshot that needs what was born then; 0: none */
+bool	     snap_superseded(struct store	*s,
+			     const struct frame *f); /* it has been written, and is clean now. Does a snapshot need it? */
+int	     snaps_load(struct store *s, struct tree *t);
+/* Of a checkpoint, without store->lock: */
+int  snap_settle(struct store *s); /* writes the records, dead runs and reclaims to the engine's own trees */
+int  own_put(struct store *s, uint64_t tree, const void *key, size_t key_len, const void *val, size_t len);
+void snap_thaw(struct store *s); /* with the lock */
+
 /* flush.c */
-int tree_flush(struct store *s, struct tree *t); /* writes its dirty pages; the root is clean then */
-int tree_flush_all(struct store *s);		 /* all but tree 0 */
+int flush_frozen(struct store *s);		 /* checkpoint: writes all frozen trees */
+int flush_tree(struct store *s, struct tree *t); /* checkpoint: writes one of the engine's own trees */
+
 /* walk.c: store_list() and store_count() */
 
 /* value.c */
 struct run_list {
 	struct run {
-		uint64_t block, n;
+		uint64_t block, n, birth, tree; /* tree: set by who needs it */
 	} * runs;
 	size_t n, cap;
 };
-int	 runs_add(struct run_list *list, uint64_t block, uint64_t n);
+int	 runs_add(struct run_list *list, uint64_t block, uint64_t n, uint64_t birth);
 int	 value_runs(struct store *s, const uint8_t *desc, uint32_t len, struct run_list *runs); /* all blocks of a value */
+void	 value_set_birth(uint8_t *desc, uint64_t birth);
 void	 value_describe(struct store_value *v, uint8_t desc[EXT_BYTES_MAX], uint32_t *len);
 int	 value_finish(struct store_value *v);
 void	 value_consume(struct store_value *v); /* its blocks are the tree's now */
 uint64_t value_size(const uint8_t *desc);
 bool	 value_sane(const uint8_t *desc, uint32_t len);
-int	 value_pieces(struct store *s, const uint8_t *desc, struct bptr **pieces, size_t *n);
-size_t	 value_piece_max(const struct bptr *pieces, size_t n); /* bytes of the longest, at least a block */
-int	 value_read_all(struct store *s, const struct bptr *pieces, size_t n, uint64_t size, void *buf);
+int	 value_pieces(struct store *s, const uint8_t *desc, struct bptr **pieces, size_t *n); /* no lock */
+int value_verify(struct store *s, const uint8_t *desc, bool *whole); /* no lock. Reads all of it; whole: as its checksums say */
+size_t value_piece_max(const struct bptr *pieces, size_t n);	     /* bytes of the longest, at least a block */
+int    value_read_all(struct store *s, const struct bptr *pieces, size_t n, uint64_t size, void *buf); /* no lock */
 
 /* log.c */
-int	 log_init(struct store *s);
-void	 log_fini(struct store *s);
+int  log_init(struct store *s);
+void log_fini(struct store *s);
+int  log_measure(
+	 struct store *s); /* chooses how a group is made durable. After the replay, and a checkpoint of it: it writes zeros */
 uint64_t log_record_bytes(const struct store_mutation *muts, size_t n);
 uint64_t log_record_max(const struct store *s);
 bool	 log_fits(struct store *s, uint64_t bytes);
+uint64_t log_used(struct store *s); /* per mille of the ring, with what is not written yet */
 int	 log_append(struct store *s, const struct store_mutation *muts, size_t n, uint64_t bytes, uint64_t *lsn);
-int	 log_flush_all(struct store *s);	       /* everything appended is durable, or the log has failed */
-void	 log_restart(struct store *s, uint64_t epoch); /* the log is empty from here on */
-/* Calls fn for each batch to replay, in order. CSUM: damage before its end. */
+int	 log_flush_all(struct store *s); /* no lock. Everything appended is durable, or the log has failed */
+void	 log_mark(struct store *s, struct log_place *place,
+		  uint64_t *lsn); /* where a replay of what is appended from now on begins; *lsn: of the
+									  * last record before. Does not wait */
+void log_release(struct store *s, const struct log_place *place); /* a durable superblock names it: what lies before is free */
+uint64_t log_memory(const struct store *s);			  /* no lock. Bytes of its buffers */
+/* Calls fn for each batch after the superblock's lsn, in order; *batches is their number. CSUM: damage before its end. When there was one, or
+ * log.torn says so, nothing may be appended before log.epoch has a number that was never used in this store, and nothing is durable before
+ * a superblock has it. */
 typedef int (*log_replay_fn)(struct store *s, struct store_mutation *muts, const bool *extents, size_t n, uint64_t lsn);
 int log_replay(struct store *s, log_replay_fn fn, uint64_t *batches);
 
@@ -283,15 +449,16 @@ int superblock_read(struct device *dev, struct device_queue *q, struct superbloc
 int superblock_write(struct device_queue *q, const struct superblock *sb);
 
 /* checkpoint.c */
-int  checkpoint(struct store *s, uint64_t epoch);
-int  space_make(struct store *s, uint64_t blocks,
-		bool reserve_too);	    /* NOSPACE unless so many blocks can be had, checkpointing if that helps */
-void store_poison(struct store *s, int rc); /* read-only from now on; takes this thread's sentence */
-int  store_writable(struct store *s);	    /* 0, or EP_RO with the sentence why */
+int  checkpoint(struct store *s);	  /* wants no lock; runs one, or waits for one that began after the call */
+int  checkpoint_relieve(struct store *s); /* the same, but one that has begun before will do */
+int  space_make(struct store *s, uint64_t blocks, bool reserve_too); /* 0, NOSPACE; with 1 a checkpoint must make room first */
+void store_poison(struct store *s, int rc);			     /* read-only from now on; takes this thread's sentence */
+int  store_writable(struct store *s);				     /* 0, or EP_RO with the sentence why */
 
-/* run.c: runs body under store->lock, and again from its beginning when a page that it wants has been read. Only in the end, when there
- * is no other way, may it wait for the device with the lock held. With STORE_NOWAIT: AGAIN instead, also when another thread holds
- * the lock. The body makes no change before it has all its pages. */
+/* run.c: runs body under store->lock, and again from its beginning when a page that it wants has been read, or when a checkpoint that it asked
+ * for (NEEDS_CHECKPOINT) has ended. With STORE_NOWAIT: AGAIN instead, also when another thread holds the lock. The body makes no
+ * change before it has all that it needs. */
+#define NEEDS_CHECKPOINT 2
 int store_run(struct store *s, unsigned flags, int (*body)(struct store *s, void *arg), void *arg);
 
 /* apply.c */

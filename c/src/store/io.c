@@ -81,18 +81,16 @@ int io_drain(struct store *s)
 	return rc ? base_fail(-rc, "%s", s->io.message) : 0;
 }
 
-int io_read(struct store *s, uint64_t block, void *buf, uint64_t len)
-{
-	while (s->io.inflight) /* an error of theirs stays for io_drain() */
-		io_reap(&s->io, 1);
-	return device_read(s->io.queue, block * BLOCK, buf, len);
-}
-
 int io_flush(struct store *s)
 {
 	int rc = io_drain(s);
 
 	return rc ? rc : device_flush(s->io.queue);
+}
+
+uint64_t store_birth(const struct store *s)
+{
+	return s->checkpoint.gen;
 }
 
 uint64_t blob_blocks(uint64_t len)
@@ -103,6 +101,14 @@ uint64_t blob_blocks(uint64_t len)
 static struct hash128 blob_sum(const void *buf, uint32_t len, const uint8_t *gang)
 {
 	return gang ? hash128_seeded(buf, len, hash64(gang, BLOCK)) : hash128(buf, len);
+}
+
+/* Blocks had been set aside; but a part of the space map may have proved unreadable since. */
+int no_blocks(struct store *s)
+{
+	if (s->space.lost_rc)
+		return base_fail(-s->space.lost_rc, "no free block is known: a part of the space map could not be read");
+	return fail(NOSPACE, "no block is free, although they had been set aside");
 }
 
 /* Takes runs for the pieces of a gang. The caller has seen to it that so many blocks are free. */
@@ -134,16 +140,32 @@ static int gang_place(struct store *s, uint32_t len, struct bptr *ptr, uint8_t *
 	return 0;
 full:
 	device_free(g);
-	return fail(NOSPACE, "no %u free blocks for a page, although they had been set aside", len / BLOCK);
+	return no_blocks(s);
 }
 
 int blob_place(struct store *s, uint32_t len, struct bptr *ptr, uint8_t **gang)
 {
-	*ptr  = (struct bptr){ .len = len, .birth = s->gen };
+	*ptr  = (struct bptr){ .len = len, .birth = store_birth(s) };
 	*gang = NULL;
 	if (space_alloc_run(&s->space, len / BLOCK, &ptr->addr))
 		return 0;
 	return gang_place(s, len, ptr, gang);
+}
+
+/* The other way round: nothing of it has been written. */
+static int unplace_run(void *arg, uint64_t block, uint64_t n)
+{
+	space_free_now(arg, block, n);
+	return 0;
+}
+
+static int each_piece(const uint8_t *gang, int (*fn)(void *arg, uint64_t block, uint64_t n), void *arg);
+
+void blob_unplace(struct store *s, const struct bptr *ptr, const uint8_t *gang)
+{
+	space_free_now(&s->space, ptr->addr, gang ? 1 : ptr->len / BLOCK);
+	if (gang)
+		each_piece(gang, unplace_run, &s->space);
 }
 
 int blob_write_at(struct store *s, void *buf, void *owned, struct bptr *ptr, uint8_t *gang)
@@ -176,8 +198,17 @@ bool blob_sane(const struct store *s, const struct bptr *ptr, uint32_t len_max)
 {
 	uint64_t n = ptr->len / BLOCK;
 
-	return ptr->len && ptr->len % BLOCK == 0 && ptr->len <= len_max && ptr->flags <= BPTR_GANG && ptr->addr >= 2 &&
+	return ptr->len && ptr->len % BLOCK == 0 && ptr->len <= len_max && !(ptr->flags & ~BPTR_FLAGS) && ptr->addr >= 2 &&
 	       ptr->addr < s->space.blocks && (ptr->flags & BPTR_GANG || n <= s->space.blocks - ptr->addr);
+}
+
+static int read_blocks(struct store *s, uint64_t block, void *buf, uint64_t len)
+{
+	struct device_queue *q	= queue_take(s);
+	int		     rc = device_read(q, block * BLOCK, buf, len);
+
+	queue_give(s, q);
+	return rc;
 }
 
 static int gang_read(struct store *s, const struct bptr *ptr, uint8_t **gang)
@@ -188,7 +219,7 @@ static int gang_read(struct store *s, const struct bptr *ptr, uint8_t **gang)
 
 	if (!g)
 		return fail(NOMEM, "no memory for a gang block of %u bytes", BLOCK);
-	rc = io_read(s, ptr->addr, g, BLOCK);
+	rc = read_blocks(s, ptr->addr, g, BLOCK);
 	if (rc)
 		goto out;
 	rc = fail(CSUM, "the gang block at block %llu is damaged", (unsigned long long)ptr->addr);
@@ -219,7 +250,7 @@ struct read_run {
 static int read_run(void *arg, uint64_t block, uint64_t n)
 {
 	struct read_run *r  = arg;
-	int		 rc = io_read(r->s, block, r->at, n * BLOCK);
+	int		 rc = read_blocks(r->s, block, r->at, n * BLOCK);
 
 	r->at += n * BLOCK;
 	return rc;
@@ -247,7 +278,7 @@ int blob_read(struct store *s, const struct bptr *ptr, void *buf, const char *wh
 		rc = gang_read(s, ptr, &gang);
 		rc = rc ? rc : each_piece(gang, read_run, &r);
 	} else {
-		rc = io_read(s, ptr->addr, buf, ptr->len);
+		rc = read_blocks(s, ptr->addr, buf, ptr->len);
 	}
 	if (!rc && !hash128_equal(blob_sum(buf, ptr->len, gang), ptr->sum))
 		rc = fail(CSUM, "%s at block %llu (%u bytes, generation %llu) does not match the checksum that its parent holds",
@@ -273,9 +304,9 @@ int blob_each_run(struct store *s, const struct bptr *ptr, int (*fn)(void *arg, 
 	return rc;
 }
 
-static int free_now(void *arg, uint64_t block, uint64_t n)
+static int free_leaving(void *arg, uint64_t block, uint64_t n)
 {
-	space_free_now(arg, block, n);
+	space_free_leaving(arg, block, n);
 	return 0;
 }
 
@@ -285,11 +316,10 @@ static int free_later(void *arg, uint64_t block, uint64_t n)
 	return 0;
 }
 
-/* What this generation wrote no superblock reaches: it is free at once. A gang whose list is damaged stays in use, and a check reports
- * that; one whose list cannot be read fails the store. */
-void blob_free(struct store *s, const struct bptr *ptr)
+/* A gang whose list is damaged stays in use, and a check reports that; one whose list cannot be read fails the store. */
+void blob_free(struct store *s, const struct bptr *ptr, bool leaving)
 {
-	int rc = blob_each_run(s, ptr, ptr->birth == s->gen ? free_now : free_later, &s->space);
+	int rc = blob_each_run(s, ptr, leaving ? free_leaving : free_later, &s->space);
 
 	if (rc)
 		base_log(TARN_LOG_ERROR, "blocks of a page are lost: %s", base_message());

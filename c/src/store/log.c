@@ -1,29 +1,58 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* store/log.c: the write-ahead log, written in groups.
+/* store/log.c: the write-ahead log, a ring of groups.
  *
- * Batches are appended to `fill` under store->lock. One of the threads that wait takes all of it, writes it as one group and flushes the
- * device; the others wait for that, or fill the next group. A group is written only when the one before it is durable, so at most one
- * is in doubt after a crash. A group that names extents is written only when they are durable: else a crash could leave the name without
- * the thing. A failed write or flush is final: the log takes no more and everybody who waits gets its error. */
+ * Batches are appended to `fill` under store->lock. One of the threads that wait takes all of it, and writes it as one group; the others
+ * wait for that, or fill the next group. Always true:
+ *   - a group is written only when the one before it is durable, so at most one is in doubt after a crash;
+ *   - pos, used, seq and chain speak of durable groups only, and change together, under log.lock. So the place that they name is where the
+ *     group that is being written is going, or the next one will, and log_mark() has nothing to wait for. A superblock with that place may
+ *     find records in the first group that are in its trees already: replay leaves out what is not above its lsn;
+ *   - a group does not wrap. When it does not fit before the end of the ring it goes to 0, and what it leaves behind it there counts as
+ *     used until its group is released. A place may so be named as `pos` although its group is at 0: replay looks at both;
+ *   - what has been appended has its room: log_fits() counts the group that is being written and the one being filled, at the places that
+ *     they are going to have, in both ways in which the flusher may cut them (it may take `fill` before the new record is in it);
+ *   - log_release() only ever takes away from behind. The group being written meanwhile is added when it is durable, as if it had begun then.
+ * A failed write or flush is final: the log takes no more, and everybody who waits gets its error.
+ *
+ * A group that names values in extents is made durable by the same flush as these. A crash may then keep the group and lose some of
+ * them; replay finds out (GROUP_LOOSE). Very large ones, which it would have to read for long, are flushed before. */
 #include "internal.h"
+#include <limits.h>
+#include <linux/futex.h>
 #include <stdio.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define LOOSE_MAX    (UINT64_C(16) << 20) /* bytes of values that a replay is asked to read again */
+#define KEPT_MAX     (UINT64_C(2) << 20)  /* of a buffer between groups */
+#define MEASURED     8u
+#define MEASURED_MIN 3u
+#define MEASURE_NS   UINT64_C(10000000)
+#define BETTER_PCT   95u
 
 int log_init(struct store *s)
 {
 	struct log *l = &s->log;
 
 	pthread_mutex_init(&l->lock, NULL);
-	pthread_cond_init(&l->changed, NULL);
-	l->block       = s->sb.log_block;
-	l->blocks      = s->sb.log_blocks;
-	l->pos	       = s->sb.log_pos;
-	l->epoch       = s->sb.log_epoch;
-	l->seq	       = s->sb.log_seq;
-	l->chain       = s->sb.log_chain;
-	l->lsn	       = s->sb.lsn;
-	l->durable     = s->sb.lsn;
-	l->waiters_end = &l->waiters;
+	l->block   = s->sb.log_block;
+	l->blocks  = s->sb.log_blocks;
+	l->pos	   = s->sb.log_pos;
+	l->epoch   = s->sb.log_epoch;
+	l->seq	   = s->sb.log_seq;
+	l->chain   = s->sb.log_chain;
+	l->lsn	   = s->sb.lsn;
+	l->durable = s->sb.lsn;
+	for (int i = 0; i < 2; i++)
+		l->wait[i].end = &l->wait[i].ops;
 	return device_queue_open(s->dev, 4, &l->queue);
+}
+
+static void buf_free(struct log *l, struct log_buf *b)
+{
+	device_free(b->data);
+	l->memory -= b->cap;
+	*b = (struct log_buf){ 0 };
 }
 
 void log_fini(struct store *s)
@@ -32,20 +61,39 @@ void log_fini(struct store *s)
 
 	if (l->queue)
 		device_queue_close(l->queue);
-	device_free(l->fill.data);
-	device_free(l->flush.data);
+	buf_free(l, &l->fill);
+	buf_free(l, &l->flush);
 	pthread_mutex_destroy(&l->lock);
-	pthread_cond_destroy(&l->changed);
 }
 
+uint64_t log_memory(const struct store *s)
+{
+	return s->log.memory;
+}
+
+/* ---- What a record takes ---- */
+
+/* Bytes of the record beside the key: of the value, or of what stands for it. */
 static uint32_t value_len(const struct store_mutation *m)
 {
 	uint8_t	 desc[EXT_BYTES_MAX];
 	uint32_t len = (uint32_t)m->val.len;
 
-	if (m->value)
-		value_describe(m->value, desc, &len);
-	return len;
+	switch (m->change) {
+	case STORE_PUT:
+		if (m->value)
+			value_describe(m->value, desc, &len);
+		return len;
+	case STORE_UNSNAP:
+		return 8; /* the epoch */
+	default:
+		return 0;
+	}
+}
+
+static uint32_t key_len(const struct store_mutation *m)
+{
+	return m->change == STORE_PUT || m->change == STORE_DEL ? (uint32_t)m->key.len : 0;
 }
 
 uint64_t log_record_bytes(const struct store_mutation *muts, size_t n)
@@ -53,13 +101,8 @@ uint64_t log_record_bytes(const struct store_mutation *muts, size_t n)
 	uint64_t bytes = REC_BYTES;
 
 	for (size_t i = 0; i < n; i++)
-		bytes += MUT_BYTES + muts[i].key.len + (muts[i].change == STORE_PUT ? value_len(&muts[i]) : 0);
+		bytes += MUT_BYTES + key_len(&muts[i]) + value_len(&muts[i]);
 	return bytes;
-}
-
-static uint64_t group_blocks(uint64_t record_bytes)
-{
-	return DIV_UP(GROUP_BYTES + record_bytes, BLOCK);
 }
 
 uint64_t log_record_max(const struct store *s)
@@ -67,28 +110,98 @@ uint64_t log_record_max(const struct store *s)
 	return s->log.blocks / 2 * BLOCK - GROUP_BYTES;
 }
 
-static uint64_t fill_bytes(const struct log *l)
+/* ---- The ring ---- */
+
+struct ring {
+	uint64_t pos, used;
+};
+
+/* Of a group with its header. */
+static uint64_t group_blocks(uint64_t bytes)
 {
-	return l->fill.len ? l->fill.len - GROUP_BYTES : 0;
+	return DIV_UP(bytes, BLOCK);
 }
 
-/* Is there room for a record of so many bytes, in the group being filled and in the ring? Not when the ring is more than half full: a
- * checkpoint is due. */
+/* The next group takes its place, whether there is room or not; where it begins. */
+static uint64_t ring_take(const struct log *l, struct ring *r, uint64_t bytes)
+{
+	uint64_t n = group_blocks(bytes), at;
+
+	if (r->pos + n > l->blocks) {
+		r->used += l->blocks - r->pos;
+		r->pos = 0;
+	}
+	at = r->pos;
+	r->used += n;
+	r->pos = (at + n) % l->blocks;
+	return at;
+}
+
+/* As it is going to be when the group that is being written is durable. */
+static struct ring ring_ahead(const struct log *l)
+{
+	struct ring r = { l->pos, l->used };
+
+	if (l->flushing)
+		ring_take(l, &r, l->flush.len);
+	return r;
+}
+
 bool log_fits(struct store *s, uint64_t bytes)
 {
 	struct log *l = &s->log;
-	uint64_t    n, skip;
-	bool	    fits;
+	struct ring one, two; /* the record in the group being filled, and in one of its own after that */
+	uint64_t    together;
 
 	pthread_mutex_lock(&l->lock);
-	n    = group_blocks(fill_bytes(l) + bytes);
-	skip = l->pos + n > l->blocks ? l->blocks - l->pos : 0;
-	fits = n <= l->blocks / 2 && l->used <= l->blocks / 2 && l->used + skip + n <= l->blocks;
+	one = two = ring_ahead(l);
+	together  = MAX(l->fill.len, GROUP_BYTES) + bytes;
+	ring_take(l, &one, together);
+	if (l->fill.len)
+		ring_take(l, &two, l->fill.len);
+	ring_take(l, &two, GROUP_BYTES + bytes);
 	pthread_mutex_unlock(&l->lock);
-	return fits;
+	return one.used <= l->blocks && two.used <= l->blocks && group_blocks(together) <= l->blocks / 2;
 }
 
-static int buf_reserve(struct log_buf *b, size_t len)
+uint64_t log_used(struct store *s)
+{
+	struct log *l = &s->log;
+	struct ring r;
+
+	pthread_mutex_lock(&l->lock);
+	r = ring_ahead(l);
+	if (l->fill.len)
+		ring_take(l, &r, l->fill.len);
+	pthread_mutex_unlock(&l->lock);
+	return r.used * 1000 / l->blocks;
+}
+
+void log_mark(struct store *s, struct log_place *place, uint64_t *lsn)
+{
+	struct log *l = &s->log;
+
+	pthread_mutex_lock(&l->lock);
+	*place = (struct log_place){ .pos = l->pos, .seq = l->seq, .epoch = l->epoch, .chain = l->chain };
+	*lsn   = l->lsn;
+	pthread_mutex_unlock(&l->lock);
+}
+
+/* From place to pos; all of the ring when a lap lies between them. */
+void log_release(struct store *s, const struct log_place *place)
+{
+	struct log *l = &s->log;
+	uint64_t    distance;
+
+	pthread_mutex_lock(&l->lock);
+	distance = (l->pos + l->blocks - place->pos) % l->blocks;
+	l->used	 = place->seq == l->seq ? 0 : distance ? distance : l->blocks;
+	pthread_mutex_unlock(&l->lock);
+}
+
+/* ---- Appending ---- */
+
+static int buf_reserve(struct log *l, struct log_buf *b, size_t len)
 {
 	size_t	 cap = b->cap ? b->cap : 16 * BLOCK;
 	uint8_t *data;
@@ -103,121 +216,133 @@ static int buf_reserve(struct log_buf *b, size_t len)
 	if (b->len)
 		memcpy(data, b->data, b->len);
 	device_free(b->data);
+	l->memory += cap - b->cap;
 	b->data = data;
 	b->cap	= cap;
 	return 0;
 }
 
-static uint8_t *put_mutation(uint8_t *p, const struct store_mutation *m)
+/* What stands in the record for the value; desc lends room. */
+static const uint8_t *value_bytes(const struct store_mutation *m, uint8_t desc[EXT_BYTES_MAX], uint32_t *len)
 {
-	uint8_t	    desc[EXT_BYTES_MAX];
-	const void *val = m->val.ptr;
-	uint32_t    len = (uint32_t)m->val.len;
+	*len = value_len(m);
+	if (m->change == STORE_UNSNAP)
+		return put64(desc, m->revision), desc;
+	if (m->change == STORE_PUT && m->value)
+		return value_describe(m->value, desc, len), desc;
+	return m->val.ptr;
+}
 
-	if (m->change != STORE_PUT)
-		len = 0;
-	else if (m->value)
-		value_describe(m->value, desc, &len), val = desc;
+static uint8_t *put_mutation(struct log_buf *b, uint8_t *p, const struct store_mutation *m)
+{
+	uint8_t	       desc[EXT_BYTES_MAX];
+	uint32_t       klen = key_len(m), vlen;
+	const uint8_t *val  = value_bytes(m, desc, &vlen);
+	bool	       ext  = m->change == STORE_PUT && m->value;
+
 	memset(p, 0, MUT_BYTES);
 	p[MUT_CHANGE]  = (uint8_t)m->change;
-	p[MUT_EXTENTS] = m->value != NULL;
-	put32(p + MUT_KLEN, (uint32_t)m->key.len);
+	p[MUT_EXTENTS] = ext;
+	put32(p + MUT_KLEN, klen);
 	put64(p + MUT_TREE, m->tree);
-	put32(p + MUT_VLEN, len);
+	put32(p + MUT_VLEN, vlen);
 	p += MUT_BYTES;
-	if (m->key.len)
-		memcpy(p, m->key.ptr, m->key.len);
-	if (len)
-		memcpy(p + m->key.len, val, len);
-	return p + m->key.len + len;
+	if (klen)
+		memcpy(p, m->key.ptr, klen);
+	if (vlen)
+		memcpy(p + klen, val, vlen);
+	if (ext)
+		b->extents += value_size(desc);
+	return p + klen + vlen;
 }
 
 /* Only for want of memory does this fail; then nothing has been appended. */
 int log_append(struct store *s, const struct store_mutation *muts, size_t n, uint64_t bytes, uint64_t *lsn)
 {
-	struct log *l = &s->log;
-	uint8_t	   *p;
-	int	    rc;
+	struct log     *l    = &s->log;
+	struct log_buf *fill = &l->fill;
+	uint8_t	       *p;
+	int		rc;
 
 	pthread_mutex_lock(&l->lock);
-	rc = buf_reserve(&l->fill, ROUND_UP(GROUP_BYTES + fill_bytes(l) + bytes, BLOCK));
+	rc = buf_reserve(l, fill, ROUND_UP(MAX(fill->len, GROUP_BYTES) + bytes, BLOCK));
 	if (rc)
 		goto out;
-	if (!l->fill.len)
-		l->fill.len = GROUP_BYTES;
-	p = l->fill.data + l->fill.len;
+	fill->len = MAX(fill->len, GROUP_BYTES);
+	p	  = fill->data + fill->len;
 	put32(p + REC_LEN, (uint32_t)bytes);
 	put32(p + REC_COUNT, (uint32_t)n);
 	put64(p + REC_LSN, ++l->lsn);
 	p += REC_BYTES;
 	for (size_t i = 0; i < n; i++)
-		p = put_mutation(p, &muts[i]), l->fill.extents |= muts[i].value != NULL;
-	l->fill.len += bytes;
-	l->fill.last_lsn = *lsn = l->lsn;
+		p = put_mutation(fill, p, &muts[i]);
+	fill->len += bytes;
+	fill->last_lsn = *lsn = l->lsn;
 out:
 	pthread_mutex_unlock(&l->lock);
 	return rc;
 }
 
-/* Fills in the header of the group in flush, and takes its place in the ring. */
-static uint64_t place_group(struct store *s, struct log *l)
+/* ---- Writing a group ---- */
+
+static void seal(const struct store *s, uint64_t pos, uint32_t flags, struct hash128 *sum)
 {
-	uint8_t *g = l->flush.data;
-	uint64_t n = group_blocks(l->flush.len - GROUP_BYTES), pos;
+	const struct log *l = &s->log;
+	uint8_t		 *g = l->flush.data;
+	uint64_t	  n = group_blocks(l->flush.len);
 
 	memset(g, 0, GROUP_BYTES);
 	memset(g + l->flush.len, 0, n * BLOCK - l->flush.len);
-	if (l->pos + n > l->blocks) {
-		l->used += l->blocks - l->pos;
-		l->pos = 0;
-	}
-	pos = l->pos;
 	put32(g + GROUP_MAGIC, GROUP_MAGIC_NUMBER);
 	put32(g + GROUP_BLOCKS, (uint32_t)n);
 	put64(g + GROUP_EPOCH, l->epoch);
-	put64(g + GROUP_SEQ, l->seq++);
+	put64(g + GROUP_SEQ, l->seq);
 	put64(g + GROUP_POS, pos);
 	put32(g + GROUP_LEN, (uint32_t)(l->flush.len - GROUP_BYTES));
+	put32(g + GROUP_FLAGS, flags);
 	memcpy(g + GROUP_TARGET, s->target.bytes, 16);
 	memcpy(g + GROUP_CHAIN, l->chain.bytes, 16);
-	l->used += n;
-	l->pos = (pos + n) % l->blocks;
-	return pos;
+	*sum = hash128(g, n * BLOCK);
+	memcpy(g + GROUP_SUM, sum->bytes, 16);
 }
 
-static int write_group(struct log *l, uint64_t pos)
+/* Only the flusher is here, so what it reads of the log does not change. */
+static int write_group(struct store *s, uint64_t pos, struct hash128 *sum)
 {
-	uint8_t	      *g   = l->flush.data;
-	uint64_t       len = (uint64_t)get32(g + GROUP_BLOCKS) * BLOCK;
-	struct hash128 sum = hash128(g, len);
-	int	       rc  = l->flush.extents ? device_flush(l->queue) : 0;
+	struct log *l  = &s->log;
+	uint64_t    at = (l->block + pos) * BLOCK, len = group_blocks(l->flush.len) * BLOCK;
+	bool	    loose = l->flush.extents && l->flush.extents <= LOOSE_MAX;
+	int	    rc	  = 0;
 
-	memcpy(g + GROUP_SUM, sum.bytes, 16);
-	rc	 = rc ? rc : device_write(l->queue, (l->block + pos) * BLOCK, g, len);
-	rc	 = rc ? rc : device_flush(l->queue);
-	l->chain = sum; /* only the flusher reads it */
-	return rc;
+	seal(s, pos, loose ? GROUP_LOOSE : 0, sum);
+	if (l->durable_writes && !l->flush.extents)
+		return device_write_durable(l->queue, at, l->flush.data, len);
+	if (l->flush.extents && !loose)
+		rc = device_flush(l->queue);
+	rc = rc ? rc : device_write(l->queue, at, l->flush.data, len);
+	return rc ? rc : device_flush(l->queue);
 }
 
-/* Unlinks the operations whose result is known. */
-static struct op *take_waiters(struct log *l)
+static void set_failed(struct log *l, int rc)
 {
-	struct op *done = NULL, **end = &done, **p = &l->waiters;
+	if (l->rc)
+		return;
+	l->rc = rc;
+	snprintf(l->message, sizeof(l->message),
+		 "the log could not be written, nothing more is until the pool is opened again: %.140s", base_message());
+}
 
-	while (*p) {
-		struct op *op = *p;
+static struct op *take_ops(struct log_wait *w, struct op *list, struct op ***end)
+{
+	struct op *first = w->ops;
 
-		if (!l->rc && op->lsn > l->durable) {
-			p = &op->next;
-			continue;
-		}
-		*p	 = op->next;
-		op->next = NULL;
-		*end	 = op;
-		end	 = &op->next;
-	}
-	l->waiters_end = p;
-	return done;
+	if (!first)
+		return list;
+	**end  = first;
+	*end   = w->end;
+	w->ops = NULL;
+	w->end = &w->ops;
+	return list ? list : first;
 }
 
 /* l->message does not change once there is an error. */
@@ -233,61 +358,131 @@ static void complete_all(struct log *l, struct op *op, uint64_t durable, int fai
 	}
 }
 
-/* Writes what has been filled as one group. log.lock is held, and given up meanwhile. */
-static void flush_group(struct store *s, struct log *l)
+/* Those who sleep on w should look again; with log.lock. How many wake_threads() has to wake. */
+static uint32_t call_sleepers(struct log_wait *w)
 {
-	struct log_buf empty = l->flush;
-	struct op     *done;
-	uint64_t       pos, durable;
-	int	       rc, failed;
+	uint32_t n = w->sleepers;
 
-	empty.len = 0, empty.extents = false;
-	l->flush    = l->fill;
-	l->fill	    = empty;
-	l->flushing = true;
-	pos	    = place_group(s, l);
-	pthread_mutex_unlock(&l->lock);
-	rc = write_group(l, pos);
-	pthread_mutex_lock(&l->lock);
-	l->flushing = false;
-	if (rc && !l->rc) {
-		l->rc = rc;
-		snprintf(l->message, sizeof(l->message),
-			 "the log could not be written, nothing more is until the pool is opened again: %.140s", base_message());
-	}
-	if (!l->rc)
-		l->durable = l->flush.last_lsn;
-	durable = l->durable;
-	failed	= l->rc;
-	pthread_cond_broadcast(&l->changed);
-	done = take_waiters(l);
-	if (!done)
-		return;
-	pthread_mutex_unlock(&l->lock);
-	complete_all(l, done, durable, failed);
-	pthread_mutex_lock(&l->lock);
+	w->sleepers = 0;
+	atomic_fetch_add(&w->word, 1);
+	return n;
 }
 
-/* log.lock is held. */
-static int commit(struct store *s, struct log *l, uint64_t lsn)
+static void wake_threads(struct log_wait *w, uint32_t n)
 {
-	while (l->durable < lsn && !l->rc) {
-		if (l->flushing)
-			pthread_cond_wait(&l->changed, &l->lock);
-		else
-			flush_group(s, l);
+	if (n)
+		syscall(SYS_futex, &w->word, FUTEX_WAKE_PRIVATE, MIN(n, (uint32_t)INT_MAX), NULL, NULL, 0);
+}
+
+/* `fill` becomes the group to be written. An empty `flush` becomes `fill`. */
+static void take_fill(struct log *l)
+{
+	struct log_buf full = l->fill;
+
+	l->fill		= l->flush;
+	l->fill.len	= 0;
+	l->fill.extents = 0;
+	l->flush	= full;
+	l->flushing	= true;
+	l->turn ^= 1;
+}
+
+/* The group in flush is durable, or the log has failed. */
+static void finish_group(struct log *l, const struct ring *from, const struct ring *to, struct hash128 sum, int rc)
+{
+	l->flushing = false;
+	if (rc) {
+		set_failed(l, rc);
+	} else {
+		l->pos = to->pos;
+		l->used += to->used - from->used; /* it may have been released from meanwhile */
+		l->chain = sum;
+		l->seq++;
+		atomic_store(&l->durable, l->flush.last_lsn);
 	}
-	return l->durable >= lsn ? 0 : base_fail(-l->rc, "%s", l->message);
+	if (l->flush.cap > KEPT_MAX)
+		buf_free(l, &l->flush);
+}
+
+/* Tells everybody who waits. Of those who wait for the next group one is enough: it writes that. log.lock is held, and given up. */
+static void announce(struct log *l)
+{
+	struct log_wait *done = &l->wait[!l->turn], *next = &l->wait[l->turn];
+	struct op	*ops = NULL, **end = &ops;
+	uint64_t	 durable = l->durable;
+	int		 failed	 = l->rc;
+	uint32_t	 n_done = call_sleepers(done), n_next = 0;
+
+	ops = take_ops(done, ops, &end);
+	if (failed)
+		ops = take_ops(next, ops, &end), n_next = call_sleepers(next);
+	else if (next->sleepers)
+		n_next = 1, next->sleepers--, atomic_fetch_add(&next->word, 1);
+	pthread_mutex_unlock(&l->lock);
+	wake_threads(next, n_next); /* first: the device has nothing to do until then */
+	wake_threads(done, n_done);
+	complete_all(l, ops, durable, failed);
+}
+
+/* Writes what has been filled as one group. log.lock is held, and given up. */
+static void flush_group(struct store *s, struct log *l)
+{
+	struct ring    from = { l->pos, l->used }, to = from;
+	uint64_t       at  = ring_take(l, &to, l->fill.len);
+	struct hash128 sum = { { 0 } };
+	int	       rc;
+
+	take_fill(l);
+	pthread_mutex_unlock(&l->lock);
+	rc = to.used <= l->blocks ? 0 : fail(NOSPACE, "a group was appended that does not fit into the log");
+	rc = rc ? rc : write_group(s, at, &sum);
+	pthread_mutex_lock(&l->lock);
+	finish_group(l, &from, &to, sum, rc);
+	announce(l);
+}
+
+/* ---- Waiting ---- */
+
+/* log.lock is held, and given up. The word is read under it: what is announced later has changed it by then. */
+static void sleep_until(struct log *l, uint64_t lsn)
+{
+	struct log_wait *w    = &l->wait[lsn > l->flush.last_lsn ? l->turn : !l->turn];
+	uint32_t	 word = atomic_load(&w->word);
+
+	w->sleepers++;
+	pthread_mutex_unlock(&l->lock);
+	syscall(SYS_futex, &w->word, FUTEX_WAIT_PRIVATE, word, NULL, NULL, 0);
+}
+
+/* One step on the way to a durable lsn. */
+static int commit_step(struct store *s, struct log *l, uint64_t lsn)
+{
+	int rc = 0;
+
+	pthread_mutex_lock(&l->lock);
+	if (l->durable >= lsn)
+		pthread_mutex_unlock(&l->lock);
+	else if (l->rc)
+		rc = base_fail(-l->rc, "%s", l->message), pthread_mutex_unlock(&l->lock);
+	else if (l->flushing)
+		sleep_until(l, lsn);
+	else
+		flush_group(s, l);
+	return rc;
 }
 
 int store_commit(struct store *s, uint64_t lsn)
 {
-	struct log *l = &s->log;
-	int	    rc;
+	struct log *l  = &s->log;
+	int	    rc = 0;
 
-	pthread_mutex_lock(&l->lock);
-	rc = commit(s, l, lsn ? lsn : l->lsn);
-	pthread_mutex_unlock(&l->lock);
+	if (!lsn) {
+		pthread_mutex_lock(&l->lock);
+		lsn = l->lsn;
+		pthread_mutex_unlock(&l->lock);
+	}
+	while (!rc && atomic_load(&l->durable) < lsn) /* who is woken and finds this does not want the lock */
+		rc = commit_step(s, l, lsn);
 	return rc;
 }
 
@@ -298,9 +493,10 @@ int log_flush_all(struct store *s)
 
 bool store_commit_async(struct store *s, uint64_t lsn, struct op *op)
 {
-	struct log *l = &s->log;
-	bool	    waits;
-	int	    rc;
+	struct log	*l = &s->log;
+	struct log_wait *w;
+	bool		 waits;
+	int		 rc;
 
 	pthread_mutex_lock(&l->lock);
 	waits	 = l->durable < lsn && !l->rc;
@@ -308,8 +504,9 @@ bool store_commit_async(struct store *s, uint64_t lsn, struct op *op)
 	op->lsn	 = lsn;
 	op->next = NULL;
 	if (waits) {
-		*l->waiters_end = op;
-		l->waiters_end	= &op->next;
+		w	= &l->wait[l->flushing && lsn <= l->flush.last_lsn ? !l->turn : l->turn];
+		*w->end = op;
+		w->end	= &op->next;
 	}
 	pthread_mutex_unlock(&l->lock);
 	if (waits)
@@ -325,12 +522,57 @@ void store_flush_log(struct store *s)
 	store_commit(s, 0); /* the operations that wait hear the result */
 }
 
-void log_restart(struct store *s, uint64_t epoch)
-{
-	struct log *l = &s->log;
+/* ---- Which way of making a group durable is the faster one ---- */
 
-	pthread_mutex_lock(&l->lock);
-	l->epoch = epoch;
-	l->used	 = 0;
-	pthread_mutex_unlock(&l->lock);
+static int timed_write(struct log *l, uint64_t at, const void *zero, bool durable, uint64_t *ns)
+{
+	uint64_t begin = base_mono_ns();
+	int	 rc    = durable ? device_write_durable(l->queue, at, zero, BLOCK) : device_write(l->queue, at, zero, BLOCK);
+
+	if (!rc && !durable)
+		rc = device_flush(l->queue);
+	*ns = base_mono_ns() - begin;
+	return rc;
+}
+
+static int compare_times(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+static uint64_t median(uint64_t *times, size_t n)
+{
+	qsort(times, n, sizeof(times[0]), compare_times);
+	return times[n / 2];
+}
+
+/* In turns, so that whatever else the device does meanwhile is in both; fewer on a slow device, where it matters less than the time that an
+ * open takes. Nothing in the ring is needed, and zeros are no group. */
+static int measure(struct log *l)
+{
+	uint64_t times[2][MEASURED], begin = base_mono_ns(), i;
+	uint8_t *zero = device_alloc(BLOCK);
+	int	 rc   = zero ? 0 : fail(NOMEM, "no memory for a block of log");
+
+	for (i = 0; !rc && i < 2 * MEASURED && (i < 2 * MEASURED_MIN || i % 2 || base_mono_ns() - begin < MEASURE_NS); i++)
+		rc = timed_write(l, (l->block + (l->pos + i) % l->blocks) * BLOCK, zero, i % 2, &times[i % 2][i / 2]);
+	device_free(zero);
+	if (!rc)
+		l->durable_writes = median(times[1], i / 2) < median(times[0], i / 2) * BETTER_PCT / 100;
+	return rc;
+}
+
+/* A simulated device takes the way that the target's number says, so that tests take both, and the same one again. */
+int log_measure(struct store *s)
+{
+	const char *kind = device_info(s->dev)->kind;
+	struct log *l	 = &s->log;
+
+	if (strcmp(kind, "sim") == 0)
+		l->durable_writes = s->target.bytes[15] & 1;
+	if (strcmp(kind, "sim") == 0 || strcmp(kind, "mem") == 0 || l->used || l->fill.len)
+		return 0;
+	return measure(l);
 }

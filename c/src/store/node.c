@@ -1,220 +1,185 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* store/node.c: the inside of a page.
- *
- * A page is a header, slots in key order, a gap, and entries, packed or not: an entry that was removed leaves a hole until the page is
- * packed. Only node_validate() looks at bytes that came from disk; after it every offset and length in the page can be believed. */
-#include "internal.h"
+/* store/node.c: reading a page. Nothing here changes one but for a hint, and nothing here believes one. */
+#include "node_bytes.h"
 
-unsigned node_level(const uint8_t *page)
+NODE_RACY int key_compare(tarn_buf a, tarn_buf b)
 {
-	return page[NODE_LEVEL];
-}
-
-uint32_t node_count(const uint8_t *page)
-{
-	return get32(page + NODE_COUNT);
-}
-
-static uint32_t offset_of(const uint8_t *page, uint32_t slot)
-{
-	return get32(page + NODE_SLOTS + 4 * slot);
-}
-
-uint8_t *node_entry(const uint8_t *page, uint32_t slot)
-{
-	return (uint8_t *)page + offset_of(page, slot);
-}
-
-tarn_buf node_key(const uint8_t *page, uint32_t slot)
-{
-	const uint8_t *e = node_entry(page, slot);
-
-	return node_level(page) ? (tarn_buf){ e + INNER_KEY, get32(e + INNER_KLEN) }
-				: (tarn_buf){ e + LEAF_KEY, get32(e + LEAF_KLEN) };
-}
-
-static uint64_t entry_bytes(const uint8_t *e, unsigned level)
-{
-	if (level)
-		return INNER_KEY + (uint64_t)get32(e + INNER_KLEN);
-	return LEAF_KEY + (uint64_t)get32(e + LEAF_KLEN) + (get32(e + LEAF_VLEN) & ~LEAF_EXTENTS);
-}
-
-uint32_t node_entry_bytes(const uint8_t *page, uint32_t slot)
-{
-	return (uint32_t)entry_bytes(node_entry(page, slot), node_level(page));
-}
-
-int key_compare(tarn_buf a, tarn_buf b)
-{
-	size_t n = MIN(a.len, b.len);
-	int    c = n ? memcmp(a.ptr, b.ptr, n) : 0;
+	int c = order_bytes(a.ptr, b.ptr, MIN(a.len, b.len));
 
 	return c ? c : (a.len > b.len) - (a.len < b.len);
 }
 
-uint32_t node_lower(const uint8_t *page, tarn_buf key, bool *found)
+NODE_RACY unsigned node_level(const uint8_t *page)
 {
-	uint32_t lo = 0, hi = node_count(page);
+	return page[NODE_LEVEL];
+}
+
+NODE_RACY uint32_t node_count(const uint8_t *page, uint32_t cap)
+{
+	uint32_t n = load32(page + NODE_COUNT);
+
+	return MIN(n, slots_max(cap));
+}
+
+NODE_RACY uint32_t node_need(const uint8_t *page, uint32_t cap)
+{
+	uint32_t heap = load32(page + NODE_HEAP), holes = load32(page + NODE_HOLES), used, need;
+
+	used = cap - MIN(heap, cap);
+	need = NODE_SLOTS + SLOT_BYTES * node_count(page, cap) + used - MIN(holes, used);
+	return MIN(need, cap);
+}
+
+NODE_RACY tarn_buf node_low(const uint8_t *page, uint32_t cap)
+{
+	return fence(page, cap, NODE_LOW);
+}
+
+NODE_RACY tarn_buf node_high(const uint8_t *page, uint32_t cap, bool *bounded)
+{
+	*bounded = load32(page + NODE_HIGH) != 0;
+	return *bounded ? fence(page, cap, NODE_HIGH) : (tarn_buf){ page, 0 };
+}
+
+/* How many of the n heads from `slot` on are smaller. No branch but the loop's: which half it is would be guessed wrong
+ * every other time, and a mask costs less than that. */
+static inline NODE_RACY uint32_t heads_below(const uint8_t *slot, uint32_t n, uint32_t head)
+{
+	const uint8_t *at = slot;
+
+	while (n > 1) {
+		uint32_t half = n / 2;
+
+		at += -(size_t)(load32(at + SLOT_BYTES * (half - 1) + SLOT_HEAD) < head) & (SLOT_BYTES * half);
+		n -= half;
+	}
+	return (uint32_t)(at - slot) / SLOT_BYTES + (n && load32(at + SLOT_HEAD) < head);
+}
+
+/* The slot behind the last one with this head. It begins at slot, and is nearly always that one alone. */
+static inline NODE_RACY uint32_t heads_end(const uint8_t *page, uint32_t cap, uint32_t slot, uint32_t n, uint32_t head)
+{
+	const uint8_t *next = slot_at(page, cap, slot + 1);
+
+	if (slot + 1 >= n || load32(next + SLOT_HEAD) != head)
+		return slot + 1;
+	return head == UINT32_MAX ? n : slot + 1 + heads_below(next, n - slot - 1, head + 1);
+}
+
+/* The first of the slots from `from` on whose key is not below. */
+static inline NODE_RACY uint32_t search(const uint8_t *page, uint32_t cap, uint32_t from, uint32_t fixed, tarn_buf key,
+					bool *found)
+{
+	tarn_buf suffix = behind(key, load32(page + NODE_PREFIX));
+	uint32_t n = node_count(page, cap), head = head_of(suffix), lo, hi;
 
 	*found = false;
+	if (from >= n)
+		return from;
+	lo = from + heads_below(slot_at(page, cap, from), n - from, head);
+	if (lo == n || load32(slot_at(page, cap, lo) + SLOT_HEAD) != head)
+		return lo;
+	hi = heads_end(page, cap, lo, n, head);
 	while (lo < hi) {
 		uint32_t mid = lo + (hi - lo) / 2;
-		int	 c   = key_compare(node_key(page, mid), key);
+		int	 c   = key_compare(suffix_at(page, cap, entry_at(page, cap, mid, fixed), fixed), suffix);
 
-		if (c == 0)
+		if (c == 0) {
 			*found = true;
-		if (c < 0)
-			lo = mid + 1;
-		else
-			hi = mid;
+			return mid;
+		}
+		lo = c < 0 ? mid + 1 : lo;
+		hi = c < 0 ? hi : mid;
 	}
 	return lo;
 }
 
-uint32_t node_child(const uint8_t *page, tarn_buf key)
+NODE_RACY uint32_t node_lower(const uint8_t *page, uint32_t cap, tarn_buf key, bool *found)
 {
-	uint32_t lo = 1, hi = node_count(page); /* the last slot whose key is <= key; slot 0 bounds nothing */
-
-	while (lo < hi) {
-		uint32_t mid = lo + (hi - lo) / 2;
-
-		if (key_compare(node_key(page, mid), key) <= 0)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo - 1;
+	return search(page, cap, 0, fixed_bytes(node_level(page)), key, found);
 }
 
-struct bptr node_child_ptr(const uint8_t *page, uint32_t slot)
+NODE_RACY uint32_t node_route(const uint8_t *page, uint32_t cap, tarn_buf key)
 {
-	return bptr_get(node_entry(page, slot) + INNER_CHILD);
+	bool	 found;
+	uint32_t slot = search(page, cap, 1, INNER_KEY, key, &found);
+
+	return slot - !found;
 }
 
-void node_set_child(struct frame *f, uint32_t slot, const struct bptr *ptr, uint64_t keys)
+NODE_RACY struct leaf_value node_value(const uint8_t *page, uint32_t cap, uint32_t slot)
 {
-	uint8_t *e = node_entry(f->page, slot);
+	uint32_t at = entry_at(page, cap, slot, LEAF_KEY), lens = load32(page + at + LEAF_LENS);
+	uint32_t room = cap - LEAF_KEY - at, klen = MIN(lens & KLEN_MASK, room);
 
-	bptr_put(e + INNER_CHILD, ptr);
-	put64(e + INNER_KEYS, keys);
+	return (struct leaf_value){ .bytes    = page + at + LEAF_KEY + klen,
+				    .len      = MIN(lens >> (LEAF_KLEN_BITS + 1), room - klen),
+				    .extents  = lens & LEAF_EXTENTS,
+				    .revision = load64(page + at + LEAF_REV) };
 }
 
-void node_init(uint8_t *page, uint32_t cap, unsigned level)
+NODE_RACY struct node_child node_child(const uint8_t *page, uint32_t cap, uint32_t slot)
 {
-	memset(page, 0, NODE_SLOTS);
-	put32(page + NODE_MAGIC, NODE_MAGIC_NUMBER);
-	page[NODE_LEVEL] = (uint8_t)level;
-	put32(page + NODE_HEAP, cap);
+	uint8_t child[INNER_KEY - INNER_CHILD];
+
+	racy_copy(child, page + entry_at(page, cap, slot, INNER_KEY) + INNER_CHILD, sizeof(child));
+	return (struct node_child){ bptr_get(child), get64(child + INNER_KEYS - INNER_CHILD) };
 }
 
-/* Copies header and entries into a page of another size, without holes; the gap is zero. */
-void node_pack(const uint8_t *from, uint8_t *to, uint32_t cap)
+NODE_RACY uint64_t node_child_id(const uint8_t *page, uint32_t cap, uint32_t slot)
 {
-	uint32_t n = node_count(from), heap = cap;
+	uint64_t where = load64(page + entry_at(page, cap, slot, INNER_KEY) + INNER_CHILD + BPTR_WHERE);
 
-	memcpy(to, from, NODE_SLOTS);
-	for (uint32_t i = 0; i < n; i++) {
-		uint32_t bytes = node_entry_bytes(from, i);
-
-		heap -= bytes;
-		memcpy(to + heap, node_entry(from, i), bytes);
-		put32(to + NODE_SLOTS + 4 * i, heap);
-	}
-	put32(to + NODE_HEAP, heap);
-	memset(to + NODE_SLOTS + 4 * n, 0, heap - NODE_SLOTS - 4 * n);
+	return (where & (VIRTUAL - 1)) | (where >> 56 & BPTR_VIRTUAL ? VIRTUAL : 0);
 }
 
-static int make_room(struct store *s, struct frame *f, uint32_t bytes)
+/* Down to a multiple of four for the sake of pages that are not sound: aligned, it is loaded and stored at once. Not by the atomic
+ * builtins: clang's thread sanitizer looks into those whatever the attribute says. */
+static inline NODE_RACY volatile struct any32 *hint_at(const uint8_t *page, uint32_t cap, uint32_t slot)
 {
-	uint32_t gap = get32(f->page + NODE_HEAP) - NODE_SLOTS - 4 * node_count(f->page), cap = f->cap;
-
-	if (gap >= bytes)
-		return 0;
-	if (f->need + bytes > cap)
-		cap = MAX(ROUND_UP(f->need + bytes, BLOCK), ROUND_UP(s->node_bytes, BLOCK));
-	return cache_resize(s, f, cap);
+	return (volatile struct any32 *)(page + (entry_at(page, cap, slot, INNER_KEY) & ~(PAD - 1)) + INNER_HINT);
 }
 
-int node_insert(struct store *s, struct frame *f, uint32_t slot, uint32_t bytes, uint8_t **entry)
+NODE_RACY uint32_t node_hint(const uint8_t *page, uint32_t cap, uint32_t slot)
 {
-	uint32_t n  = node_count(f->page);
-	int	 rc = make_room(s, f, bytes + 4);
-	uint8_t *at;
-	uint32_t heap;
-
-	if (rc)
-		return rc;
-	heap = get32(f->page + NODE_HEAP) - bytes;
-	at   = f->page + NODE_SLOTS + 4 * slot;
-	memmove(at + 4, at, 4 * (n - slot));
-	put32(at, heap);
-	put32(f->page + NODE_HEAP, heap);
-	put32(f->page + NODE_COUNT, n + 1);
-	f->need += bytes + 4;
-	*entry = f->page + heap;
-	cache_account(s, f);
-	return 0;
+	return hint_at(page, cap, slot)->v;
 }
 
-void node_remove(struct store *s, struct frame *f, uint32_t slot)
+NODE_RACY void node_set_hint(uint8_t *page, uint32_t cap, uint32_t slot, uint32_t hint)
 {
-	uint32_t n = node_count(f->page), bytes = node_entry_bytes(f->page, slot);
-	uint8_t *at = f->page + NODE_SLOTS + 4 * slot;
-
-	if (offset_of(f->page, slot) == get32(f->page + NODE_HEAP))
-		put32(f->page + NODE_HEAP, get32(f->page + NODE_HEAP) + bytes);
-	memmove(at, at + 4, 4 * (n - slot - 1));
-	put32(f->page + NODE_COUNT, n - 1);
-	f->need -= bytes + 4;
-	cache_account(s, f);
+	hint_at(page, cap, slot)->v = hint;
 }
 
-static const char *bad_entry(const struct store *s, const uint8_t *page, uint32_t len, uint32_t slot)
+NODE_RACY uint32_t node_key_len(const uint8_t *page, uint32_t cap, uint32_t slot)
 {
-	uint32_t       off = offset_of(page, slot), level = node_level(page);
-	const uint8_t *e = page + off;
-	struct bptr    ptr;
+	struct joint key = whole_key(page, cap, slot);
 
-	if (off < get32(page + NODE_HEAP) || off > len - LEAF_KEY || (level && off > len - INNER_KEY))
-		return "an entry lies outside";
-	if (entry_bytes(e, level) > len - off || get32(e) > STORE_KEY_MAX)
-		return "an entry is too long";
-	if (!level && get32(e + LEAF_VLEN) & LEAF_EXTENTS &&
-	    !value_sane(e + LEAF_KEY + get32(e + LEAF_KLEN), get32(e + LEAF_VLEN) & ~LEAF_EXTENTS))
-		return "a value's descriptor is impossible";
-	if (!level)
-		return NULL;
-	ptr = bptr_get(e + INNER_CHILD);
-	return blob_sane(s, &ptr, NODE_MAX) ? NULL : "a child's address is impossible";
+	return (uint32_t)(key.front.len + key.back.len);
 }
 
-static const char *bad_node(const struct store *s, const uint8_t *page, uint32_t len, uint32_t *need)
+NODE_RACY uint32_t node_key_copy(const uint8_t *page, uint32_t cap, uint32_t slot, void *to, uint32_t room)
 {
-	uint32_t n = node_count(page), level = node_level(page);
+	struct joint key   = whole_key(page, cap, slot);
+	uint32_t     front = (uint32_t)MIN(key.front.len, room), back = (uint32_t)MIN(key.back.len, room - front);
 
-	if (get32(page + NODE_MAGIC) != NODE_MAGIC_NUMBER || level >= DEPTH_MAX || n == 0 || n > (len - NODE_SLOTS) / 4)
-		return "the header is not a node's";
-	if (get32(page + NODE_HEAP) > len || get32(page + NODE_HEAP) < NODE_SLOTS + 4 * n)
-		return "the entries begin outside";
-	if (memcmp(page + NODE_POOL, s->pool.bytes, 8) != 0)
-		return "it belongs to another pool";
-	*need = NODE_SLOTS + 4 * n;
-	for (uint32_t i = 0; i < n; i++) {
-		const char *why = bad_entry(s, page, len, i);
-
-		if (why)
-			return why;
-		*need += node_entry_bytes(page, i);
-		if (i > (level ? 1u : 0u) && key_compare(node_key(page, i - 1), node_key(page, i)) >= 0)
-			return "keys are out of order";
-	}
-	return *need <= len ? NULL : "entries overlap";
+	racy_copy(to, key.front.ptr, front);
+	racy_copy((uint8_t *)to + front, key.back.ptr, back);
+	return front + back;
 }
 
-/* A total function: a right checksum is not trust. */
-int node_validate(const struct store *s, const uint8_t *page, uint32_t len, uint32_t *need, const char **why)
+static NODE_RACY bool entry_has_extents(const uint8_t *page, uint32_t cap, uint32_t slot, unsigned level)
 {
-	*why = bad_node(s, page, len, need);
-	return *why ? -TARN_E_CSUM : 0;
+	const uint8_t *e = page + entry_at(page, cap, slot, fixed_bytes(level));
+
+	return level ? load64(e + INNER_CHILD + BPTR_WHERE) >> 56 & BPTR_EXTENTS : load32(e + LEAF_LENS) & LEAF_EXTENTS;
+}
+
+NODE_RACY bool node_has_extents(const uint8_t *page, uint32_t cap)
+{
+	unsigned level = node_level(page);
+
+	for (uint32_t i = 0, n = node_count(page, cap); i < n; i++)
+		if (entry_has_extents(page, cap, i, level))
+			return true;
+	return false;
 }

@@ -7,20 +7,50 @@
 #include <stdio.h>
 
 #define LOG_DEFAULT_MIN (UINT64_C(256) << 10)
-#define LOG_DEFAULT_MAX (UINT64_C(64) << 20)
+#define LOG_DEFAULT_MAX (UINT64_C(256) << 20)
+#define LARGE_POOL	(UINT64_C(1) << 30)
 #define ZERO_BYTES	(UINT64_C(1) << 20)
 #define CACHE_DEFAULT	(UINT64_C(256) << 20)
 
+static void checkpoint_fini(struct store *s)
+{
+	struct checkpoint *c = &s->checkpoint;
+
+	for (struct tree *z = c->frozen, *newer; z; z = newer) {
+		newer = z->newer;
+		if (!z->epoch) /* the others are in the table of trees */
+			free(z);
+	}
+	free(c->dead);
+	free(c->reclaim);
+	pthread_mutex_destroy(&c->lock);
+	pthread_cond_destroy(&c->ended);
+}
+
 static void store_free(struct store *s)
 {
+	pages_close(s);
 	io_close(s);
 	queues_close(s);
 	log_fini(s);
+	checkpoint_fini(s);
 	tree_forget_all(s);
-	cache_fini(&s->cache);
+	cache_fini(s);
 	space_fini(&s->space);
 	pthread_mutex_destroy(&s->lock);
+	free(s->separator);
 	free(s);
+}
+
+/* Threads that hold the store for an instant meet often: they spin before they sleep. */
+static void lock_init(pthread_mutex_t *lock)
+{
+	pthread_mutexattr_t attr;
+
+	pthread_mutexattr_init(&attr);
+	pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_ADAPTIVE_NP);
+	pthread_mutex_init(lock, &attr);
+	pthread_mutexattr_destroy(&attr);
 }
 
 /* All of a store but what is read from disk. */
@@ -31,19 +61,28 @@ static int store_new(struct device *dev, const struct superblock *sb, uint64_t c
 
 	if (!s)
 		return fail(NOMEM, "no memory for a store");
-	s->dev	      = dev;
-	s->sb	      = *sb;
-	s->gen	      = sb->generation + 1;
-	s->pool	      = sb->pool;
-	s->target     = sb->target;
-	s->node_bytes = sb->node_bytes;
-	pthread_mutex_init(&s->lock, NULL);
-	rc     = log_init(s);
-	queues = queues_open(s); /* both, in any case: store_free() ends both */
-	rc     = rc ? rc : queues;
-	rc     = rc ? rc : io_open(s);
-	rc     = rc ? rc : space_init(&s->space, sb->blocks);
-	rc     = rc ? rc : cache_init(&s->cache, cache_bytes ? cache_bytes : CACHE_DEFAULT);
+	s->dev			 = dev;
+	s->sb			 = *sb;
+	s->gen			 = sb->generation + 1;
+	s->pool			 = sb->pool;
+	s->target		 = sb->target;
+	s->node_bytes		 = sb->node_bytes;
+	s->checkpoint.frozen_end = &s->checkpoint.frozen;
+	lock_init(&s->lock);
+	pthread_mutex_init(&s->checkpoint.lock, NULL);
+	pthread_cond_init(&s->checkpoint.ended, NULL);
+	s->separator = malloc(STORE_KEY_MAX);
+	rc	     = log_init(s);
+	queues	     = queues_open(s); /* both, in any case: store_free() ends both */
+	rc	     = rc ? rc : queues;
+	if (!rc && !s->separator)
+		rc = fail(NOMEM, "no memory for a key");
+	rc = rc ? rc : io_open(s);
+	rc = rc ? rc : space_init(&s->space, s, sb->blocks);
+	rc = rc ? rc : cache_init(s, cache_bytes ? cache_bytes : CACHE_DEFAULT);
+	rc = rc ? rc : pages_open(s);
+	if (!rc && !tree_add(s, 0, 0, &s->sb.root, 0))
+		rc = fail(NOMEM, "no memory for a tree");
 	if (rc)
 		store_free(s);
 	else
@@ -51,9 +90,13 @@ static int store_new(struct device *dev, const struct superblock *sb, uint64_t c
 	return rc;
 }
 
+/* The longer the log, the more often a page has changed before a checkpoint writes it, and the longer a recovery takes: a second or two for
+ * the longest. */
 static uint64_t default_log(uint64_t size)
 {
-	return MIN(MAX(size / 16, LOG_DEFAULT_MIN), LOG_DEFAULT_MAX);
+	uint64_t log = size <= LARGE_POOL ? size / 16 : LARGE_POOL / 16 + (size - LARGE_POOL) / 4;
+
+	return MIN(MAX(log, LOG_DEFAULT_MIN), LOG_DEFAULT_MAX);
 }
 
 static int plan(const struct device *dev, const struct store_format *f, struct superblock *sb)
@@ -63,7 +106,7 @@ static int plan(const struct device *dev, const struct store_format *f, struct s
 	*sb = (struct superblock){
 		.pool = f->pool, .target = f->target, .blocks = size / BLOCK, .log_block = 2, .log_blocks = log / BLOCK
 	};
-	sb->node_bytes = f->node_bytes ? f->node_bytes : 16384;
+	sb->node_bytes = f->node_bytes ? f->node_bytes : 4096;
 	sb->log_epoch  = base_random() >> 1;
 	sb->meta_len   = (uint32_t)f->meta_len;
 	if (size > device_size(dev))
@@ -142,11 +185,14 @@ int store_format(struct device *dev, const struct store_format *format)
 	rc = rc ? rc : store_new(dev, &sb, 1 << 20, &s);
 	if (rc)
 		return rc;
+	rc = space_reserve(&s->space);
+	if (rc)
+		goto out;
 	space_take(&s->space, 0, sb.log_block + sb.log_blocks);
 	space_take(&s->space, sb.blocks - 2, 2);
-	memset(s->space.dirty, 1, s->space.pages);
 	rc = zero_log(s);
-	rc = rc ? rc : checkpoint(s, sb.log_epoch);
+	rc = rc ? rc : checkpoint(s);
+out:
 	store_free(s);
 	return rc;
 }
@@ -175,17 +221,42 @@ int store_probe(struct device *dev, struct store_identity *id)
 	return 0;
 }
 
+/* Nothing written under an earlier epoch can be taken for a group of this one. */
+static void new_epoch(struct store *s)
+{
+	pthread_mutex_lock(&s->log.lock);
+	s->log.epoch++;
+	pthread_mutex_unlock(&s->log.lock);
+}
+
+static int begin_epoch(struct store *s)
+{
+	int rc;
+
+	new_epoch(s);
+	rc = checkpoint(s);
+	if (rc == -TARN_E_NOSPACE && s->space.lost_rc)
+		rc = base_fail(-s->space.lost_rc,
+			       "a part of the space map cannot be read, and the rest has no room for a checkpoint");
+	return rc;
+}
+
 static int recover(struct store *s)
 {
-	uint64_t     batches;
-	struct tree *zero;
-	int	     rc = space_load(s, &s->sb.space);
+	uint64_t batches = 0;
+	int	 rc	 = space_load(&s->space, &s->sb.space);
 
 	if (!rc && s->sb.root.addr && !blob_sane(s, &s->sb.root, NODE_MAX))
 		rc = fail(CSUM, "the superblock's pointer to the trees is impossible");
-	rc = rc ? rc : tree_open(s, 0, &zero);
-	rc = rc ? rc : log_replay(s, apply_replayed, &batches);
-	rc = rc ? rc : checkpoint(s, s->sb.log_epoch + 1);
+	rc	     = rc ? rc : space_reserve(&s->space);
+	s->replaying = true;
+	rc	     = rc ? rc : log_replay(s, apply_replayed, &batches);
+	s->replaying = false;
+	if (rc)
+		return rc;
+	if (batches || s->log.torn) /* else nothing is in the log that could be taken for what is written to it next */
+		rc = begin_epoch(s);
+	rc = rc ? rc : log_measure(s);
 	if (!rc && batches)
 		base_log(TARN_LOG_INFO, "%llu batches were replayed from the log", (unsigned long long)batches);
 	return rc;
@@ -215,19 +286,22 @@ int store_open(struct device *dev, const struct store_options *options, struct s
 
 static bool changed(struct store *s)
 {
-	return s->log.used || s->log.fill.len || s->trees_dirty;
+	return s->log.used || s->log.fill.len || s->trees_dirty || s->checkpoint.frozen || s->checkpoint.reclaim_n;
 }
 
 int store_close(struct store *s)
 {
-	int rc = 0;
+	bool failed, dirty;
+	int  rc = 0;
 
 	pthread_mutex_lock(&s->lock);
-	if (!s->failed && changed(s)) {
-		rc = store_writable(s);
-		rc = rc ? rc : checkpoint(s, s->log.epoch);
-	}
+	failed = s->failed;
+	dirty  = changed(s);
 	pthread_mutex_unlock(&s->lock);
+	if (!failed && dirty) {
+		rc = log_flush_all(s);
+		rc = rc ? rc : checkpoint(s);
+	}
 	store_free(s);
 	return rc;
 }
@@ -244,8 +318,9 @@ void store_stat(struct store *s, struct store_stat *st)
 	pthread_mutex_lock(&s->lock);
 	pthread_mutex_lock(&s->log.lock);
 	kept = MIN(s->space.free, s->cache.dirty_blocks);
-	*st  = (struct store_stat){ .total_bytes      = s->space.blocks * BLOCK,
-				    .free_bytes	      = (s->space.free + s->space.pending_count - kept) * BLOCK,
+	*st  = (struct store_stat){ .total_bytes = s->space.blocks * BLOCK,
+				    .free_bytes =
+					    (s->space.free + s->space.freed + s->space.leaving + s->space.held - kept) * BLOCK,
 				    .log_bytes	      = s->log.blocks * BLOCK,
 				    .log_used_bytes   = s->log.used * BLOCK,
 				    .cache_bytes      = s->cache.budget,
@@ -253,7 +328,7 @@ void store_stat(struct store *s, struct store_stat *st)
 				    .generation	      = s->sb.generation,
 				    .batch_max	      = log_record_max(s),
 				    .format_version   = FORMAT_VERSION,
-				    .inline_max	      = s->node_bytes / 4,
+				    .inline_max	      = MIN(s->node_bytes / 2, LEAF_VALUE_MAX),
 				    .readonly	      = s->failed || s->log.rc };
 	snprintf(st->why, sizeof(st->why), "%s", s->failed ? s->why : s->log.rc ? s->log.message : "");
 	pthread_mutex_unlock(&s->log.lock);

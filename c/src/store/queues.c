@@ -1,22 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* store/queues.c: pieces, read and written by their pointers without store->lock.
+/* store/queues.c: queues for I/O without store->lock, and pieces, read and written by their pointers.
  *
- * A few queues are lent to one call at a time, so that what is read and written here does not wait for the store's own queue, nor much
- * for each other. A piece is one run of blocks with a checksum. */
+ * Always true: one queue at least is open. Who wants to have several I/Os in flight takes a queue and gives it back; more are opened when
+ * all are taken, up to a few. An I/O that is waited for needs none of its own (device.h): it goes by way of the first, by as many
+ * threads at once as there are. A piece is one run of blocks with a checksum. */
 #include "internal.h"
 
 int queues_open(struct store *s)
 {
-	struct queues *v  = &s->queues;
-	int	       rc = 0;
+	struct queues *v = &s->queues;
+	int	       rc;
 
 	pthread_mutex_init(&v->lock, NULL);
 	pthread_cond_init(&v->given, NULL);
-	while (!rc && v->n < ARRAY_LEN(v->queues)) {
-		rc = device_queue_open(s->dev, 4, &v->queues[v->n]);
-		v->n += !rc;
-	}
-	return rc;
+	rc = device_queue_open(s->dev, QUEUE_DEPTH, &v->first);
+	if (rc)
+		return rc;
+	v->queues[v->n++] = v->first;
+	v->opened	  = 1;
+	return 0;
 }
 
 void queues_close(struct store *s)
@@ -27,12 +29,25 @@ void queues_close(struct store *s)
 	pthread_cond_destroy(&s->queues.given);
 }
 
-static struct device_queue *queue_take(struct store *s)
+/* Lock held. A system that refuses another queue is no reason to fail: those that there are come back. */
+static void open_another(struct store *s)
+{
+	struct queues *v = &s->queues;
+
+	if (v->opened == ARRAY_LEN(v->queues) || device_queue_open(s->dev, QUEUE_DEPTH, &v->queues[v->n]))
+		return;
+	v->n++;
+	v->opened++;
+}
+
+struct device_queue *queue_take(struct store *s)
 {
 	struct queues	    *v = &s->queues;
 	struct device_queue *q;
 
 	pthread_mutex_lock(&v->lock);
+	if (!v->n)
+		open_another(s);
 	while (!v->n)
 		pthread_cond_wait(&v->given, &v->lock);
 	q = v->queues[--v->n];
@@ -40,7 +55,7 @@ static struct device_queue *queue_take(struct store *s)
 	return q;
 }
 
-static void queue_give(struct store *s, struct device_queue *q)
+void queue_give(struct store *s, struct device_queue *q)
 {
 	struct queues *v = &s->queues;
 
@@ -52,23 +67,21 @@ static void queue_give(struct store *s, struct device_queue *q)
 
 int piece_write(struct store *s, struct bptr *ptr, const uint8_t *buf)
 {
-	struct device_queue *q = queue_take(s);
-	int		     rc;
-
 	ptr->sum = hash128(buf, ptr->len);
-	rc	 = device_write(q, ptr->addr * BLOCK, buf, ptr->len);
-	queue_give(s, q);
-	return rc;
+	return device_write(s->queues.first, ptr->addr * BLOCK, buf, ptr->len);
+}
+
+int piece_check(const struct bptr *piece, const void *buf, const char *what)
+{
+	if (hash128_equal(hash128(buf, piece->len), piece->sum))
+		return 0;
+	return fail(CSUM, "%s at block %llu (%u bytes, generation %llu) does not match the checksum that its parent holds", what,
+		    (unsigned long long)piece->addr, piece->len, (unsigned long long)piece->birth);
 }
 
 int piece_read(struct store *s, const struct bptr *piece, void *buf, const char *what)
 {
-	struct device_queue *q	= queue_take(s);
-	int		     rc = device_read(q, piece->addr * BLOCK, buf, piece->len);
+	int rc = device_read(s->queues.first, piece->addr * BLOCK, buf, piece->len);
 
-	queue_give(s, q);
-	if (!rc && !hash128_equal(hash128(buf, piece->len), piece->sum))
-		rc = fail(CSUM, "%s at block %llu (%u bytes, generation %llu) does not match the checksum that its parent holds",
-			  what, (unsigned long long)piece->addr, piece->len, (unsigned long long)piece->birth);
-	return rc;
+	return rc ? rc : piece_check(piece, buf, what);
 }

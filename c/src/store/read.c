@@ -1,104 +1,340 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* store/read.c: one key's value, whole or in pieces.
+/* store/read.c: one key's value, many keys' values, and a value in pieces.
  *
- * What stands in a leaf is copied under the lock. A value in extents is read without it: meanwhile it is pinned, so that its blocks
- * are not used again whatever happens to the key. */
-#include "internal.h"
+ * What stands in a leaf is copied without a lock, and counts only when the leaf has not changed meanwhile. A value in extents is read from
+ * the device: before that the space is held, under the lock, so that its blocks are not used again whatever happens to the key. */
+#include "seek.h"
 
-/* Finds the key. *v lives until path_release(). */
-static int find(struct store *s, uint64_t tree, tarn_buf key, struct path *path, struct leaf_value *v)
-{
-	struct tree *t;
-	int	     rc;
+#define PATIENCE  64
+#define SMALL_MAX 512u /* bytes of a value that go by way of the stack */
+#define GROUP	  16u
+#define WANTS_MAX 128u
+#define PASSES	  16
 
-	path->depth = 0;
-	rc	    = tree_open(s, tree, &t);
-	rc	    = rc ? rc : tree_find(s, t, key, path);
-	if (rc || !path->depth || !path->found)
-		return rc ? rc : fail(NONEXIST, "there is no such key");
-	*v = leaf_value(path->frames[path->depth - 1], path->slots[path->depth - 1]);
-	return 0;
-}
-
-static uint64_t size_of(const struct leaf_value *v)
-{
-	return v->extents ? value_size(v->bytes) : v->len;
-}
-
-static void unpin(struct store *s)
-{
-	pthread_mutex_lock(&s->lock);
-	s->readers--;
-	pthread_mutex_unlock(&s->lock);
-}
-
-static int read_pinned(struct store *s, const uint8_t *desc, void *buf)
-{
-	struct bptr *pieces;
-	size_t	     n;
-	int	     rc = value_pieces(s, desc, &pieces, &n);
-
-	rc = rc ? rc : value_read_all(s, pieces, n, value_size(desc), buf);
-	free(pieces);
-	unpin(s);
-	return rc;
-}
-
-struct get {
-	uint64_t tree;
-	tarn_buf key;
+/* What was found for a key. A small value is copied into `bytes` first, and into the caller's buffer when it is certain. A larger one goes
+ * there at once, when it is certain that the key has a value that fits: so only when that changes before the copy is whole can the
+ * answer be NONEXIST or REC2BIG and the buffer be touched, by what was the value when the call began. */
+struct answer {
 	void	*buf;
 	size_t	 room, len; /* bytes of buf, of the value */
 	uint64_t rev;
-	uint8_t	 desc[EXT_BYTES_MAX];
+	uint8_t *bytes; /* SMALL_MAX of them: a small value, or the descriptor of one in extents */
+	bool	 found, extents;
 };
 
-/* Copies what is in the leaf; 1 when it is in extents, which are pinned then. */
-static int copy_out(struct store *s, const struct leaf_value *v, struct get *g)
+_Static_assert(EXT_BYTES_MAX <= SMALL_MAX, "a descriptor is small");
+
+static inline NODE_RACY bool fits(const struct answer *a)
 {
-	g->len = size_of(v);
-	if (!g->buf)
-		return 0;
-	if (g->len > g->room)
-		return fail(REC2BIG, "the value has %zu bytes, the buffer %zu", g->len, g->room);
-	if (!v->extents) {
-		if (v->len)
-			memcpy(g->buf, v->bytes, v->len);
-		return 0;
-	}
-	memcpy(g->desc, v->bytes, v->len);
-	s->readers++;
-	return 1;
+	return a->buf && a->len <= a->room;
 }
 
-static int get(struct store *s, void *arg)
+static NODE_RACY int copy_out(struct answer *a, const struct spot *spot)
 {
-	struct get	 *g = arg;
-	struct leaf_value v = { 0 };
-	struct path	  path;
-	int		  rc = find(s, g->tree, g->key, &path, &v);
+	struct leaf_value v  = node_value(spot->frame->page, spot->frame->cap, spot->slot);
+	uint8_t		 *to = a->bytes;
 
-	g->rev = v.revision;
-	rc     = rc ? rc : copy_out(s, &v, g);
-	path_release(&path);
+	a->rev	   = v.revision;
+	a->len	   = v.len;
+	a->extents = v.extents;
+	if (v.extents) {
+		page_copy(to, v.bytes, MIN(v.len, EXT_BYTES_MAX));
+		a->len = value_size(to);
+		return 0;
+	}
+	if (!fits(a))
+		return 0;
+	if (a->len > SMALL_MAX) {
+		if (!frame_valid(spot->frame, spot->version))
+			return RESTART;
+		to = a->buf;
+	}
+	page_copy(to, v.bytes, a->len);
+	return 0;
+}
+
+/* What stands at the spot: 0, or RESTART. */
+static NODE_RACY int look(struct answer *a, const struct spot *spot)
+{
+	a->found   = spot->frame && spot->found;
+	a->extents = false;
+	a->len	   = 0;
+	a->rev	   = 0;
+	if (a->found && copy_out(a, spot))
+		return RESTART;
+	return !spot->frame || frame_valid(spot->frame, spot->version) ? 0 : RESTART;
+}
+
+/* The answer is certain. The code comes without a sentence. */
+static int give(const struct answer *a, size_t *len, uint64_t *rev)
+{
+	*len = a->len;
+	if (rev)
+		*rev = a->rev;
+	if (!a->found)
+		return -TARN_E_NONEXIST;
+	if (a->buf && !fits(a))
+		return -TARN_E_REC2BIG;
+	if (a->buf && !a->extents && a->len && a->len <= SMALL_MAX)
+		memcpy(a->buf, a->bytes, a->len);
+	return 0;
+}
+
+/* ---- one key ---- */
+
+struct get {
+	struct seek   seek;
+	tarn_buf      key;
+	struct answer answer;
+	bool	      held; /* the space is, since that round */
+	unsigned      round;
+};
+
+static NODE_RACY int get(struct store *s, void *arg, struct wanted *w)
+{
+	struct get *g = arg;
+	struct spot spot;
+	int	    rc = tree_seek(s, g->seek.tree, g->key, &spot, w);
+
+	rc = rc ? rc : look(&g->answer, &spot);
+	if (rc || !g->answer.extents || !fits(&g->answer))
+		return rc;
+	if (g->seek.flags & STORE_NOWAIT)
+		return -TARN_E_AGAIN;
+	if (!g->seek.locked)
+		return seek_lock(&g->seek);
+	g->round = space_hold(&s->space);
+	g->held	 = true;
+	return 0;
+}
+
+static void unhold(struct store *s, unsigned round)
+{
+	pthread_mutex_lock(&s->lock);
+	space_unhold(&s->space, round);
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* The space is held. */
+static int read_extents(struct store *s, const uint8_t *desc, unsigned round, void *buf)
+{
+	struct bptr *pieces = NULL;
+	size_t	     n	    = 0;
+	int	     rc	    = value_pieces(s, desc, &pieces, &n);
+
+	rc = rc ? rc : value_read_all(s, pieces, n, value_size(desc), buf);
+	free(pieces);
+	unhold(s, round);
 	return rc;
 }
 
-int store_get(struct store *s, uint64_t tree, tarn_buf key, void *buf, size_t *len, uint64_t *rev, unsigned flags)
+int store_get(struct store *s, struct store_at at, tarn_buf key, void *buf, size_t *len, uint64_t *rev, unsigned flags)
 {
-	struct get g  = { .tree = tree, .key = key, .buf = buf, .room = *len };
-	int	   rc = store_run(s, flags, get, &g);
+	uint8_t	   bytes[SMALL_MAX];
+	struct get g  = { .seek	  = { .at = at, .flags = flags, .patience = PATIENCE, .body = get, .arg = &g },
+			  .key	  = key,
+			  .answer = { .buf = buf, .room = *len, .bytes = bytes } };
+	int	   rc = seek_at(s, &g.seek);
 
-	if (rc == 1 && flags & STORE_NOWAIT) {
-		unpin(s);
-		rc = fail(AGAIN, "the value is not in memory");
+	if (rc) {
+		*len = rc == -TARN_E_NONEXIST ? 0 : *len;
+		return rc;
 	}
-	if (rc >= 0 || rc == -TARN_E_NONEXIST || rc == -TARN_E_REC2BIG)
-		*len = g.len;
-	if (rev)
-		*rev = g.rev;
-	return rc == 1 ? read_pinned(s, g.desc, buf) : rc;
+	rc = give(&g.answer, len, rev);
+	if (rc == -TARN_E_NONEXIST)
+		return fail(NONEXIST, "there is no such key");
+	if (rc)
+		return fail(REC2BIG, "the value has %zu bytes, the buffer %zu", g.answer.len, g.answer.room);
+	return g.held ? read_extents(s, bytes, g.round, buf) : 0;
 }
+
+/* ---- many keys ---- */
+
+/* Some keys go down the tree together, a level at a time: while the page of one comes from memory, the others are searched. What is not
+ * simple (a change meanwhile, a value in extents, damage) is left to store_get(). */
+struct lane {
+	struct store_get *get;
+	int		  rc; /* RESTART: not simple. AGAIN: the page in `wanted` is missing */
+	struct spot	  spot;
+	struct wanted	  wanted;
+	struct answer	  answer;
+	uint8_t		  bytes[SMALL_MAX];
+};
+
+struct many {
+	struct seek   seek;
+	unsigned      n;
+	size_t	      wants_n;
+	bool	      blocked; /* store_get() would have to wait: AGAIN */
+	struct wanted wants[WANTS_MAX];
+	struct lane   lanes[GROUP];
+};
+
+static NODE_RACY bool lane_inner(const struct lane *l)
+{
+	return !l->rc && l->spot.frame && node_level(l->spot.frame->page);
+}
+
+/* All lanes are at the same level; false: at the leaves. */
+static NODE_RACY bool step_down(struct store *s, struct many *m)
+{
+	unsigned inner[GROUP], n = 0;
+
+	for (unsigned i = 0; i < m->n; i++)
+		if (lane_inner(&m->lanes[i]))
+			inner[n++] = i;
+	for (unsigned i = 0; i < n; i++)
+		seek_look(&m->lanes[inner[i]].spot);
+	for (unsigned i = 0; i < n; i++) {
+		struct lane *l = &m->lanes[inner[i]];
+
+		seek_route(&l->spot, l->get->key);
+		seek_prefetch_entry(l->spot.frame->page, l->spot.frame->cap, l->spot.slot);
+	}
+	for (unsigned i = 0; i < n; i++)
+		seek_prefetch(s, &m->lanes[inner[i]].spot, m->lanes[inner[i]].spot.slot);
+	for (unsigned i = 0; i < n; i++) {
+		struct lane *l = &m->lanes[inner[i]];
+
+		l->rc = seek_down(s, m->seek.tree, NULL, &l->spot, &l->wanted);
+	}
+	return n > 0;
+}
+
+static NODE_RACY void lane_search(struct lane *l)
+{
+	const struct frame *f = l->spot.frame;
+
+	if (!l->rc && f)
+		l->spot.slot = node_lower(f->page, f->cap, l->get->key, &l->spot.found);
+}
+
+static NODE_RACY int group(struct store *s, void *arg, struct wanted *w)
+{
+	struct many *m = arg;
+	struct spot  root;
+	int	     rc = seek_root(s, m->seek.tree, NULL, &root, w);
+
+	if (rc)
+		return rc;
+	for (unsigned i = 0; i < m->n; i++) {
+		m->lanes[i].rc	 = 0;
+		m->lanes[i].spot = root;
+	}
+	while (step_down(s, m))
+		;
+	for (unsigned i = 0; i < m->n; i++)
+		if (!m->lanes[i].rc && root.frame)
+			seek_prefetch_found(m->lanes[i].spot.frame, m->lanes[i].get->key);
+	for (unsigned i = 0; i < m->n; i++)
+		lane_search(&m->lanes[i]);
+	for (unsigned i = 0; i < m->n; i++)
+		if (!m->lanes[i].rc)
+			m->lanes[i].rc = look(&m->lanes[i].answer, &m->lanes[i].spot);
+	return 0;
+}
+
+static void want(struct many *m, const struct wanted *w)
+{
+	for (size_t i = 0; i < m->wants_n; i++)
+		if (m->wants[i].ptr.addr == w->ptr.addr)
+			return;
+	m->wants[m->wants_n++] = *w;
+}
+
+static void lane_end(struct store *s, struct many *m, struct lane *l)
+{
+	struct store_get *g = l->get;
+
+	if (l->rc == -TARN_E_AGAIN) {
+		want(m, &l->wanted);
+		return;
+	}
+	if (l->rc || (l->answer.extents && fits(&l->answer))) {
+		l->rc = store_get(s, m->seek.at, g->key, g->buf, &g->len, &g->rev, m->seek.flags);
+		m->blocked |= l->rc == -TARN_E_AGAIN;
+		if (l->rc == -TARN_E_AGAIN)
+			return;
+	} else {
+		l->rc = give(&l->answer, &g->len, &g->rev);
+	}
+	g->rc = l->rc;
+}
+
+/* An error of the whole group (there is no such snapshot) is each one's. */
+static int run_group(struct store *s, struct many *m)
+{
+	int rc = m->n ? seek_at(s, &m->seek) : 0;
+
+	if (rc == -TARN_E_AGAIN)
+		return rc;
+	for (unsigned i = 0; i < m->n; i++) {
+		if (rc)
+			m->lanes[i].get->rc = rc;
+		else
+			lane_end(s, m, &m->lanes[i]);
+	}
+	m->n = 0;
+	return 0;
+}
+
+static void lane_begin(struct many *m, struct store_get *g)
+{
+	struct lane *l = &m->lanes[m->n++];
+
+	l->get	  = g;
+	l->answer = (struct answer){ .buf = g->buf, .room = g->len, .bytes = l->bytes };
+}
+
+/* All that are not answered yet, as far as there is room for what they want. */
+static int pass(struct store *s, struct many *m, struct store_get *gets, size_t n)
+{
+	int rc = 0;
+
+	m->wants_n = 0;
+	m->blocked = false;
+	m->n	   = 0;
+	for (size_t i = 0; !rc && i < n && m->wants_n + GROUP <= WANTS_MAX; i++) {
+		if (gets[i].rc != -TARN_E_INPROGRESS)
+			continue;
+		lane_begin(m, &gets[i]);
+		if (m->n == GROUP)
+			rc = run_group(s, m);
+	}
+	return rc ? rc : run_group(s, m);
+}
+
+static void each_alone(struct store *s, const struct many *m, struct store_get *gets, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (gets[i].rc == -TARN_E_INPROGRESS)
+			gets[i].rc = store_get(s, m->seek.at, gets[i].key, gets[i].buf, &gets[i].len, &gets[i].rev, 0);
+}
+
+/* A page that was fetched may be gone again before its turn comes, in a small cache: so there is an end to the passes. */
+int store_get_many(struct store *s, struct store_at at, struct store_get *gets, size_t n, unsigned flags)
+{
+	struct many m;
+
+	m.seek = (struct seek){ .at = at, .flags = flags, .patience = 3, .body = group, .arg = &m };
+	for (unsigned passes = 0;; passes++) {
+		int rc = pass(s, &m, gets, n);
+
+		if (rc || (!m.wants_n && !m.blocked))
+			return rc;
+		if (flags & STORE_NOWAIT) {
+			if (m.wants_n)
+				store_set_wanted_many(s, m.wants, m.wants_n);
+			return fail(AGAIN, "not all of it is in memory");
+		}
+		if (passes == PASSES || page_fetch_many(s, m.wants, m.wants_n)) {
+			each_alone(s, &m, gets, n);
+			return 0;
+		}
+	}
+}
+
+/* ---- a value in pieces ---- */
 
 struct store_reader {
 	struct store *s;
@@ -107,6 +343,8 @@ struct store_reader {
 	struct bptr  *pieces;
 	uint64_t     *starts; /* where each piece begins in the value */
 	size_t	      n, at;  /* pieces; the one in bytes, n: none */
+	bool	      held;   /* the space is, since that round */
+	unsigned      round;
 };
 
 static int reader_extents(struct store_reader *r, const uint8_t *desc)
@@ -137,54 +375,55 @@ static int reader_inline(struct store_reader *r, const struct leaf_value *v)
 }
 
 struct reader_find {
+	struct seek	     seek;
 	struct store_reader *r;
-	uint64_t	     tree;
 	tarn_buf	     key;
-	tarn_kv_stat	    *stat;
+	tarn_kv_stat	     stat;
 	uint8_t		     desc[EXT_BYTES_MAX];
 };
 
-/* Pins the value. */
-static int reader_find(struct store *s, void *arg)
+/* Under the lock: a reader is for what is large. */
+static int reader_find(struct store *s, void *arg, struct wanted *w)
 {
 	struct reader_find *a = arg;
 	struct leaf_value   v;
-	struct path	    path;
-	int		    rc = find(s, a->tree, a->key, &path, &v);
+	struct spot	    spot;
+	int		    rc = tree_seek(s, a->seek.tree, a->key, &spot, w);
 
-	if (!rc) {
-		a->r->size = size_of(&v);
-		*a->stat   = (tarn_kv_stat){ a->r->size, v.revision };
-		if (v.extents)
-			memcpy(a->desc, v.bytes, v.len);
-		else
-			rc = reader_inline(a->r, &v);
-	}
-	s->readers += !rc;
-	path_release(&path);
-	return rc;
+	if (rc)
+		return rc;
+	if (!spot.frame || !spot.found)
+		return fail(NONEXIST, "there is no such key");
+	v	= node_value(spot.frame->page, spot.frame->cap, spot.slot);
+	a->stat = (tarn_kv_stat){ v.extents ? value_size(v.bytes) : v.len, v.revision };
+	if (!v.extents)
+		return reader_inline(a->r, &v);
+	memcpy(a->desc, v.bytes, v.len);
+	a->r->round = space_hold(&s->space);
+	a->r->held  = true;
+	return 0;
 }
 
-int store_reader_open(struct store *s, uint64_t tree, tarn_buf key, tarn_kv_stat *stat, struct store_reader **reader)
+int store_reader_open(struct store *s, struct store_at at, tarn_buf key, tarn_kv_stat *stat, struct store_reader **reader)
 {
 	struct store_reader *r = calloc(1, sizeof(*r));
-	struct reader_find   a = { .r = r, .tree = tree, .key = key, .stat = stat };
+	struct reader_find   a = { .seek = { .at = at, .locked = true, .body = reader_find, .arg = &a }, .r = r, .key = key };
 	int		     rc;
 
 	if (!r)
 		return fail(NOMEM, "no memory for a reader");
-	r->s = s;
-	rc   = store_run(s, 0, reader_find, &a);
+	r->s	= s;
+	rc	= seek_at(s, &a.seek);
+	r->size = a.stat.size;
+	if (!rc && r->held)
+		rc = reader_extents(r, a.desc);
 	if (rc) {
-		free(r);
+		store_reader_close(r);
 		return rc;
 	}
-	rc = r->bytes ? 0 : reader_extents(r, a.desc);
-	if (rc)
-		store_reader_close(r);
-	else
-		*reader = r;
-	return rc;
+	*stat	= a.stat;
+	*reader = r;
+	return 0;
 }
 
 /* The piece that holds offset, into r->bytes. */
@@ -234,7 +473,8 @@ void store_reader_close(struct store_reader *r)
 {
 	if (!r)
 		return;
-	unpin(r->s);
+	if (r->held)
+		unhold(r->s, r->round);
 	device_free(r->bytes);
 	free(r->pieces);
 	free(r->starts);

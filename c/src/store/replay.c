@@ -1,232 +1,401 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* store/replay.c: reading the log after a crash.
  *
- * The groups from the superblock's position on are followed by number, place, target, epoch and chain. Where they end there is either
+ * The groups from the superblock's place on are followed by number, place, target, epoch and chain. Where they end there is either
  * nothing, or a group that the crash tore. Since a group is written only when the one before it is durable, a whole group of this epoch
- * with a later number proves that the one missing had been durable: that is damage, and an error. Records of an earlier epoch, or of
- * an earlier lap, never pass. The replay reads the log twice: values in extents are marked as used before anything is written. */
+ * with a later number, or in a wrong place, proves that the one missing had been durable: that is damage, and an error. Records of an earlier epoch, or of
+ * an earlier lap, never pass.
+ *
+ * The last group of all is whole only when the values that it names are: a crash may have lost them, when nobody had been told that it
+ * is durable. (Damage to them afterwards looks the same, as damage to the group itself does.) Every earlier one was durable with all
+ * that it names. Only records above the superblock's lsn are looked at: what older ones name may be free, and used again, by now.
+ *
+ * A torn group may not be followed by another one under its epoch: what is left of it and a part of that one, torn in its turn, could make
+ * the first whole again, after everybody has seen that it was not there. So log.torn asks for a new epoch. Without a trace of a group at
+ * the two places where the next one may go there is nothing that could come back: the header, which is in one sector, is that of its own
+ * group only.
+ *
+ * In this order, before anything is written: follow the groups, and look at their records; look behind the end; look at the last one's values;
+ * mark what records name as used. Then they are handed out. */
 #include "internal.h"
+#include "window.h"
 
-struct scan {
-	struct store  *s;
+struct place { /* of the group that is looked for */
 	uint64_t       pos, seq, used;
 	struct hash128 chain;
-	uint8_t	      *group; /* of the whole ring's size at the most */
-	size_t	       cap;
-	log_replay_fn  fn;
-	uint64_t       batches, lsn;
 };
 
-static int group_reserve(struct scan *scan, size_t len)
-{
-	if (len <= scan->cap)
-		return 0;
-	device_free(scan->group);
-	scan->cap   = 0;
-	scan->group = device_alloc(len);
-	if (!scan->group)
-		return fail(NOMEM, "no memory for %zu bytes of log", len);
-	scan->cap = len;
-	return 0;
-}
+struct scan {
+	struct store	      *s;
+	struct window	       w;
+	struct place	       at, last; /* last: of the group before it, when there is one */
+	uint64_t	       groups;
+	uint32_t	       flags; /* of the last group */
+	uint64_t	       lsn;   /* of the last record; 0: none yet */
+	uint64_t	       batches;
+	bool		       names; /* one of them names a value in extents */
+	struct store_mutation *muts;  /* of a record */
+	bool		      *extents;
+	size_t		       room; /* of both */
+	log_replay_fn	       fn;   /* NULL: only looks at them */
+};
 
-static bool header_ok(const struct scan *scan, const uint8_t *g, uint64_t pos)
+/* A header of this store's log, in this epoch, of a group that ends in the ring. */
+static bool header_ours(const struct scan *scan, const uint8_t *g, uint64_t pos)
 {
 	const struct log *l = &scan->s->log;
 	uint64_t	  n = get32(g + GROUP_BLOCKS);
 
 	return get32(g + GROUP_MAGIC) == GROUP_MAGIC_NUMBER && get64(g + GROUP_EPOCH) == l->epoch &&
-	       get64(g + GROUP_POS) == pos && memcmp(g + GROUP_TARGET, scan->s->target.bytes, 16) == 0 && n >= 1 &&
-	       n <= l->blocks - pos && get32(g + GROUP_LEN) <= n * BLOCK - GROUP_BYTES;
+	       memcmp(g + GROUP_TARGET, scan->s->target.bytes, 16) == 0 && n >= 1 && n <= MIN(l->blocks / 2, l->blocks - pos) &&
+	       get32(g + GROUP_LEN) <= n * BLOCK - GROUP_BYTES && get32(g + GROUP_FLAGS) <= GROUP_LOOSE;
 }
 
-/* Reads the group at pos, if a whole one is there: 1. 0: none is. */
-static int read_group(struct scan *scan, uint64_t pos)
+/* And in its place. */
+static bool header_ok(const struct scan *scan, const uint8_t *g, uint64_t pos)
 {
-	struct store  *s = scan->s;
-	struct hash128 sum;
-	uint64_t       len;
-	int	       rc = group_reserve(scan, BLOCK);
-
-	rc = rc ? rc : io_read(s, s->log.block + pos, scan->group, BLOCK);
-	if (rc || !header_ok(scan, scan->group, pos))
-		return rc;
-	len = (uint64_t)get32(scan->group + GROUP_BLOCKS) * BLOCK;
-	rc  = group_reserve(scan, len);
-	rc  = rc ? rc : io_read(s, s->log.block + pos, scan->group, len);
-	if (rc || !header_ok(scan, scan->group, pos))
-		return rc;
-	memcpy(sum.bytes, scan->group + GROUP_SUM, 16);
-	memset(scan->group + GROUP_SUM, 0, 16);
-	return hash128_equal(hash128(scan->group, len), sum) ? (memcpy(scan->group + GROUP_SUM, sum.bytes, 16), 1) : 0;
+	return get64(g + GROUP_POS) == pos && header_ours(scan, g, pos);
 }
 
-static bool is_next(const struct scan *scan)
+static bool sum_ok(uint8_t *g)
 {
-	return get64(scan->group + GROUP_SEQ) == scan->seq && memcmp(scan->group + GROUP_CHAIN, scan->chain.bytes, 16) == 0;
+	struct hash128 sum, is;
+
+	memcpy(sum.bytes, g + GROUP_SUM, 16);
+	memset(g + GROUP_SUM, 0, 16);
+	is = hash128(g, (uint64_t)get32(g + GROUP_BLOCKS) * BLOCK);
+	memcpy(g + GROUP_SUM, sum.bytes, 16);
+	return hash128_equal(is, sum);
+}
+
+/* The whole group with a header at pos, wherever it belongs: 1. 0: it is not whole. */
+static int read_group(struct scan *scan, uint64_t pos, uint8_t **group)
+{
+	int rc = window_get(&scan->w, pos, 1, group);
+
+	rc = rc ? rc : window_get(&scan->w, pos, get32(*group + GROUP_BLOCKS), group);
+	if (rc)
+		return rc;
+	return header_ours(scan, *group, pos) && sum_ok(*group);
+}
+
+/* The group that is looked for, if it is at pos and whole: 1. */
+static int group_at(struct scan *scan, uint64_t pos, uint8_t **group)
+{
+	int rc = window_get(&scan->w, pos, 1, group);
+
+	if (rc || !header_ok(scan, *group, pos) || get64(*group + GROUP_SEQ) != scan->at.seq ||
+	    memcmp(*group + GROUP_CHAIN, scan->at.chain.bytes, 16) != 0)
+		return rc;
+	return read_group(scan, pos, group);
 }
 
 /* The next group: at the expected place, or at 0 when it did not fit there. */
-static int next_group(struct scan *scan)
+static int next_group(struct scan *scan, uint8_t **group)
 {
-	struct log *l  = &scan->s->log;
-	uint64_t    at = scan->pos;
-	int	    rc = read_group(scan, at);
+	struct place *at     = &scan->at;
+	uint64_t      blocks = scan->s->log.blocks, pos = at->pos;
+	int	      rc = group_at(scan, pos, group);
 
-	if (rc == 1 && !is_next(scan))
-		rc = 0;
-	if (rc == 0 && at != 0) {
-		at = 0;
-		rc = read_group(scan, at);
-		if (rc == 1 && !is_next(scan))
-			rc = 0;
+	if (rc == 0 && pos > blocks / 2) {
+		pos = 0;
+		rc  = group_at(scan, pos, group);
 	}
 	if (rc != 1)
 		return rc;
-	scan->used += (at == scan->pos ? 0 : l->blocks - scan->pos) + get32(scan->group + GROUP_BLOCKS);
-	scan->pos = (at + get32(scan->group + GROUP_BLOCKS)) % l->blocks;
-	scan->seq++;
-	memcpy(scan->chain.bytes, scan->group + GROUP_SUM, 16);
-	return scan->used <= l->blocks ? 1 : fail(CSUM, "the log's groups overlap");
+	scan->last = *at;
+	at->used += (pos == at->pos ? 0 : blocks - at->pos) + get32(*group + GROUP_BLOCKS);
+	at->pos = (pos + get32(*group + GROUP_BLOCKS)) % blocks;
+	at->seq++;
+	memcpy(at->chain.bytes, *group + GROUP_SUM, 16);
+	return at->used <= blocks ? 1 : fail(CSUM, "the log's groups overlap");
 }
+
+/* Behind the end: is there a group that proves that one is missing? A later one, or one that is whole where it does not belong, as after a
+ * write that went elsewhere. Or is there what is left of the one that would be next? */
+static int check_tail(struct scan *scan)
+{
+	const struct place *at = &scan->at;
+	struct log	   *l  = &scan->s->log;
+	uint8_t		   *g;
+	int		    rc = 0;
+
+	for (uint64_t i = 0; rc >= 0 && i < l->blocks - at->used; i++) {
+		uint64_t pos = (at->pos + i) % l->blocks;
+		bool	 next, stray;
+
+		rc = window_get(&scan->w, pos, 1, &g);
+		if (rc || !header_ours(scan, g, pos) || get64(g + GROUP_SEQ) < at->seq)
+			continue;
+		stray = get64(g + GROUP_POS) != pos;
+		next  = get64(g + GROUP_SEQ) == at->seq;
+		l->torn |= next && !stray;
+		rc = next && !stray ? 0 : read_group(scan, pos, &g);
+		if (rc == 1)
+			return fail(
+				CSUM,
+				"the log is damaged: group %llu is not whole at block %llu or at block %llu, but group %llu is "
+				"at block %llu: acknowledged changes are lost; restore the pool or its device",
+				(unsigned long long)at->seq, (unsigned long long)(l->block + at->pos),
+				(unsigned long long)l->block, (unsigned long long)get64(g + GROUP_SEQ),
+				(unsigned long long)(l->block + pos));
+	}
+	return MIN(rc, 0);
+}
+
+/* ---- Records ---- */
 
 static int malformed(const struct scan *scan)
 {
 	return fail(CSUM, "group %llu of the log is malformed, although its checksum is right",
-		    (unsigned long long)scan->seq - 1);
+		    (unsigned long long)scan->at.seq - 1);
 }
 
-static const uint8_t *parse_mutation(const uint8_t *p, const uint8_t *end, struct store_mutation *m, bool *extents)
+/* Key, value and flag are such as this change has. */
+static bool shape_ok(const struct store_mutation *m, uint32_t extents)
 {
-	uint64_t klen, vlen;
+	bool engines_own = m->tree == 0 || m->tree == TREE_SNAPS || m->tree == TREE_DEAD;
 
-	if (end - p < (ptrdiff_t)MUT_BYTES)
-		return NULL;
-	klen	 = get32(p + MUT_KLEN);
-	vlen	 = get32(p + MUT_VLEN);
-	*m	 = (struct store_mutation){ .change = p[MUT_CHANGE], .tree = get64(p + MUT_TREE) };
-	*extents = p[MUT_EXTENTS];
-	p += MUT_BYTES;
-	if (klen > STORE_KEY_MAX || klen + vlen > (uint64_t)(end - p) || m->change > STORE_DROP || m->tree == 0)
-		return NULL;
-	m->key = (tarn_buf){ p, klen };
-	m->val = (tarn_buf){ p + klen, vlen };
-	if ((m->change != STORE_DROP && !klen) || (*extents && !value_sane(m->val.ptr, (uint32_t)vlen)))
-		return NULL;
-	return p + klen + vlen;
+	if (engines_own || m->key.len > STORE_KEY_MAX || extents > (m->change == STORE_PUT))
+		return false;
+	switch (m->change) {
+	case STORE_PUT:
+		return m->key.len && (extents ? value_sane(m->val.ptr, (uint32_t)m->val.len) : m->val.len <= LEAF_VALUE_MAX);
+	case STORE_DEL:
+		return m->key.len && !m->val.len;
+	case STORE_DROP:
+	case STORE_SNAP:
+		return !m->key.len && !m->val.len;
+	case STORE_UNSNAP:
+		return !m->key.len && m->val.len == 8;
+	}
+	return false;
 }
 
-/* One record; *p moves behind it. */
+/* Moves *p behind it. */
+static bool parse_mutation(const uint8_t **p, const uint8_t *end, struct store_mutation *m, bool *extents)
+{
+	const uint8_t *at = *p;
+	uint64_t       klen, vlen;
+
+	if (end - at < (ptrdiff_t)MUT_BYTES)
+		return false;
+	klen = get32(at + MUT_KLEN);
+	vlen = get32(at + MUT_VLEN);
+	if (klen + vlen > (uint64_t)(end - at) - MUT_BYTES)
+		return false;
+	*m = (struct store_mutation){ .change = at[MUT_CHANGE],
+				      .tree   = get64(at + MUT_TREE),
+				      .key    = { at + MUT_BYTES, klen },
+				      .val    = { at + MUT_BYTES + klen, vlen } };
+	if (!shape_ok(m, at[MUT_EXTENTS]))
+		return false;
+	*extents = at[MUT_EXTENTS];
+	if (m->change == STORE_UNSNAP) {
+		m->revision = get64(m->val.ptr);
+		m->val	    = (tarn_buf){ 0 };
+	}
+	*p = at + MUT_BYTES + klen + vlen;
+	return true;
+}
+
+static int reserve(struct scan *scan, size_t n)
+{
+	size_t room = MAX(n, 2 * scan->room);
+
+	if (n <= scan->room)
+		return 0;
+	free(scan->muts);
+	free(scan->extents);
+	scan->muts    = calloc(room, sizeof(*scan->muts));
+	scan->extents = calloc(room, sizeof(*scan->extents));
+	scan->room    = scan->muts && scan->extents ? room : 0;
+	return scan->room ? 0 : fail(NOMEM, "no memory to replay a batch of %zu changes", n);
+}
+
+/* A record of n changes that ends at stop. */
+static int scan_batch(struct scan *scan, const uint8_t *at, const uint8_t *stop, size_t n)
+{
+	int rc = reserve(scan, n);
+
+	if (rc)
+		return rc;
+	for (size_t i = 0; i < n; i++)
+		if (!parse_mutation(&at, stop, &scan->muts[i], &scan->extents[i]))
+			return malformed(scan);
+	if (at != stop)
+		return malformed(scan);
+	if (scan->lsn <= scan->s->sb.lsn)
+		return 0;
+	scan->batches++;
+	for (size_t i = 0; i < n; i++)
+		scan->names |= scan->extents[i];
+	return scan->fn ? scan->fn(scan->s, scan->muts, scan->extents, n, scan->lsn) : 0;
+}
+
+/* One record; *p moves behind it. Numbers ascend by one from the first on. */
 static int scan_record(struct scan *scan, const uint8_t **p, const uint8_t *end)
 {
-	const uint8_t	      *at      = *p, *stop;
-	struct store_mutation *muts    = NULL;
-	bool		      *extents = NULL;
-	uint64_t	       n, lsn;
-	int		       rc = malformed(scan);
+	const uint8_t *at = *p, *stop;
+	uint64_t       n, lsn;
 
 	if (end - at < (ptrdiff_t)REC_BYTES || get32(at + REC_LEN) < REC_BYTES || get32(at + REC_LEN) > end - at)
-		return rc;
+		return malformed(scan);
 	stop = at + get32(at + REC_LEN);
 	n    = get32(at + REC_COUNT);
 	lsn  = get64(at + REC_LSN);
-	if (lsn != scan->lsn + 1 || n > (uint64_t)(stop - at) / MUT_BYTES)
-		return rc;
-	muts	= calloc(n + 1, sizeof(*muts));
-	extents = calloc(n + 1, sizeof(*extents));
-	if (!muts || !extents)
-		rc = fail(NOMEM, "no memory to replay a batch of %llu changes", (unsigned long long)n);
 	at += REC_BYTES;
-	for (uint64_t i = 0; muts && extents && at && i < n; i++)
-		at = parse_mutation(at, stop, &muts[i], &extents[i]);
-	if (muts && extents && at == stop)
-		rc = scan->fn(scan->s, muts, extents, n, lsn);
-	free(muts);
-	free(extents);
+	if (!lsn || (scan->lsn && lsn != scan->lsn + 1) || !n || n > (uint64_t)(stop - at) / MUT_BYTES)
+		return malformed(scan);
 	scan->lsn = lsn;
-	scan->batches++;
-	*p = stop;
+	*p	  = stop;
+	return scan_batch(scan, at, stop, (size_t)n);
+}
+
+static int scan_records(struct scan *scan, const uint8_t *group)
+{
+	const uint8_t *p = group + GROUP_BYTES, *end = p + get32(group + GROUP_LEN);
+	int	       rc = 0;
+
+	while (!rc && p < end)
+		rc = scan_record(scan, &p, end);
 	return rc;
 }
 
-static int scan_groups(struct scan *scan)
+/* To the end of the log. */
+static int follow(struct scan *scan)
 {
-	int rc;
+	uint8_t *g;
+	int	 rc;
 
-	while ((rc = next_group(scan)) == 1) {
-		const uint8_t *p = scan->group + GROUP_BYTES, *end = p + get32(scan->group + GROUP_LEN);
-
-		for (rc = 0; !rc && p < end;)
-			rc = scan_record(scan, &p, end);
+	while ((rc = next_group(scan, &g)) == 1) {
+		scan->groups++;
+		scan->flags = get32(g + GROUP_FLAGS);
+		rc	    = scan_records(scan, g);
 		if (rc)
 			return rc;
 	}
 	return rc;
 }
 
-/* Behind the end: is there a group that proves that one before it is missing? */
-static int check_tail(struct scan *scan)
+static struct place first_place(const struct store *s)
 {
-	struct log *l  = &scan->s->log;
-	int	    rc = 0;
-
-	for (uint64_t i = 0; rc >= 0 && i < l->blocks - scan->used; i++) {
-		uint64_t pos = (scan->pos + i) % l->blocks;
-
-		rc = read_group(scan, pos);
-		if (rc == 1 && get64(scan->group + GROUP_SEQ) > scan->seq)
-			return fail(CSUM,
-				    "the log is damaged: group %llu, at block %llu or at block %llu, is not whole, but the later "
-				    "group %llu is: "
-				    "acknowledged changes are lost; restore the pool or its device",
-				    (unsigned long long)scan->seq, (unsigned long long)(l->block + scan->pos),
-				    (unsigned long long)l->block, (unsigned long long)get64(scan->group + GROUP_SEQ));
-	}
-	return MIN(rc, 0);
+	return (struct place){ .pos = s->sb.log_pos, .seq = s->sb.log_seq, .chain = s->sb.log_chain };
 }
 
-static int mark_extents(struct store *s, struct store_mutation *muts, const bool *extents, size_t n, uint64_t lsn)
+/* Calls fn for the records of all groups that follow() has found. */
+static int scan_all(struct scan *scan, log_replay_fn fn)
 {
-	int rc = 0;
+	uint8_t *g;
+	int	 rc = 0;
 
-	(void)lsn;
-	for (size_t i = 0; !rc && i < n; i++) {
-		struct run_list runs = { 0 };
-
-		if (extents[i])
-			rc = value_runs(s, muts[i].val.ptr, (uint32_t)muts[i].val.len, &runs);
-		for (size_t r = 0; !rc && r < runs.n; r++)
-			space_take(&s->space, runs.runs[r].block, runs.runs[r].n);
-		free(runs.runs);
+	scan->at      = first_place(scan->s);
+	scan->fn      = fn;
+	scan->lsn     = 0;
+	scan->batches = 0;
+	for (uint64_t i = 0; rc >= 0 && i < scan->groups; i++) {
+		rc = next_group(scan, &g);
+		if (rc == 0)
+			rc = fail(CSUM, "group %llu of the log reads otherwise than a moment ago",
+				  (unsigned long long)scan->at.seq);
+		rc = rc < 0 ? rc : scan_records(scan, g);
 	}
 	return rc;
 }
 
-static struct scan scan_begin(struct store *s, log_replay_fn fn)
+/* ---- The values that records name ---- */
+
+/* 1: one of them is not whole. */
+static int values_whole(struct store *s, struct store_mutation *muts, const bool *extents, size_t n, uint64_t lsn)
 {
-	return (struct scan){
-		.s = s, .pos = s->sb.log_pos, .seq = s->sb.log_seq, .chain = s->sb.log_chain, .lsn = s->sb.lsn, .fn = fn
-	};
+	bool whole = true;
+	int  rc	   = 0;
+
+	(void)lsn;
+	for (size_t i = 0; !rc && whole && i < n; i++)
+		if (extents[i])
+			rc = value_verify(s, muts[i].val.ptr, &whole);
+	return rc ? rc : !whole;
+}
+
+/* Drops the last group when it is not whole with all that it names. */
+static int check_last(struct scan *scan)
+{
+	uint8_t *g;
+	int	 rc;
+
+	if (!scan->groups || !(scan->flags & GROUP_LOOSE))
+		return 0;
+	scan->at = scan->last;
+	rc	 = next_group(scan, &g);
+	if (rc < 0)
+		return rc;
+	scan->fn  = values_whole;
+	scan->lsn = 0;
+	rc	  = rc == 1 ? scan_records(scan, g) : 1;
+	if (rc != 1)
+		return rc;
+	base_log(TARN_LOG_INFO, "the log's last group, %llu, is left out: a value that it names was not written to the end",
+		 (unsigned long long)scan->last.seq);
+	scan->s->log.torn = true;
+	scan->groups--;
+	return 0;
+}
+
+/* The next snapshots of a tree may not count its values as younger than they are: generations that had begun before the crash count. */
+static int mark_value(struct store *s, const tarn_buf *desc)
+{
+	struct run_list runs = { 0 };
+	int		rc   = value_runs(s, desc->ptr, (uint32_t)desc->len, &runs);
+
+	for (size_t r = 0; !rc && r < runs.n; r++) {
+		space_take(&s->space, runs.runs[r].block, runs.runs[r].n);
+		s->gen = MAX(s->gen, runs.runs[r].birth);
+	}
+	free(runs.runs);
+	return rc;
+}
+
+static int mark_values(struct store *s, struct store_mutation *muts, const bool *extents, size_t n, uint64_t lsn)
+{
+	int rc = 0;
+
+	(void)lsn;
+	for (size_t i = 0; !rc && i < n; i++)
+		if (extents[i])
+			rc = mark_value(s, &muts[i].val);
+	return rc;
+}
+
+/* ---- All of it ---- */
+
+static int replay(struct scan *scan, log_replay_fn fn)
+{
+	int rc = follow(scan);
+
+	rc = rc ? rc : check_tail(scan);
+	rc = rc ? rc : check_last(scan);
+	if (!rc && scan->names)
+		rc = scan_all(scan, mark_values);
+	return rc ? rc : scan_all(scan, fn);
 }
 
 int log_replay(struct store *s, log_replay_fn fn, uint64_t *batches)
 {
-	struct scan scan = scan_begin(s, mark_extents);
-	int	    rc	 = scan_groups(&scan);
+	struct scan scan = { .s = s, .at = first_place(s) };
+	struct log *l	 = &s->log;
+	int	    rc	 = window_open(&scan.w, s);
 
-	rc = rc ? rc : check_tail(&scan);
-	device_free(scan.group);
-	if (rc)
-		return rc;
-	scan = scan_begin(s, fn);
-	rc   = scan_groups(&scan);
-	device_free(scan.group);
-	s->log.pos     = scan.pos;
-	s->log.seq     = scan.seq;
-	s->log.used    = scan.used;
-	s->log.chain   = scan.chain;
-	s->log.lsn     = scan.lsn;
-	s->log.durable = scan.lsn;
-	*batches       = scan.batches;
+	rc = rc ? rc : replay(&scan, fn);
+	window_close(&scan.w);
+	free(scan.muts);
+	free(scan.extents);
+	l->pos	   = scan.at.pos;
+	l->seq	   = scan.at.seq;
+	l->used	   = scan.at.used;
+	l->chain   = scan.at.chain;
+	l->lsn	   = MAX(s->sb.lsn, scan.lsn);
+	l->durable = l->lsn;
+	*batches   = scan.batches;
 	return rc;
 }

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* store/run.c: one call on the store: try, read what is missing, try again.
+/* store/run.c: a change, under store->lock, that never waits for the device while it holds it, as far as that goes.
  *
- * A page is read without the store's lock, so a miss makes nobody wait but the one who misses. Meanwhile the page may have been
- * changed or moved, and its blocks may hold something else: so it is a gift, which the next try takes only if its parent still points to
- * just that, and a failure to read it says nothing yet. After such a failure, after some tries, and when something else than a page
- * stands in the way (a checkpoint, a gang), the call does what is needed under the lock. */
+ * What a body wants and does not have it names: a page, or a checkpoint. It gets that without the lock, and runs again from its
+ * beginning. Pages may be evicted again meanwhile, or prove damaged: so in the end it may read them itself, with the lock held. */
 #include "internal.h"
 
 #define TRIES 16
@@ -18,41 +16,46 @@ static int take_lock(struct store *s, unsigned flags)
 	for (int i = 0; i < 100; i++)
 		if (!pthread_mutex_trylock(&s->lock))
 			return 0;
-	return fail(AGAIN, "another thread holds the store");
+	return fail(AGAIN, "another call holds the store");
 }
 
-static int try_once(struct store *s, unsigned flags, bool wait, struct frame *gift, struct wanted *wanted,
-		    int (*body)(struct store *s, void *arg), void *arg)
+static int try_once(struct store *s, unsigned flags, bool wait, int (*body)(struct store *s, void *arg), void *arg,
+		    struct wanted *wanted)
 {
 	int rc = take_lock(s, flags);
 
+	*wanted = (struct wanted){ 0 };
 	if (rc)
 		return rc;
 	s->nowait = !wait;
-	s->gift	  = gift;
-	s->wanted = (struct wanted){ 0 };
+	s->wanted = *wanted;
 	rc	  = body(s, arg);
 	*wanted	  = s->wanted;
 	s->nowait = false;
-	cache_ungive(s);
 	pthread_mutex_unlock(&s->lock);
 	return rc;
 }
 
 int store_run(struct store *s, unsigned flags, int (*body)(struct store *s, void *arg), void *arg)
 {
-	struct frame *gift = NULL;
-	struct wanted wanted;
-	bool	      wait = false;
+	bool wait = false;
 
 	for (unsigned tries = 1;; tries++) {
-		int rc = try_once(s, flags, wait, gift, &wanted, body, arg);
+		struct wanted wanted;
+		int	      rc = try_once(s, flags, wait, body, arg, &wanted);
 
-		if (rc != -TARN_E_AGAIN || wait || flags & STORE_NOWAIT)
+		if (flags & STORE_NOWAIT && (rc == NEEDS_CHECKPOINT || rc == -TARN_E_AGAIN)) {
+			store_set_wanted(s, wanted.ptr.addr ? &wanted : NULL);
+			return fail(AGAIN, "the call would have to wait for the device");
+		}
+		if (rc == NEEDS_CHECKPOINT) {
+			rc = checkpoint_relieve(s);
+			if (rc)
+				return rc;
+			continue;
+		}
+		if (rc != -TARN_E_AGAIN || wait)
 			return rc;
-		gift = NULL;
-		wait = tries == TRIES || !wanted.ptr.addr || wanted.ptr.flags & BPTR_GANG;
-		if (!wait && cache_read(s, &wanted, &gift))
-			wait = true;
+		wait = tries >= TRIES || !wanted.ptr.addr || page_fetch(s, &wanted);
 	}
 }

@@ -1,299 +1,562 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* store/space.c: which blocks are in use.
+/* store/space.c: what a block is, and what becomes of it.
  *
- * Three bits a block. used: not to be handed out. pending: freed, but the last superblock still reaches it, or a reader does.
- * hidden: handed out for a value that no tree refers to yet. The map on disk is used & ~pending & ~hidden; a page of it is dirty when
- * one of its bits may differ from what was written last. Runs are handed out from a cursor onwards, so that what is written
- * together lies together. */
-#include "internal.h"
+ * A chunk is dirty when its page on disk may differ from the map that a checkpoint would write now. While a checkpoint is under way,
+ * others hide, show and free later: that changes nothing of the map that it writes, so its pages need not be copied at one instant. */
+#include "space_chunk.h"
 
-static bool bit(const uint64_t *map, uint64_t i)
+/* ---- chunks ---- */
+
+uint32_t chunk_bits(const struct space *sp, uint32_t c)
 {
-	return map[i / 64] >> i % 64 & 1;
+	return (uint32_t)MIN(MAP_BITS, sp->blocks - (uint64_t)c * MAP_BITS);
 }
 
-static void bit_set(uint64_t *map, uint64_t i)
+static void touch(struct space *sp, uint32_t c)
 {
-	map[i / 64] |= UINT64_C(1) << i % 64;
+	sp->dirty[c] |= DIRTY;
 }
 
-static void bit_clear(uint64_t *map, uint64_t i)
+uint32_t count_free(const uint64_t *used)
 {
-	map[i / 64] &= ~(UINT64_C(1) << i % 64);
+	uint32_t n = 0;
+
+	for (uint32_t w = 0; w < MAP_WORDS; w++)
+		n += (uint32_t)__builtin_popcountll(~used[w]);
+	return n;
 }
 
-int space_init(struct space *sp, uint64_t blocks)
+void set_free_in(struct space *sp, uint32_t c, uint32_t n)
 {
-	*sp	    = (struct space){ .blocks = blocks, .free = blocks };
-	sp->words   = DIV_UP(blocks, 64);
-	sp->pages   = (uint32_t)DIV_UP(blocks, MAP_BITS);
-	sp->used    = calloc(sp->words, 8);
-	sp->pending = calloc(sp->words, 8);
-	sp->hidden  = calloc(sp->words, 8);
-	sp->index   = calloc(sp->pages, sizeof(*sp->index));
-	sp->dirty   = calloc(sp->pages, 1);
-	if (sp->used && sp->pending && sp->hidden && sp->index && sp->dirty)
-		return 0;
-	space_fini(sp);
-	return fail(NOMEM, "no memory for the space map of %llu blocks", (unsigned long long)blocks);
+	sp->free += (uint64_t)n - sp->free_in[c];
+	sp->free_in[c] = n;
+	sp->run_max    = UINT32_MAX;
 }
 
-void space_fini(struct space *sp)
+/* A zeroed page: of the reserve while that lasts, so that who had to fill it and did not is found out at once. */
+static void *page_take(struct space *sp)
 {
-	free(sp->used);
-	free(sp->pending);
-	free(sp->hidden);
-	free(sp->index);
-	free(sp->dirty);
-	*sp = (struct space){ 0 };
+	void *page;
+
+	if (sp->spares)
+		return sp->spare[--sp->spares];
+	page = device_alloc(BLOCK);
+	sp->bytes += page ? BLOCK : 0;
+	return page;
 }
 
-static void touch(struct space *sp, uint64_t block, uint64_t n)
+static void page_give(struct space *sp, void *page)
 {
-	for (uint64_t p = block / MAP_BITS; p <= (block + n - 1) / MAP_BITS; p++)
-		sp->dirty[p] = 1;
+	if (!page)
+		return;
+	if (sp->spares < SPARE_PAGES) {
+		sp->spare[sp->spares++] = memset(page, 0, BLOCK);
+		return;
+	}
+	sp->bytes -= BLOCK;
+	device_free(page);
+}
+
+static struct space_chunk *chunk_take(struct space *sp)
+{
+	struct space_chunk *ck;
+
+	if (sp->spare_chunks)
+		return sp->spare_chunk[--sp->spare_chunks];
+	ck = calloc(1, sizeof(*ck));
+	sp->bytes += ck ? sizeof(*ck) : 0;
+	return ck;
+}
+
+static int spare_page(struct space *sp)
+{
+	void *page = device_alloc(BLOCK);
+
+	if (!page)
+		return fail(NOMEM, "no memory to keep %d pages for the space map", SPARE_PAGES);
+	sp->bytes += BLOCK;
+	page_give(sp, page);
+	return 0;
+}
+
+static int spare_chunk(struct space *sp)
+{
+	struct space_chunk *ck = calloc(1, sizeof(*ck));
+
+	if (!ck)
+		return fail(NOMEM, "no memory to keep %d parts of the space map", SPARE_CHUNKS);
+	sp->bytes += sizeof(*ck);
+	sp->spare_chunk[sp->spare_chunks++] = ck;
+	return 0;
+}
+
+int space_reserve(struct space *sp)
+{
+	int rc = 0;
+
+	while (!rc && sp->spares < SPARE_PAGES)
+		rc = spare_page(sp);
+	while (!rc && sp->spare_chunks < SPARE_CHUNKS)
+		rc = spare_chunk(sp);
+	return rc;
+}
+
+static void reserve_free(struct space *sp)
+{
+	while (sp->spares)
+		device_free(sp->spare[--sp->spares]);
+	while (sp->spare_chunks)
+		free(sp->spare_chunk[--sp->spare_chunks]);
+}
+
+static void chunk_delete(struct space *sp, struct space_chunk *ck)
+{
+	if (!ck)
+		return;
+	for (unsigned p = 0; p < PLANES; p++)
+		page_give(sp, ck->plane[p]);
+	page_give(sp, ck->used);
+	*ck = (struct space_chunk){ 0 };
+	if (sp->spare_chunks < SPARE_CHUNKS) {
+		sp->spare_chunk[sp->spare_chunks++] = ck;
+		return;
+	}
+	sp->bytes -= sizeof(*ck);
+	free(ck);
+}
+
+static struct space_chunk *chunk_new(struct space *sp)
+{
+	struct space_chunk *ck = chunk_take(sp);
+
+	if (!ck)
+		return NULL;
+	ck->used    = page_take(sp);
+	ck->longest = MAP_BITS;
+	if (ck->used)
+		return ck;
+	chunk_delete(sp, ck);
+	return NULL;
+}
+
+/* Damage stays: from now on nothing of the chunk is handed out, and what is freed in it stays in use. Anything else may pass. */
+static void chunk_lose(struct space *sp, uint32_t c, int rc)
+{
+	bool for_good = rc == -TARN_E_CSUM, known = sp->dirty[c] & RETRY;
+
+	sp->lost_rc = rc;
+	sp->lost += !known;
+	sp->dirty[c] = (uint8_t)((sp->dirty[c] & ~RETRY) | (for_good ? LOST : RETRY));
+	if (for_good || !known)
+		base_log(TARN_LOG_ERROR, "%u blocks from block %llu on cannot be used%s: %s", chunk_bits(sp, c),
+			 (unsigned long long)c * MAP_BITS, for_good ? "" : " now", base_message());
+	if (for_good)
+		set_free_in(sp, c, 0);
+}
+
+/* It can be read after all. */
+static void chunk_find(struct space *sp, uint32_t c)
+{
+	if (!(sp->dirty[c] & RETRY))
+		return;
+	sp->dirty[c] &= (uint8_t)~RETRY;
+	sp->lost--;
+	sp->lost_rc = sp->lost || sp->broken ? sp->lost_rc : 0;
+}
+
+static void chunk_take_in(struct space *sp, uint32_t c, struct space_chunk *ck)
+{
+	for (uint32_t w = 0; w < MAP_WORDS; w++)
+		ck->used[w] = get64(&ck->used[w]);
+	for (uint32_t i = chunk_bits(sp, c); i < MAP_BITS; i++)
+		ck->used[i / 64] |= UINT64_C(1) << i % 64;
+	ck->written = count_free(ck->used);
+	set_free_in(sp, c, ck->written);
+	sp->chunk[c] = ck;
+}
+
+static void chunk_load(struct space *sp, uint32_t c)
+{
+	struct space_chunk *ck = chunk_new(sp);
+	int		    rc;
+
+	rc = ck ? chunk_read(sp, c, ck->used) : fail(NOMEM, "no memory for a page of the space map");
+	if (!rc) {
+		chunk_take_in(sp, c, ck);
+		chunk_find(sp, c);
+		return;
+	}
+	chunk_delete(sp, ck);
+	chunk_lose(sp, c, rc);
+}
+
+struct space_chunk *chunk_get(struct space *sp, uint32_t c)
+{
+	if (!sp->chunk[c] && !(sp->dirty[c] & LOST))
+		chunk_load(sp, c);
+	return sp->chunk[c];
+}
+
+/* ---- planes ---- */
+
+static void plane_count(struct space *sp, struct space_chunk *ck, enum plane p, int64_t n)
+{
+	ck->count[p] += (uint32_t)n;
+	sp->freed += p == FREED ? (uint64_t)n : 0;
+	sp->leaving += p == LEAVING ? (uint64_t)n : 0;
+	sp->held += p == HELD || p == WAITING ? (uint64_t)n : 0;
+	sp->waiting += p == WAITING ? (uint64_t)n : 0;
+}
+
+/* Nothing is handed out any more: it might be what could not be taken. */
+static void break_map(struct space *sp, int rc)
+{
+	sp->broken  = sp->broken ? sp->broken : rc;
+	sp->lost_rc = sp->broken;
+}
+
+/* What becomes of blocks cannot be noted; the thread has a sentence why. A store that is being opened hears of it from the checkpoint that
+ * ends the replay, with this code. */
+static void break_store(struct space *sp, int rc)
+{
+	break_map(sp, rc);
+	if (!sp->store->replaying)
+		store_poison(sp->store, rc);
+}
+
+static void plane_set(struct space *sp, struct space_chunk *ck, enum plane p, uint32_t w, uint64_t bits)
+{
+	bits &= ~plane_word(ck, p, w);
+	if (!bits)
+		return;
+	if (!ck->plane[p])
+		ck->plane[p] = page_take(sp);
+	if (!ck->plane[p]) {
+		break_store(sp, fail(NOMEM, "no memory for the space map to note what becomes of %d blocks",
+				     __builtin_popcountll(bits)));
+		return;
+	}
+	ck->plane[p][w] |= bits;
+	plane_count(sp, ck, p, __builtin_popcountll(bits));
+}
+
+static void plane_drop(struct space *sp, struct space_chunk *ck, enum plane p)
+{
+	plane_count(sp, ck, p, -(int64_t)ck->count[p]);
+	page_give(sp, ck->plane[p]);
+	ck->plane[p] = NULL;
+}
+
+static void plane_clear(struct space *sp, struct space_chunk *ck, enum plane p, uint32_t w, uint64_t bits)
+{
+	bits &= plane_word(ck, p, w);
+	if (!bits)
+		return;
+	ck->plane[p][w] &= ~bits;
+	plane_count(sp, ck, p, -(int64_t)__builtin_popcountll(bits));
+	if (!ck->count[p])
+		plane_drop(sp, ck, p);
+}
+
+/* What is in one plane goes to the other. Needs no memory. */
+static void plane_move(struct space *sp, struct space_chunk *ck, enum plane from, enum plane to)
+{
+	if (!ck->plane[from])
+		return;
+	if (!ck->plane[to]) {
+		uint32_t n = ck->count[from];
+
+		plane_count(sp, ck, from, -(int64_t)n);
+		plane_count(sp, ck, to, n);
+		ck->plane[to]	= ck->plane[from];
+		ck->plane[from] = NULL;
+		return;
+	}
+	for (uint32_t w = 0; w < MAP_WORDS; w++)
+		plane_set(sp, ck, to, w, ck->plane[from][w]);
+	plane_drop(sp, ck, from);
+}
+
+/* ---- what becomes of a word's bits ---- */
+
+typedef void word_fn(struct space *sp, uint32_t c, uint32_t w, uint64_t bits);
+
+static void use_word(struct space *sp, uint32_t c, uint32_t w, uint64_t bits)
+{
+	struct space_chunk *ck	  = sp->chunk[c];
+	uint32_t	    fresh = (uint32_t)__builtin_popcountll(bits & ~ck->used[w]);
+
+	ck->used[w] |= bits;
+	sp->free_in[c] -= fresh;
+	sp->free -= fresh;
+	touch(sp, c);
+}
+
+static void give_word(struct space *sp, uint32_t c, uint32_t w, uint64_t bits)
+{
+	struct space_chunk *ck = sp->chunk[c];
+
+	if (!bits)
+		return;
+	plane_clear(sp, ck, HIDDEN, w, bits);
+	plane_clear(sp, ck, SHOWN, w, bits);
+	ck->used[w] &= ~bits;
+	ck->longest = MAP_BITS;
+	set_free_in(sp, c, sp->free_in[c] + (uint32_t)__builtin_popcountll(bits));
+}
+
+/* Those of the bits that may be freed: the others have been. */
+static uint64_t freeable(const struct space *sp, uint32_t c, uint32_t w, uint64_t bits)
+{
+	const struct space_chunk *ck = sp->chunk[c];
+	uint64_t twice = ~ck->used[w] | plane_word(ck, FREED, w) | plane_word(ck, LEAVING, w) | plane_word(ck, HELD, w) |
+			 plane_word(ck, WAITING, w);
+
+	if (bits & twice)
+		base_log(TARN_LOG_ERROR, "block %llu is freed again: check this store",
+			 (unsigned long long)c * MAP_BITS + w * 64u + (unsigned)__builtin_ctzll(bits & twice));
+	return bits & ~twice;
+}
+
+static void free_now_word(struct space *sp, uint32_t c, uint32_t w, uint64_t bits)
+{
+	give_word(sp, c, w, freeable(sp, c, w, bits));
+	touch(sp, c);
+}
+
+static void free_later_word(struct space *sp, uint32_t c, uint32_t w, uint64_t bits)
+{
+	plane_set(sp, sp->chunk[c], FREED, w, freeable(sp, c, w, bits));
+}
+
+static void free_leaving_word(struct space *sp, uint32_t c, uint32_t w, uint64_t bits)
+{
+	plane_set(sp, sp->chunk[c], LEAVING, w, freeable(sp, c, w, bits));
+	touch(sp, c);
+}
+
+static void hide_word(struct space *sp, uint32_t c, uint32_t w, uint64_t bits)
+{
+	plane_set(sp, sp->chunk[c], HIDDEN, w, bits & sp->chunk[c]->used[w]);
+	touch(sp, c);
+}
+
+static void show_word(struct space *sp, uint32_t c, uint32_t w, uint64_t bits)
+{
+	struct space_chunk *ck = sp->chunk[c];
+
+	bits &= plane_word(ck, HIDDEN, w);
+	if (sp->writing)
+		plane_set(sp, ck, SHOWN, w, bits);
+	plane_clear(sp, ck, HIDDEN, w, bits);
+	touch(sp, c);
+}
+
+/* ---- runs ---- */
+
+/* fn for each word of one chunk that has bits of the run in it. */
+static void each_word(struct space *sp, uint32_t c, uint32_t first, uint32_t n, word_fn *fn)
+{
+	for (uint32_t i = first, end = first + n, m; i < end; i += m) {
+		m = MIN(64 - i % 64, end - i);
+		fn(sp, c, i / 64, (~UINT64_C(0) >> (64 - m)) << i % 64);
+	}
+}
+
+void chunk_use(struct space *sp, uint32_t c, uint32_t first, uint32_t n)
+{
+	each_word(sp, c, first, n, use_word);
+}
+
+/* A chunk that is lost is used and cannot be freed from. One that cannot be read now has its true map on disk, which must stay as it is:
+ * the next open reads it. Blocks are taken only when a store is made or opened: the checkpoint that follows fails. */
+static void part_without_chunk(struct space *sp, uint32_t c, word_fn *fn)
+{
+	if (sp->dirty[c] & LOST)
+		sp->dirty[c] |= fn == use_word ? DIRTY : 0;
+	else if (fn == use_word)
+		break_map(sp, sp->lost_rc);
+	else
+		break_store(sp, sp->lost_rc);
+}
+
+static void each_part(struct space *sp, uint64_t block, uint64_t n, word_fn *fn)
+{
+	while (n) {
+		uint32_t c = (uint32_t)(block / MAP_BITS), first = block % MAP_BITS, len = (uint32_t)MIN(n, MAP_BITS - first);
+
+		if (chunk_get(sp, c))
+			each_word(sp, c, first, len, fn);
+		else
+			part_without_chunk(sp, c, fn);
+		block += len;
+		n -= len;
+	}
 }
 
 void space_take(struct space *sp, uint64_t block, uint64_t n)
 {
-	for (uint64_t i = block; i < block + n; i++) {
-		sp->free -= !bit(sp->used, i);
-		bit_set(sp->used, i);
-	}
-	touch(sp, block, n);
+	each_part(sp, block, n, use_word);
 }
 
 void space_free_now(struct space *sp, uint64_t block, uint64_t n)
 {
-	for (uint64_t i = block; i < block + n; i++) {
-		bit_clear(sp->used, i);
-		bit_clear(sp->hidden, i);
-	}
-	sp->free += n;
-	touch(sp, block, n);
+	each_part(sp, block, n, free_now_word);
 }
 
 void space_free_later(struct space *sp, uint64_t block, uint64_t n)
 {
-	for (uint64_t i = block; i < block + n; i++)
-		bit_set(sp->pending, i);
-	sp->pending_count += n;
-	touch(sp, block, n);
+	each_part(sp, block, n, free_later_word);
+}
+
+void space_free_leaving(struct space *sp, uint64_t block, uint64_t n)
+{
+	each_part(sp, block, n, free_leaving_word);
 }
 
 void space_hide(struct space *sp, uint64_t block, uint64_t n)
 {
-	for (uint64_t i = block; i < block + n; i++)
-		bit_set(sp->hidden, i);
+	each_part(sp, block, n, hide_word);
 }
 
 void space_show(struct space *sp, uint64_t block, uint64_t n)
 {
-	for (uint64_t i = block; i < block + n; i++)
-		bit_clear(sp->hidden, i);
-	touch(sp, block, n);
+	each_part(sp, block, n, show_word);
 }
 
-/* What is pending is free on disk already, so no page becomes dirty. */
-void space_release(struct space *sp)
+/* ---- checkpoints and readers ---- */
+
+static void release(struct space *sp, uint32_t c, enum plane p)
 {
-	for (uint64_t w = 0; w < sp->words; w++) {
-		sp->used[w] &= ~sp->pending[w];
-		sp->pending[w] = 0;
+	struct space_chunk *ck = sp->chunk[c];
+
+	if (!ck->plane[p])
+		return;
+	for (uint32_t w = 0; w < MAP_WORDS; w++)
+		give_word(sp, c, w, ck->plane[p][w]);
+	plane_drop(sp, ck, p);
+}
+
+void space_freeze(struct space *sp)
+{
+	sp->writing = true;
+	for (uint32_t c = 0; c < sp->chunks && sp->freed; c++) {
+		if (!sp->chunk[c] || !sp->chunk[c]->plane[FREED])
+			continue;
+		plane_move(sp, sp->chunk[c], FREED, LEAVING);
+		touch(sp, c);
 	}
-	sp->free += sp->pending_count;
-	sp->pending_count = 0;
 }
 
-bool space_on_disk(const struct space *sp, uint64_t block)
+/* When no reader of the round before is left: what it held is free, and this round becomes the one before. */
+static void next_round(struct space *sp)
 {
-	return bit(sp->used, block) && !bit(sp->pending, block) && !bit(sp->hidden, block);
-}
-
-/* The first free block at or after from, or sp->blocks. */
-static uint64_t next_free(const struct space *sp, uint64_t from)
-{
-	while (from < sp->blocks) {
-		uint64_t word = ~sp->used[from / 64] >> from % 64;
-
-		if (word)
-			return MIN(from + (uint64_t)__builtin_ctzll(word), sp->blocks);
-		from = (from / 64 + 1) * 64;
+	while (sp->held && !sp->readers_before) {
+		for (uint32_t c = 0; c < sp->chunks && sp->held; c++)
+			if (sp->chunk[c]) {
+				release(sp, c, HELD);
+				plane_move(sp, sp->chunk[c], WAITING, HELD);
+			}
+		sp->readers_before = sp->readers;
+		sp->readers	   = 0;
+		sp->round++;
 	}
-	return sp->blocks;
 }
 
-static uint64_t run_length(const struct space *sp, uint64_t from, uint64_t max)
+static void thaw_chunk(struct space *sp, uint32_t c)
 {
-	uint64_t n = 0;
+	struct space_chunk *ck = sp->chunk[c];
 
-	while (n < max && from + n < sp->blocks && !bit(sp->used, from + n))
-		n++;
-	return n;
-}
-
-static void take_run(struct space *sp, uint64_t block, uint64_t n)
-{
-	space_take(sp, block, n);
-	sp->cursor = block + n;
-}
-
-/* A run of at least min blocks in [from, to), cut at want. */
-static uint64_t find_run(const struct space *sp, uint64_t from, uint64_t to, uint64_t min, uint64_t want, uint64_t *block)
-{
-	while ((from = next_free(sp, from)) < to) {
-		uint64_t n = run_length(sp, from, want);
-
-		if (n >= min) {
-			*block = from;
-			return n;
-		}
-		from += n;
+	if (ck->plane[SHOWN]) {
+		plane_drop(sp, ck, SHOWN);
+		touch(sp, c);
 	}
+	if (sp->readers || sp->readers_before)
+		plane_move(sp, ck, LEAVING, WAITING);
+	else
+		release(sp, c, LEAVING);
+}
+
+/* What it did not reach the next one does. What was leaving leaves with that. */
+void space_give_up(struct space *sp)
+{
+	sp->writing = false;
+	for (uint32_t c = 0; c < sp->chunks; c++) {
+		if (!sp->chunk[c] || !sp->chunk[c]->plane[SHOWN])
+			continue;
+		plane_drop(sp, sp->chunk[c], SHOWN);
+		touch(sp, c);
+	}
+}
+
+void space_thaw(struct space *sp)
+{
+	sp->writing = false;
+	for (uint32_t c = 0; c < sp->chunks; c++)
+		if (sp->chunk[c])
+			thaw_chunk(sp, c);
+	next_round(sp);
+}
+
+unsigned space_hold(struct space *sp)
+{
+	sp->readers++;
+	return sp->round;
+}
+
+/* Rounds change only when none is left of the one before: a reader is of this one, or of the last. */
+void space_unhold(struct space *sp, unsigned round)
+{
+	if (round == sp->round)
+		sp->readers--;
+	else
+		sp->readers_before--;
+	next_round(sp);
+}
+
+/* ---- the whole ---- */
+
+static void *array(struct space *sp, uint64_t n, size_t bytes)
+{
+	void *p = calloc(n, bytes);
+
+	sp->bytes += p ? n * bytes : 0;
+	return p;
+}
+
+int space_init(struct space *sp, struct store *s, uint64_t blocks)
+{
+	*sp = (struct space){ .store = s, .blocks = blocks, .run_max = UINT32_MAX };
+
+	sp->chunks	= (uint32_t)DIV_UP(blocks, MAP_BITS);
+	sp->index_pages = DIV_UP(sp->chunks, INDEX_ENTRIES);
+	sp->chunk	= array(sp, sp->chunks, sizeof(struct space_chunk *));
+	sp->index	= array(sp, sp->chunks, sizeof(struct bptr));
+	sp->free_in	= array(sp, sp->chunks, sizeof(uint32_t));
+	sp->dirty	= array(sp, sp->chunks, 1);
+	sp->index_page	= array(sp, sp->index_pages, sizeof(struct bptr));
+	sp->index_dirty = array(sp, sp->index_pages, 1);
+	if (!sp->chunk || !sp->index || !sp->free_in || !sp->dirty || !sp->index_page || !sp->index_dirty) {
+		space_fini(sp);
+		return fail(NOMEM, "no memory for the space map of %llu blocks", (unsigned long long)blocks);
+	}
+	for (uint32_t c = 0; c < sp->chunks; c++)
+		set_free_in(sp, c, chunk_bits(sp, c));
+	memset(sp->index_dirty, DIRTY, sp->index_pages); /* on disk there is none yet */
 	return 0;
 }
 
-static uint64_t alloc(struct space *sp, uint64_t min, uint64_t want, uint64_t *block)
+void space_fini(struct space *sp)
 {
-	uint64_t n;
-
-	if (sp->free < min)
-		return 0;
-	n = find_run(sp, sp->cursor, sp->blocks, min, want, block);
-	if (!n)
-		n = find_run(sp, 0, MIN(sp->cursor + min, sp->blocks), min, want, block);
-	if (n)
-		take_run(sp, *block, n);
-	return n;
-}
-
-uint64_t space_alloc(struct space *sp, uint64_t want, uint64_t *block)
-{
-	return alloc(sp, 1, want, block);
-}
-
-bool space_alloc_run(struct space *sp, uint64_t n, uint64_t *block)
-{
-	return alloc(sp, n, n, block) == n;
-}
-
-static uint32_t index_bytes(const struct space *sp)
-{
-	return ROUND_UP(sp->pages * BPTR_BYTES, BLOCK);
-}
-
-uint64_t space_map_blocks(const struct space *sp)
-{
-	return sp->pages + blob_blocks(index_bytes(sp));
-}
-
-static int load_page(struct store *s, uint32_t p, uint8_t *buf)
-{
-	struct space *sp    = &s->space;
-	uint64_t      first = (uint64_t)p * MAP_BITS, n = MIN(MAP_BITS, sp->blocks - first);
-	int	      rc;
-
-	if (!blob_sane(s, &sp->index[p], BLOCK))
-		return fail(CSUM, "page %u of the space map has an impossible address", p);
-	rc = blob_read(s, &sp->index[p], buf, "a page of the space map");
-	for (uint64_t i = 0; !rc && i < n; i++)
-		if (buf[i / 8] >> i % 8 & 1)
-			space_take(sp, first + i, 1);
-	return rc;
-}
-
-int space_load(struct store *s, const struct bptr *root)
-{
-	struct space *sp  = &s->space;
-	uint32_t      len = index_bytes(sp);
-	uint8_t	     *buf = device_alloc(len);
-	int	      rc;
-
-	if (!buf)
-		return fail(NOMEM, "no memory for the space map's index of %u bytes", len);
-	sp->root = *root;
-	if (!blob_sane(s, root, len) || root->len != len)
-		rc = fail(CSUM, "the superblock's pointer to the space map is impossible");
-	else
-		rc = blob_read(s, root, buf, "the index of the space map");
-	for (uint32_t p = 0; !rc && p < sp->pages; p++)
-		sp->index[p] = bptr_get(buf + p * BPTR_BYTES);
-	for (uint32_t p = 0; !rc && p < sp->pages; p++)
-		rc = load_page(s, p, buf);
-	device_free(buf);
-	memset(sp->dirty, 0, sp->pages);
-	return rc;
-}
-
-/* Places of all pages to be written, and of the index. Finding a place may make another page dirty: until none does. */
-static int place_pages(struct store *s, uint8_t *placed, struct bptr *root, uint8_t **gang)
-{
-	struct space *sp = &s->space;
-	bool	      again;
-	int	      rc;
-
-	rc = blob_place(s, index_bytes(sp), root, gang);
-	do {
-		again = false;
-		for (uint32_t p = 0; !rc && p < sp->pages; p++) {
-			uint8_t *none;
-
-			if (!sp->dirty[p] || placed[p])
-				continue;
-			if (sp->index[p].addr)
-				blob_free(s, &sp->index[p]);
-			rc	  = blob_place(s, BLOCK, &sp->index[p], &none);
-			placed[p] = 1;
-			again	  = true;
-		}
-	} while (!rc && again);
-	return rc;
-}
-
-static int write_page(struct store *s, uint32_t p)
-{
-	struct space *sp    = &s->space;
-	uint64_t      first = (uint64_t)p * MAP_BITS / 64, n = MIN(MAP_BITS / 64, sp->words - first);
-	uint8_t	     *buf = device_alloc(BLOCK);
-
-	if (!buf)
-		return fail(NOMEM, "no memory for a page of the space map");
-	for (uint64_t w = 0; w < n; w++)
-		put64(buf + w * 8, sp->used[first + w] & ~sp->pending[first + w] & ~sp->hidden[first + w]);
-	sp->dirty[p] = 0;
-	return blob_write_at(s, buf, buf, &sp->index[p], NULL);
-}
-
-static int write_index(struct store *s, struct bptr *root, uint8_t *gang)
-{
-	uint32_t len = index_bytes(&s->space);
-	uint8_t *buf = device_alloc(len);
-
-	if (!buf)
-		return fail(NOMEM, "no memory for the space map's index of %u bytes", len);
-	for (uint32_t p = 0; p < s->space.pages; p++)
-		bptr_put(buf + p * BPTR_BYTES, &s->space.index[p]);
-	return blob_write_at(s, buf, buf, root, gang);
-}
-
-int space_write(struct store *s)
-{
-	struct space *sp     = &s->space;
-	uint8_t	     *placed = calloc(sp->pages, 1), *gang = NULL;
-	struct bptr   root;
-	int	      rc;
-
-	if (!placed)
-		return fail(NOMEM, "no memory to write the space map");
-	if (sp->root.addr)
-		blob_free(s, &sp->root);
-	rc = place_pages(s, placed, &root, &gang);
-	for (uint32_t p = 0; !rc && p < sp->pages; p++)
-		if (placed[p])
-			rc = write_page(s, p);
-	rc = rc ? rc : write_index(s, &root, gang);
-	if (!rc)
-		sp->root = root;
-	free(placed);
-	return rc;
+	for (uint32_t c = 0; sp->chunk && c < sp->chunks; c++)
+		chunk_delete(sp, sp->chunk[c]);
+	free(sp->chunk);
+	free(sp->index);
+	free(sp->free_in);
+	free(sp->dirty);
+	free(sp->index_page);
+	free(sp->index_dirty);
+	reserve_free(sp);
+	device_free(sp->seen);
+	*sp = (struct space){ 0 };
 }

@@ -22,7 +22,7 @@ struct store;
 struct store_format {
 	tarn_uuid   pool, target;
 	uint64_t    size;	/* bytes of the device to use; 0: all */
-	uint64_t    log_bytes;	/* 0: 1/16 of the size, 256 KiB to 64 MiB */
+	uint64_t    log_bytes;	/* 0: 1/16 of the first GiB of the size and 1/4 of the rest, 256 KiB to 256 MiB */
 	uint32_t    node_bytes; /* 512 to 65536; 0: 16 KiB */
 	const void *meta;	/* the upper layer's own record (the pool map), at most STORE_META_MAX bytes */
 	size_t	    meta_len;
@@ -65,9 +65,40 @@ void store_abandon(struct store *store);
 
 #define STORE_NOWAIT 1u /* AGAIN instead of reading the device, or waiting for a thread that does */
 
+/* All that reads names a tree and an epoch: 0 is the tree as it is; else it is the snapshot of that epoch, or NONEXIST. */
+struct store_at {
+	uint64_t tree, epoch;
+};
+
 /* Copies the value. *len: room in, size out; buf NULL: size only. NONEXIST (*len 0); REC2BIG (*len the size, buf untouched).
  * rev may be NULL. */
-int store_get(struct store *store, uint64_t tree, tarn_buf key, void *buf, size_t *len, uint64_t *rev, unsigned flags);
+int store_get(struct store *store, struct store_at at, tarn_buf key, void *buf, size_t *len, uint64_t *rev, unsigned flags);
+
+/* Many at once: each as store_get(), with an rc of its own, and no sentence; reads that miss memory overlap. Only those are answered whose rc is
+ * -TARN_E_INPROGRESS at the call, so that after AGAIN (NOWAIT) a second call goes on with the rest. 0, AGAIN, NOMEM. */
+struct store_get {
+	tarn_buf key;
+	void	*buf; /* room in len; NULL: size only */
+	size_t	 len;
+	uint64_t rev;
+	int	 rc;
+};
+int store_get_many(struct store *store, struct store_at at, struct store_get *gets, size_t n, unsigned flags);
+
+/* After a call with STORE_NOWAIT on this thread answered AGAIN: wait->ready(wait) is called once, from store_serve(), when what it wanted has
+ * come or failed; then it is tried again. false: it did not want a page: run it where it may wait. */
+struct store_wait {
+	struct store_wait *next;
+	void (*ready)(struct store_wait *wait);
+	uint64_t page;	       /* the store's, zero at first: where it was parked last */
+	unsigned again, often; /* how often there, and at all */
+};
+bool store_park(struct store *store, struct store_wait *wait);
+/* Serving: once, from begin to end. Calls park from the one to the other; store_serve(), on a thread of its own, completes reads and calls
+ * those that wait for them; it returns when all that had parked before the end have been called. ready() does not wait. */
+int  store_serve_begin(struct store *store); /* NOMEM, or what the device says: nothing will park */
+void store_serve(struct store *store);
+void store_serve_end(struct store *store);
 
 struct store_range {
 	tarn_buf start, end; /* start <= key < end; an empty end: to the end of the tree */
@@ -76,18 +107,21 @@ struct store_range {
 };
 
 /* As tarn_kv_list(). */
-int store_list(struct store *store, uint64_t tree, const struct store_range *range, uint32_t max, void *buf, size_t cap,
-	       tarn_listing *out);
-int store_count(struct store *store, uint64_t tree, const struct store_range *range, uint64_t *count);
+int store_list(struct store *store, struct store_at at, const struct store_range *range, uint32_t max, void *buf, size_t cap,
+	       tarn_listing *out, unsigned flags);
+int store_count(struct store *store, struct store_at at, const struct store_range *range, uint64_t *count, unsigned flags);
 
 struct store_value; /* a value on its way, see below */
 
-enum store_change { STORE_PUT, STORE_DEL, STORE_DROP /* the whole tree; key and cond are ignored */ };
+/* DROP: the whole tree with its snapshots. SNAP: a snapshot of it, whose epoch is the batch's lsn (the batch's other changes are in it: it stands
+ * last). UNSNAP: the snapshot of epoch `revision` is gone: NONEXIST when there is none. These three ignore key and cond, and stand
+ * once a tree in a batch. */
+enum store_change { STORE_PUT, STORE_DEL, STORE_DROP, STORE_SNAP, STORE_UNSNAP };
 
 struct store_mutation {
 	enum store_change   change;
 	tarn_cond	    cond;
-	uint64_t	    revision; /* of TARN_COND_REVISION; 0: must be absent */
+	uint64_t	    revision; /* of TARN_COND_REVISION; 0: must be absent. UNSNAP: the epoch */
 	uint64_t	    tree;
 	tarn_buf	    key;
 	tarn_buf	    val;   /* PUT: the bytes */
@@ -116,11 +150,18 @@ void store_value_free(struct store_value *value); /* NULL is fine */
 
 /* A pinned value: its space is not reused while a reader of it is open. */
 struct store_reader;
-int  store_reader_open(struct store *store, uint64_t tree, tarn_buf key, tarn_kv_stat *stat, struct store_reader **reader);
+int  store_reader_open(struct store *store, struct store_at at, tarn_buf key, tarn_kv_stat *stat, struct store_reader **reader);
 int  store_reader_read(struct store_reader *reader, uint64_t offset, void *buf, size_t *len);
 void store_reader_close(struct store_reader *reader);
 
+/* The epochs of a tree's snapshots in ascending order, those after `after`: *n is the room, then the number filled. */
+int store_snapshots(struct store *store, uint64_t tree, uint64_t after, uint64_t *epochs, size_t *n);
+
+/* Waits for the device, not holding up other calls for longer than it takes to begin. */
 int store_checkpoint(struct store *store);
+/* due() is called, from within any call that changes something and with locks held, when a checkpoint should begin: it wakes a thread that calls
+ * store_checkpoint(). Without one, the calls themselves run it when they must. */
+void store_on_due(struct store *store, void (*due)(void *arg), void *arg);
 
 struct store_stat {
 	uint64_t total_bytes, free_bytes, log_bytes, log_used_bytes, cache_bytes, cache_used_bytes, generation;
@@ -132,8 +173,28 @@ struct store_stat {
 };
 void store_stat(struct store *store, struct store_stat *stat);
 
-/* Walks everything: structure, order, checksums, counts, and the space map against one computed anew. Each finding goes to the log,
- * the first one is the sentence of the result (CSUM). */
-int store_check(struct store *store);
+/* A piece of damage. */
+struct store_finding {
+	const char     *what;
+	uint64_t	block, blocks; /* where; blocks 0: not at one place */
+	struct store_at at;	       /* whose it is; tree 0: the engine's own */
+	tarn_buf	low, high;     /* keys that cannot be read: low <= key < high; an empty one does not bound */
+};
+struct store_report {
+	void (*found)(struct store_report	 *report,
+		      const struct store_finding *finding); /* may be NULL. It may call the store; told of 1,000 */
+	void (*progress)(struct store_report *report, uint64_t done,
+			 uint64_t all);		   /* bytes read, and in use; may be NULL. It may not */
+	uint64_t bytes_per_second;		   /* store_scrub(): how fast it reads; 0: as it likes */
+	bool (*stop)(struct store_report *report); /* may be NULL; true ends it with CANCELED */
+	uint64_t findings, bytes;		   /* out */
+};
+/* Checkpoints, and walks all that it has written: structure, order, checksums, counts, snapshots, and the space map against one computed
+ * anew. Each finding goes to the log and to report (which may be NULL), the first one is the sentence of the result (CSUM). No other
+ * checkpoint runs meanwhile; when this one cannot be written, the last one is walked, and the error is the result. Takes three bits of
+ * memory a block. Also NOMEM, CANCELED. */
+int store_check(struct store *store, struct store_report *report);
+/* Reads everything that the superblock reaches, beside other calls, and compares the checksums. Otherwise as store_check(). */
+int store_scrub(struct store *store, struct store_report *report);
 
 #endif

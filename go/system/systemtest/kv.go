@@ -39,7 +39,7 @@ func testRoundTrip(t *testing.T, f *fixture) {
 		wantAbsent(t, kv, key)
 		must(t, kv.Delete(ctx, []byte(key)))
 	}
-	must(t, f.pool.Check(ctx))
+	mustCheck(t, f.pool)
 }
 
 // testKeys: keys are any bytes, and ordered as such.

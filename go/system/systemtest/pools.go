@@ -90,7 +90,7 @@ func testPoolWork(t *testing.T, f *fixture) {
 	}
 	must(t, f.pool.Sync(ctx))
 	must(t, f.pool.Checkpoint(ctx))
-	must(t, f.pool.Check(ctx))
+	mustCheck(t, f.pool)
 	info, err := f.pool.Info(ctx)
 	if err != nil || info.Containers != 1 || info.Generation <= f.info.Generation {
 		t.Errorf("Info() after a checkpoint = %+v, %v; the generation was %d", info, err, f.info.Generation)

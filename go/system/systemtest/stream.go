@@ -91,7 +91,7 @@ func testStreamAbandoned(t *testing.T, f *fixture) {
 		wantCode(t, "Commit after Close", w.Commit(ctx), errno.NoHdl)
 		wantOld(t, kv, key)
 	}
-	must(t, f.pool.Check(ctx))
+	mustCheck(t, f.pool)
 }
 
 func wantOld(t *testing.T, kv system.KV, key string) {
@@ -213,7 +213,7 @@ func testConcurrent(t *testing.T, f *fixture) {
 	if n, err := kv.Count(ctx, system.Range{}); n != workers*each+1 || err != nil {
 		t.Errorf("Count = %d, %v; want %d", n, err, workers*each+1)
 	}
-	must(t, f.pool.Check(ctx))
+	mustCheck(t, f.pool)
 }
 
 // testClosed: a closed handle is an error that says so; closing again is not.

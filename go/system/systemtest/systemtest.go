@@ -55,6 +55,11 @@ func Run(t *testing.T, sys system.System) {
 		{"Concurrent", testConcurrent},
 		{"Closed", testClosed},
 		{"Reopen", testReopen},
+		{"GetMany", testGetMany},
+		{"Durability", testDurability},
+		{"Snapshots", testSnapshots},
+		{"SnapshotErrors", testSnapshotErrors},
+		{"Scrub", testScrub},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(t, newFixture(t, sys, c.name)) })
 	}
@@ -123,6 +128,15 @@ func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Error(err)
+	}
+}
+
+// mustCheck: everything in the pool is whole.
+func mustCheck(t *testing.T, pool system.Pool) {
+	t.Helper()
+	report, err := pool.Check(t.Context(), system.CheckOptions{})
+	if err != nil || report.Findings != 0 {
+		t.Errorf("Check() = %+v, %v", report, err)
 	}
 }
 

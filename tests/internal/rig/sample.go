@@ -9,13 +9,20 @@ import (
 	"testing"
 )
 
+// sampleMax is the size of the largest file of a sample, in bytes: a value of the gateway's unary calls.
+const sampleMax = 1 << 20
+
 // Sample reads about n files of the tree, spread over all of it, by their path in it; it has an empty one and one of hundreds of KiB.
 func Sample(t testing.TB, n int) map[string][]byte {
 	t.Helper()
 	dir := Tree(t)
 	var paths []string
 	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
-		if err == nil && e.Type().IsRegular() {
+		if err != nil || !e.Type().IsRegular() {
+			return err
+		}
+		info, err := e.Info()
+		if err == nil && info.Size() <= sampleMax {
 			paths = append(paths, path)
 		}
 		return err

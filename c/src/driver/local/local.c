@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* driver/local/local.c: the driver on an open store. See local.h. */
+#include "checkpointer.h"
+#include "flusher.h"
 #include "local.h"
+#include "server.h"
+#include <stdio.h>
 #include <stdlib.h>
 
 struct local {
 	struct driver  driver;
 	struct device *device;
 	struct store  *store;
+	struct flusher flusher;
 
-	/* The thread that writes the log for those who do not wait. Fields under the lock. */
-	pthread_mutex_t lock;
-	pthread_cond_t	wanted;
-	pthread_t	flusher;
-	bool		has_flusher, flush_wanted, stopping;
+	struct server	    server;
+	struct checkpointer checkpointer;
 };
 
 static struct local *local_of(struct driver *driver)
@@ -25,60 +27,42 @@ static struct store *store_of(struct driver *driver)
 	return local_of(driver)->store;
 }
 
-static int local_get(struct driver *driver, uint64_t tree, tarn_buf key, void *buf, size_t *len, uint64_t *rev, unsigned flags)
+static int local_get(struct driver *driver, struct store_at at, tarn_buf key, void *buf, size_t *len, uint64_t *rev,
+		     unsigned flags)
 {
-	return store_get(store_of(driver), tree, key, buf, len, rev, flags);
+	return store_get(store_of(driver), at, key, buf, len, rev, flags);
 }
 
-static int local_list(struct driver *driver, uint64_t tree, const struct store_range *range, uint32_t max, void *buf, size_t cap,
-		      tarn_listing *out)
+static int local_get_many(struct driver *driver, struct store_at at, struct store_get *gets, size_t n, unsigned flags)
 {
-	return store_list(store_of(driver), tree, range, max, buf, cap, out);
+	return store_get_many(store_of(driver), at, gets, n, flags);
 }
 
-static int local_count(struct driver *driver, uint64_t tree, const struct store_range *range, uint64_t *count)
+static int local_list(struct driver *driver, struct store_at at, const struct store_range *range, uint32_t max, void *buf,
+		      size_t cap, tarn_listing *out, unsigned flags)
 {
-	return store_count(store_of(driver), tree, range, count);
+	return store_list(store_of(driver), at, range, max, buf, cap, out, flags);
+}
+
+static int local_count(struct driver *driver, struct store_at at, const struct store_range *range, uint64_t *count,
+		       unsigned flags)
+{
+	return store_count(store_of(driver), at, range, count, flags);
+}
+
+static bool local_park(struct driver *driver, struct store_wait *wait)
+{
+	return server_park(&local_of(driver)->server, wait);
 }
 
 static int local_apply(struct driver *driver, struct store_mutation *muts, size_t n, unsigned flags, uint64_t *lsn,
 		       size_t *failed)
 {
-	return store_apply(store_of(driver), muts, n, flags, lsn, failed);
-}
+	struct local *local = local_of(driver);
+	int	      rc    = store_apply(local->store, muts, n, flags, lsn, failed);
 
-/* Requests that come while it writes are one more round, however many they are. */
-static void *flush(void *arg)
-{
-	struct local *local = arg;
-
-	pthread_mutex_lock(&local->lock);
-	for (;;) {
-		while (!local->flush_wanted && !local->stopping)
-			pthread_cond_wait(&local->wanted, &local->lock);
-		if (!local->flush_wanted)
-			break;
-		local->flush_wanted = false;
-		pthread_mutex_unlock(&local->lock);
-		store_flush_log(local->store);
-		pthread_mutex_lock(&local->lock);
-	}
-	pthread_mutex_unlock(&local->lock);
-	return NULL;
-}
-
-static int want_flush(struct local *local)
-{
-	int rc = 0;
-
-	pthread_mutex_lock(&local->lock);
-	if (!local->has_flusher) {
-		rc		   = thread_start(&local->flusher, "tarn-log", flush, local);
-		local->has_flusher = rc == 0;
-	}
-	local->flush_wanted = true;
-	pthread_cond_signal(&local->wanted);
-	pthread_mutex_unlock(&local->lock);
+	if (rc == 0)
+		flusher_count(&local->flusher, muts, n);
 	return rc;
 }
 
@@ -89,9 +73,14 @@ static int local_commit(struct driver *driver, uint64_t lsn, struct op *op)
 
 	if (!op)
 		return store_commit(local->store, lsn);
-	if (store_commit_async(local->store, lsn, op) && want_flush(local))
+	if (store_commit_async(local->store, lsn, op) && flusher_wake(&local->flusher))
 		store_flush_log(local->store);
 	return 0;
+}
+
+static bool local_relax(struct driver *driver, uint64_t lsn)
+{
+	return flusher_relax(&local_of(driver)->flusher, lsn);
 }
 
 static int local_value_new(struct driver *driver, struct store_value **value)
@@ -111,9 +100,10 @@ static void local_value_free(struct driver *driver, struct store_value *value)
 	store_value_free(value);
 }
 
-static int local_reader_open(struct driver *driver, uint64_t tree, tarn_buf key, tarn_kv_stat *stat, struct store_reader **reader)
+static int local_reader_open(struct driver *driver, struct store_at at, tarn_buf key, tarn_kv_stat *stat,
+			     struct store_reader **reader)
 {
-	return store_reader_open(store_of(driver), tree, key, stat, reader);
+	return store_reader_open(store_of(driver), at, key, stat, reader);
 }
 
 static int local_reader_read(struct driver *driver, struct store_reader *reader, uint64_t offset, void *buf, size_t *len)
@@ -133,9 +123,14 @@ static int local_checkpoint(struct driver *driver)
 	return store_checkpoint(store_of(driver));
 }
 
-static int local_check(struct driver *driver)
+static int local_check(struct driver *driver, struct store_report *report)
 {
-	return store_check(store_of(driver));
+	return store_check(store_of(driver), report);
+}
+
+static int local_scrub(struct driver *driver, struct store_report *report)
+{
+	return store_scrub(store_of(driver), report);
 }
 
 static void local_stat(struct driver *driver, struct store_stat *stat)
@@ -143,44 +138,39 @@ static void local_stat(struct driver *driver, struct store_stat *stat)
 	store_stat(store_of(driver), stat);
 }
 
-static void stop_flusher(struct local *local)
-{
-	pthread_mutex_lock(&local->lock);
-	local->stopping = true;
-	pthread_cond_signal(&local->wanted);
-	pthread_mutex_unlock(&local->lock);
-	if (local->has_flusher)
-		pthread_join(local->flusher, NULL);
-}
-
 static void free_local(struct local *local)
 {
-	pthread_cond_destroy(&local->wanted);
-	pthread_mutex_destroy(&local->lock);
 	device_close(local->device);
 	free(local);
 }
 
-/* Tasks may commit, so the workers end before the flusher does. */
+/* Who hands work to another thread ends before it: the server to the workers, both to the flusher, all to the checkpointer. */
 static int local_close(struct driver *driver)
 {
 	struct local *local = local_of(driver);
-	int	      rc;
+	char	      why[TARN_MESSAGE_MAX];
+	int	      rc, closed;
 
+	server_stop(&local->server);
 	workers_stop(&driver->workers);
-	stop_flusher(local);
-	rc = store_close(local->store);
+	rc = flusher_stop(&local->flusher);
+	snprintf(why, sizeof(why), "%s", base_message());
+	checkpointer_stop(&local->checkpointer);
+	closed = store_close(local->store);
 	free_local(local);
-	return rc;
+	return rc ? base_fail(-rc, "%s", why) : closed;
 }
 
 static const struct driver_ops local_ops = {
 	.name	      = "local",
 	.get	      = local_get,
+	.get_many     = local_get_many,
 	.list	      = local_list,
 	.count	      = local_count,
+	.park	      = local_park,
 	.apply	      = local_apply,
 	.commit	      = local_commit,
+	.relax	      = local_relax,
 	.value_new    = local_value_new,
 	.value_append = local_value_append,
 	.value_free   = local_value_free,
@@ -189,6 +179,7 @@ static const struct driver_ops local_ops = {
 	.reader_close = local_reader_close,
 	.checkpoint   = local_checkpoint,
 	.check	      = local_check,
+	.scrub	      = local_scrub,
 	.stat	      = local_stat,
 	.close	      = local_close,
 };
@@ -211,6 +202,7 @@ static int open_store(struct local *local, const char *uri, uint64_t cache_bytes
 int local_open(const char *uri, uint64_t cache_bytes, struct driver **driver)
 {
 	struct local *local = calloc(1, sizeof(*local));
+	bool	      threads;
 	int	      rc;
 
 	if (!local)
@@ -220,8 +212,11 @@ int local_open(const char *uri, uint64_t cache_bytes, struct driver **driver)
 		free(local);
 		return rc;
 	}
-	pthread_mutex_init(&local->lock, NULL);
-	pthread_cond_init(&local->wanted, NULL);
+	threads = strcmp(device_info(local->device)->kind, "sim") !=
+		  0; /* what happens there is to happen again, in the same order */
+	flusher_init(&local->flusher, local->store);
+	server_init(&local->server, local->store, threads);
+	checkpointer_init(&local->checkpointer, local->store, threads);
 	local->driver.ops = &local_ops;
 	workers_init(&local->driver.workers, LOCAL_WORKERS);
 	*driver = &local->driver;

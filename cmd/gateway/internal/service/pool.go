@@ -127,7 +127,10 @@ func (s *pools) CheckpointPool(ctx context.Context, req *apiv1.CheckpointPoolReq
 }
 
 func (s *pools) CheckPool(ctx context.Context, req *apiv1.CheckPoolRequest) (*apiv1.CheckPoolResponse, error) {
-	err := s.withPool(ctx, req.GetPool(), func(p system.Pool) error { return p.Check(ctx) })
+	err := s.withPool(ctx, req.GetPool(), func(p system.Pool) error {
+		_, err := p.Check(ctx, system.CheckOptions{})
+		return err
+	})
 	return &apiv1.CheckPoolResponse{}, err
 }
 

@@ -77,8 +77,8 @@ func (a *app) command() *cobra.Command {
 	f.DurationVar(&a.timeout, "timeout", 0, "give up after this time, such as 30s (default: never)")
 	f.BoolVarP(&a.quiet, "quiet", "q", false, "no progress and no notes on the standard error")
 	complete(root, "output", "table", "json")
-	root.AddCommand(a.poolCommand(), a.contCommand(), a.objCommand(), a.kvCommand(), a.importCommand(), a.exportCommand(),
-		a.devCommand(), a.versionCommand())
+	root.AddCommand(a.poolCommand(), a.contCommand(), a.objCommand(), a.kvCommand(), a.snapCommand(), a.importCommand(),
+		a.exportCommand(), a.checkCommand(), a.scrubCommand(), a.syncCommand(), a.devCommand(), a.versionCommand())
 	return root
 }
 
@@ -191,29 +191,48 @@ func args(least, most int) cobra.PositionalArgs {
 	}
 }
 
+// opener finds the system: at a gateway, or in this process.
+type opener = func(ctx context.Context, root, endpoint string) (system.System, error)
+
 // with runs f on the system, with the time that the user gives it.
 func (a *app) with(cmd *cobra.Command, f func(ctx context.Context, sys system.System) error) error {
+	return a.withSystem(cmd, a.Connect, f)
+}
+
+func (a *app) withSystem(cmd *cobra.Command, open opener, f func(ctx context.Context, sys system.System) error) error {
 	ctx := cmd.Context()
 	if a.timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, a.timeout)
 		defer cancel()
 	}
-	sys, err := a.Connect(ctx, a.root, a.endpoint)
+	sys, err := open(ctx, a.root, a.endpoint)
 	if err != nil {
 		return err
 	}
 	return errors.Join(f(ctx, sys), sys.Close())
 }
 
-func (a *app) withPool(cmd *cobra.Command, p arg.Path, f func(ctx context.Context, pool system.Pool) error) error {
-	return a.with(cmd, func(ctx context.Context, sys system.System) error {
+// onPool is what a command does with a pool.
+type onPool func(ctx context.Context, pool system.Pool) error
+
+func (a *app) withPool(cmd *cobra.Command, p arg.Path, f onPool) error {
+	return a.with(cmd, inPool(p, f))
+}
+
+// withLocalPool opens the pool in this process, whatever gateway there is.
+func (a *app) withLocalPool(cmd *cobra.Command, p arg.Path, f onPool) error {
+	return a.withSystem(cmd, a.OpenLocal, inPool(p, f))
+}
+
+func inPool(p arg.Path, f onPool) func(ctx context.Context, sys system.System) error {
+	return func(ctx context.Context, sys system.System) error {
 		pool, err := sys.OpenPool(ctx, p.Pool)
 		if err != nil {
 			return ifAbsent(err, "'tarn pool list' shows the pools there are")
 		}
 		return errors.Join(f(ctx, pool), pool.Close())
-	})
+	}
 }
 
 func (a *app) withContainer(cmd *cobra.Command, p arg.Path, f func(ctx context.Context, cont system.Container) error) error {
@@ -226,14 +245,29 @@ func (a *app) withContainer(cmd *cobra.Command, p arg.Path, f func(ctx context.C
 	})
 }
 
-func (a *app) withKV(cmd *cobra.Command, p arg.Path, create bool, f func(ctx context.Context, kv system.KV) error) error {
+func (a *app) withKV(cmd *cobra.Command, p arg.Path, create bool, f onKV) error {
+	return a.withContainer(cmd, p, inContainer(p, create, f))
+}
+
+// withOldKV opens the object as it was in a snapshot.
+func (a *app) withOldKV(cmd *cobra.Command, p arg.Path, at system.SnapshotRef, f onKV) error {
 	return a.withContainer(cmd, p, func(ctx context.Context, cont system.Container) error {
+		old, err := cont.OpenSnapshot(ctx, at)
+		if err != nil {
+			return absentSnapshot(err, p)
+		}
+		return errors.Join(inContainer(p, false, f)(ctx, old), old.Close())
+	})
+}
+
+func inContainer(p arg.Path, create bool, f onKV) func(ctx context.Context, cont system.Container) error {
+	return func(ctx context.Context, cont system.Container) error {
 		kv, err := cont.OpenKV(ctx, p.Object, create)
 		if err != nil {
 			return ifAbsent(err, "'tarn obj list "+p.Pool+"/"+p.Container+"' shows the objects there are")
 		}
 		return errors.Join(f(ctx, kv), kv.Close())
-	})
+	}
 }
 
 // ifAbsent adds a hint to an error that says that something is not there.

@@ -18,10 +18,10 @@ import (
 
 func (a *app) contCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "cont", Aliases: []string{"container"}, Short: "containers: create, list, info, destroy", RunE: group,
+		Use: "cont", Aliases: []string{"container"}, Short: "containers: create, list, info, set, destroy", RunE: group,
 		Long: "Containers are private object namespaces in a pool. A path may be written as POOL/CONTAINER or as POOL CONTAINER.",
 	}
-	cmd.AddCommand(a.contCreate(), a.contList(), a.contInfo(), a.contDestroy())
+	cmd.AddCommand(a.contCreate(), a.contList(), a.contInfo(), a.contSet(), a.contDestroy())
 	return cmd
 }
 
@@ -54,10 +54,14 @@ func (a *app) contCreate() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&kind, "type", string(system.TypeKV), "layout: "+strings.Join(containerTypes, ", "))
-	cmd.Flags().StringArrayVar(&props, "prop", nil, "property NAME=VALUE, may be given again: owner, description, value_max")
+	propFlag(cmd, &props)
 	complete(cmd, "type", containerTypes...)
-	complete(cmd, "prop", "owner=", "description=", "value_max=")
 	return cmd
+}
+
+func propFlag(cmd *cobra.Command, props *[]string) {
+	cmd.Flags().StringArrayVar(props, "prop", nil, "property NAME=VALUE, may be given again: owner, description, value_max, durability")
+	complete(cmd, "prop", "owner=", "description=", "value_max=", "durability=durable", "durability=relaxed")
 }
 
 // properties reads "name=value" pairs.
@@ -71,6 +75,9 @@ func properties(pairs []string) (p system.Properties, err error) {
 			p.Owner = &value
 		case name == "description":
 			p.Description = &value
+		case name == "durability":
+			d := system.Durability(value)
+			p.Durability = &d
 		case name == "value_max":
 			n, err := arg.Size(value)
 			if err != nil {
@@ -78,7 +85,7 @@ func properties(pairs []string) (p system.Properties, err error) {
 			}
 			p.ValueMax = &n
 		default:
-			return p, usage("there is no property %q: owner, description and value_max are known", name)
+			return p, usage("there is no property %q: owner, description, value_max and durability are known", name)
 		}
 	}
 	return p, nil
@@ -92,11 +99,21 @@ func containerFields(i system.ContainerInfo) func(io.Writer) error {
 			out.Field{Name: "Type", Value: string(i.Type)},
 			out.Field{Name: "Created", Value: i.Created.UTC().Format(time.RFC3339)},
 			out.Field{Name: "Objects", Value: fmt.Sprint(i.Objects)},
+			out.Field{Name: "Snapshots", Value: some(i.Snapshots)},
 			out.Field{Name: "Handles", Value: fmt.Sprint(i.OpenHandles)},
 			out.Field{Name: "ValueMax", Value: arg.FormatSize(i.ValueMax)},
+			out.Field{Name: "Durability", Value: string(i.Durability)},
 			out.Field{Name: "Owner", Value: i.Owner},
 			out.Field{Name: "Description", Value: i.Description})
 	}
+}
+
+// some is a number that is left out when it is 0.
+func some(n uint64) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprint(n)
 }
 
 func (a *app) contList() *cobra.Command {
@@ -121,6 +138,36 @@ func (a *app) contList() *cobra.Command {
 			})
 		},
 	}
+}
+
+// contSet changes properties of a container that is there.
+func (a *app) contSet() *cobra.Command {
+	var props []string
+	cmd := &cobra.Command{
+		Use: "set POOL/CONTAINER", Short: "set properties of a container", Args: args(1, 2), ValidArgsFunction: a.names(arg.Container),
+		Example: "  tarn cont set tank/neo --prop durability=relaxed",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			p, err := arg.ParsePath(arg.Container, args...)
+			if err != nil {
+				return err
+			}
+			changes, err := properties(props)
+			if err != nil {
+				return err
+			}
+			if len(props) == 0 {
+				return usage("nothing is to be set: give --prop NAME=VALUE")
+			}
+			return a.withContainer(cmd, p, func(ctx context.Context, cont system.Container) error {
+				if err := cont.SetProperties(ctx, changes); err != nil {
+					return err
+				}
+				return a.done("set", p)
+			})
+		},
+	}
+	propFlag(cmd, &props)
+	return cmd
 }
 
 func (a *app) contInfo() *cobra.Command {

@@ -19,6 +19,7 @@ type Env struct {
 	StdoutTTY      bool
 	StderrTTY      bool
 	Connect        func(ctx context.Context, root, endpoint string) (system.System, error)
+	OpenLocal      func(ctx context.Context, root, endpoint string) (system.System, error) // never a gateway
 	ListDevices    func() ([]Device, error)
 	QueryDevice    func(uri string) (Device, error)
 	Version        func() Version

@@ -23,6 +23,7 @@ Put -- in front of a key or a value that begins with a dash.`
 // codec is how the keys and values of a command are typed and shown.
 type codec struct {
 	hex, base64, literal bool
+	snapshot             string // read from it; "": from the container as it is
 	arg.Bytes
 }
 
@@ -31,6 +32,11 @@ func (c *codec) flags(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&c.base64, "base64", false, "keys and values are typed and shown in base64")
 	cmd.Flags().BoolVar(&c.literal, "literal", false, `"@" and "-" mean themselves`)
 	cmd.MarkFlagsMutuallyExclusive("hex", "base64")
+}
+
+// readsOld adds the flag of commands that read from a snapshot, too.
+func (c *codec) readsOld(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&c.snapshot, "snapshot", "", "read from a snapshot of the container: its name, or @EPOCH")
 }
 
 // set takes the flags over when they have been read.
@@ -67,7 +73,14 @@ func (a *app) kvVerb(cmd *cobra.Command, c *codec, create bool, read func(args [
 		if err != nil {
 			return err
 		}
-		return a.withKV(cmd, p, create, run)
+		if !cmd.Flags().Changed("snapshot") {
+			return a.withKV(cmd, p, create, run)
+		}
+		at, err := snapshotRef(c.snapshot)
+		if err != nil {
+			return err
+		}
+		return a.withOldKV(cmd, p, at, run)
 	}
 	return cmd
 }
@@ -96,6 +109,7 @@ func (a *app) kvExists() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "exists POOL/CONTAINER/OBJECT KEY", Short: "say whether a key is there: exit status 0 if so, 3 if not", Args: args(2, 2),
 	}
+	c.readsOld(cmd)
 	return a.kvVerb(cmd, &c, false, func(args []string) (onKV, error) {
 		key, err := c.Key(args[0])
 		return func(ctx context.Context, kv system.KV) error { return a.exists(ctx, kv, key) }, err
@@ -173,6 +187,7 @@ func (a *app) kvCount() *cobra.Command {
 	var r rangeFlags
 	cmd := &cobra.Command{Use: "count POOL/CONTAINER/OBJECT", Short: "count keys: all, or those of a range", Args: args(1, 1)}
 	r.flags(cmd)
+	c.readsOld(cmd)
 	return a.kvVerb(cmd, &c, false, func([]string) (onKV, error) {
 		keys, err := r.decode(&c)
 		return func(ctx context.Context, kv system.KV) error { return a.count(ctx, kv, keys) }, err

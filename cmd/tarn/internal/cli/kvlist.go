@@ -23,6 +23,7 @@ func (a *app) kvList() *cobra.Command {
 		Args: args(1, 1), Example: "  tarn kv list tank/neo/stadium --prefix B --long",
 	}
 	r.flags(cmd)
+	c.readsOld(cmd)
 	cmd.Flags().BoolVar(&l.reverse, "reverse", false, "in descending order")
 	cmd.Flags().Uint64Var(&l.limit, "limit", 0, "at most so many keys (default: all)")
 	cmd.Flags().BoolVarP(&l.long, "long", "l", false, "with the size of the value and the revision in front")

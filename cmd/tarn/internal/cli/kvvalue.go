@@ -78,6 +78,7 @@ func (a *app) kvGet() *cobra.Command {
 		Use: "get POOL/CONTAINER/OBJECT KEY", Short: "write a value to the standard output, byte for byte", Args: args(2, 2),
 		Long: aboutKV + "\n\nOn a terminal a newline follows the value. With --hex or --base64 it is encoded, and a newline follows.",
 	}
+	c.readsOld(cmd)
 	return a.kvVerb(cmd, &c, false, func(args []string) (onKV, error) {
 		key, err := c.Key(args[0])
 		return func(ctx context.Context, kv system.KV) error {

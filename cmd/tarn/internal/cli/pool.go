@@ -18,10 +18,15 @@ import (
 func (a *app) poolCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "pool", Short: "pools: create, list, info, check, sync, checkpoint, destroy", RunE: group}
 	cmd.AddCommand(a.poolCreate(), a.poolList(), a.poolInfo(), a.poolDestroy(),
-		a.poolVerb("check POOL", "read and verify everything in a pool; changes wait meanwhile", "checked", system.Pool.Check),
+		a.poolVerb("check POOL", "read and verify everything in a pool; changes wait meanwhile", "checked", checkPool),
 		a.poolVerb("sync POOL", "wait until everything applied so far is durable", "synced", system.Pool.Sync),
 		a.poolVerb("checkpoint POOL", "write a checkpoint, so that the log is empty", "checkpointed", system.Pool.Checkpoint))
 	return cmd
+}
+
+func checkPool(pool system.Pool, ctx context.Context) error {
+	_, err := pool.Check(ctx, system.CheckOptions{})
+	return err
 }
 
 // sizeFlag is a flag that takes a size, such as 10GiB.

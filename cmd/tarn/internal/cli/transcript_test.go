@@ -147,6 +147,9 @@ func (s *session) env(stdin string, stdout, stderr *bytes.Buffer, tty bool) Env 
 		Connect: func(_ context.Context, root, endpoint string) (system.System, error) {
 			return s.sys, s.sys.Fail["connect"]
 		},
+		OpenLocal: func(_ context.Context, root, endpoint string) (system.System, error) {
+			return s.sys, s.sys.Fail["connect"]
+		},
 		ListDevices: func() ([]Device, error) { return []Device{device}, nil },
 		QueryDevice: func(uri string) (Device, error) {
 			if uri != device.URI {

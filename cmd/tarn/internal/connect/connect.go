@@ -64,7 +64,12 @@ func Open(ctx context.Context, w Where, log *slog.Logger) (system.System, error)
 			return sys, err
 		}
 	}
-	sys, err := tarn.OpenWith(tarn.Options{Root: w.Root, Logger: log})
+	return Local(w.Root, log)
+}
+
+// Local opens the system of a root directory in this process.
+func Local(root string, log *slog.Logger) (system.System, error) {
+	sys, err := tarn.OpenWith(tarn.Options{Root: root, Logger: log})
 	if err != nil {
 		return nil, err
 	}

@@ -23,6 +23,8 @@ type System struct {
 	next  int              // for UUIDs and object ids
 	Fail  map[string]error // what the call of that name answers: "kv put"
 	Opens int              // handles that are open
+
+	Report system.CheckReport // what a check and a scrub answer: with findings it is an error
 }
 
 // New returns a system without pools.
@@ -160,7 +162,7 @@ func (p *pool) CreateContainer(ctx context.Context, label string, o system.Creat
 	}
 	c := &cont{s: p.s, objects: map[string]*kv{}}
 	c.info = system.ContainerInfo{UUID: p.s.uuid(), Label: label, Type: o.Type, Created: time.Unix(1700000000, 0), Owner: "anna",
-		ValueMax: system.ValueMax}
+		ValueMax: system.ValueMax, Durability: system.Durable}
 	c.set(o.Properties)
 	p.conts[label] = c
 	return c.info, nil
@@ -202,5 +204,26 @@ func (p *pool) verb(ctx context.Context, op string) error {
 
 func (p *pool) Sync(ctx context.Context) error       { return p.verb(ctx, "pool sync") }
 func (p *pool) Checkpoint(ctx context.Context) error { return p.verb(ctx, "pool checkpoint") }
-func (p *pool) Check(ctx context.Context) error      { return p.verb(ctx, "pool check") }
 func (p *pool) Close() error                         { return p.s.close() }
+
+func (p *pool) Check(ctx context.Context, o system.CheckOptions) (system.CheckReport, error) {
+	return p.verify(ctx, "pool check", o)
+}
+
+func (p *pool) Scrub(ctx context.Context, o system.CheckOptions) (system.CheckReport, error) {
+	return p.verify(ctx, "pool scrub", o)
+}
+
+func (p *pool) verify(ctx context.Context, op string, o system.CheckOptions) (system.CheckReport, error) {
+	defer p.s.mu.Unlock()
+	if err := p.s.enter(ctx, op); err != nil {
+		return system.CheckReport{}, err
+	}
+	if o.Progress != nil {
+		o.Progress(p.s.Report.Bytes, p.s.Report.Bytes)
+	}
+	if p.s.Report.Findings > 0 {
+		return p.s.Report, errno.New(op, p.info.Label, errno.Csum, p.s.Report.Found[0].What)
+	}
+	return p.s.Report, nil
+}

@@ -19,11 +19,12 @@ type cont struct {
 	s       *System
 	info    system.ContainerInfo
 	objects map[string]*kv
+	snaps   []snapshot
 }
 
 func (c *cont) describe() system.ContainerInfo {
 	info := c.info
-	info.Objects = uint64(len(c.objects))
+	info.Objects, info.Snapshots = uint64(len(c.objects)), uint64(len(c.snaps))
 	return info
 }
 
@@ -32,6 +33,9 @@ func (c *cont) set(p system.Properties) {
 		if s.from != nil {
 			*s.to = *s.from
 		}
+	}
+	if p.Durability != nil {
+		c.info.Durability = *p.Durability
 	}
 	if p.ValueMax != nil {
 		c.info.ValueMax = *p.ValueMax
@@ -158,6 +162,14 @@ func (k *kv) Get(ctx context.Context, key []byte) ([]byte, error) {
 	return bytes.Clone(v.data), err
 }
 
+func (k *kv) GetMany(ctx context.Context, keys [][]byte) ([]system.Value, error) {
+	values := make([]system.Value, len(keys))
+	for i, key := range keys {
+		values[i].Data, values[i].Err = k.Get(ctx, key)
+	}
+	return values, nil
+}
+
 func (k *kv) GetInto(ctx context.Context, key, dst []byte) (int, error) {
 	v, err := k.get(ctx, "kv get", key)
 	if err == nil && len(v.data) > len(dst) {
@@ -203,6 +215,9 @@ func (k *kv) change(ctx context.Context, op string, batch ...system.Mutation) er
 	defer k.s.mu.Unlock()
 	if err := k.s.enter(ctx, op); err != nil {
 		return err
+	}
+	if k.c.info.Epoch != 0 {
+		return errno.New(op, k.info.Name, errno.EPRO, "it is a snapshot")
 	}
 	for _, m := range batch {
 		if err := k.allowed(m); err != nil {

@@ -63,6 +63,15 @@ func (p *Progress) Add(files, bytes uint64) {
 	}
 }
 
+// Set says how many bytes of how many have been read, where there are no files.
+func (p *Progress) Set(done, all uint64) {
+	if p != nil {
+		p.bytes.Store(done)
+		p.totalBytes.Store(all)
+		p.totalKnown.Store(all > 0)
+	}
+}
+
 // SetTotal says how much there is to move.
 func (p *Progress) SetTotal(files, bytes uint64) {
 	if p != nil {
@@ -108,6 +117,10 @@ func (p *Progress) line(took time.Duration) string {
 	// Files weigh as much as 4 KiB: a tree of small files moves on, too.
 	part := float64(bytes+files<<12) / float64(max(p.totalBytes.Load()+p.totalFiles.Load()<<12, 1))
 	full := min(int(part*barWidth), barWidth)
-	return fmt.Sprintf("[%s%s] %3.0f%%  %d/%d files  %s/%s  %s", strings.Repeat("#", full), strings.Repeat("-", barWidth-full),
-		min(part, 1)*100, files, p.totalFiles.Load(), arg.FormatSize(bytes), arg.FormatSize(p.totalBytes.Load()), rate)
+	count := ""
+	if all := p.totalFiles.Load(); all > 0 {
+		count = fmt.Sprintf("  %d/%d files", files, all)
+	}
+	return fmt.Sprintf("[%s%s] %3.0f%%%s  %s/%s  %s", strings.Repeat("#", full), strings.Repeat("-", barWidth-full),
+		min(part, 1)*100, count, arg.FormatSize(bytes), arg.FormatSize(p.totalBytes.Load()), rate)
 }

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* driver/local/checkpointer.c: see checkpointer.h. */
+#include "checkpointer.h"
+
+/* What is said to be due while one runs is one more. Failures are not its own: one that matters turns the store read-only, and is logged
+ * there, and the next change meets it. */
+static void *run(void *arg)
+{
+	struct checkpointer *c = arg;
+
+	pthread_mutex_lock(&c->lock);
+	for (;;) {
+		while (!c->due && !c->stopping)
+			pthread_cond_wait(&c->told, &c->lock);
+		if (c->stopping)
+			break;
+		c->due = false;
+		pthread_mutex_unlock(&c->lock);
+		(void)store_checkpoint(c->store);
+		pthread_mutex_lock(&c->lock);
+	}
+	pthread_mutex_unlock(&c->lock);
+	return NULL;
+}
+
+/* Called with the store's locks held: it does not wait, and calls nothing of the store. */
+static void due(void *arg)
+{
+	struct checkpointer *c = arg;
+
+	pthread_mutex_lock(&c->lock);
+	if (!c->has_thread && !c->stopping)
+		c->has_thread = thread_start(&c->thread, "tarn-checkpoint", run, c) == 0;
+	if (!c->due)
+		pthread_cond_signal(&c->told);
+	c->due = true;
+	pthread_mutex_unlock(&c->lock);
+}
+
+void checkpointer_init(struct checkpointer *c, struct store *store, bool wanted)
+{
+	*c = (struct checkpointer){ .store = store };
+	pthread_mutex_init(&c->lock, NULL);
+	pthread_cond_init(&c->told, NULL);
+	if (wanted)
+		store_on_due(store, due, c);
+}
+
+void checkpointer_stop(struct checkpointer *c)
+{
+	store_on_due(c->store, NULL, NULL);
+	pthread_mutex_lock(&c->lock);
+	c->stopping = true;
+	pthread_cond_signal(&c->told);
+	pthread_mutex_unlock(&c->lock);
+	if (c->has_thread)
+		pthread_join(c->thread, NULL);
+	pthread_cond_destroy(&c->told);
+	pthread_mutex_destroy(&c->lock);
+}

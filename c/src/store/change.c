@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* store/change.c: changing a tree.
+ *
+ * First every page from the root to the leaf becomes one of the tree's own: dirty, and not frozen. Then pages are changed in place. A page
+ * over its target splits once, so it stays under NODE_MAX; one under a quarter of it is joined with a neighbour when that is in memory. */
+#include "internal.h"
+
+static uint32_t power_of_two(uint32_t n)
+{
+	uint32_t p = BLOCK;
+
+	while (p < n)
+		p *= 2;
+	return p;
+}
+
+static uint32_t large_target(const struct store *s)
+{
+	return MAX(s->node_bytes, MIN(4 * s->node_bytes, 16384));
+}
+
+/* How many bytes a page may have before it splits: inner pages have more, for a flat tree; leaves of long values too, or few would fit. */
+static uint32_t target(const struct store *s, const uint8_t *page, uint32_t cap)
+{
+	uint32_t n = node_count(page, cap);
+
+	if (node_level(page) || (n && node_need(page, cap) / n > s->node_bytes / 8))
+		return large_target(s);
+	return s->node_bytes;
+}
+
+uint32_t tree_new_cap(const struct store *s, unsigned level)
+{
+	return power_of_two(level ? large_target(s) : s->node_bytes);
+}
+
+void tree_touch(struct store *s, struct tree *t)
+{
+	s->trees_dirty += !t->dirty;
+	t->dirty = true;
+}
+
+/* Points the parent at that depth, or the tree, to a page. */
+static void link_child(struct tree *t, struct path *path, unsigned i, const struct frame *f)
+{
+	struct node_child child = { { .addr = f->id }, 0 };
+
+	if (i == 0) {
+		tree_set_root(t, &child.ptr, 0);
+		return;
+	}
+	struct frame *p = path->frames[i - 1];
+
+	frame_begin(p);
+	node_set_child(p->page, p->cap, path->slots[i - 1], &child);
+	node_set_hint(p->page, p->cap, path->slots[i - 1], f->number);
+	frame_end(p);
+}
+
+static bool own(const struct tree *t, const struct frame *f)
+{
+	return f->dirty && f->gen > t->gen;
+}
+
+/* Until a clean page is on the device, who shares it, as a snapshot does, must find it in memory. */
+static bool is_written(const struct store *s, const struct frame *f)
+{
+	return f->written <= s->checkpoint.written;
+}
+
+/* The tree does not use this page any more. */
+static void page_gone(struct store *s, struct tree *t, struct frame *f)
+{
+	if (f->dirty && !own(t, f)) { /* frozen: it has to be written first */
+		f->superseded = true;
+		f->needed     = tree_needed(t, f->gen);
+		f->died	      = s->gen;
+		return;
+	}
+	if (!f->dirty)
+		tree_free_blocks(s, t, &f->ptr);
+	if (f->dirty || is_written(s, f))
+		cache_drop(s, f);
+}
+
+/* A page that others need stays as it is; the tree goes on with a copy. */
+static int clone_page(struct store *s, struct tree *t, struct path *path, unsigned i)
+{
+	struct frame *f	 = path->frames[i], *g;
+	int	      rc = cache_new(s, t->id, f->cap, &g);
+
+	if (rc)
+		return rc;
+	memcpy(g->page, f->page, f->cap);
+	g->mark = f->mark;
+	frame_end(g);
+	cache_unpin(f);
+	page_gone(s, t, f);
+	path->frames[i] = g;
+	return 0;
+}
+
+static int make_own(struct store *s, struct tree *t, struct path *path)
+{
+	int rc = 0;
+
+	tree_touch(s, t);
+	for (unsigned i = 0; !rc && i < path->depth; i++) {
+		struct frame *f = path->frames[i];
+
+		if (own(t, f)) {
+			f->gen = s->gen; /* no page is younger than its parent */
+			continue;
+		}
+		if (f->dirty || !is_written(s, f)) {
+			rc = clone_page(s, t, path, i);
+		} else {
+			struct bptr old = f->ptr;
+
+			cache_make_dirty(s, f);
+			tree_free_blocks(s, t, &old);
+		}
+		if (!rc)
+			link_child(t, path, i, path->frames[i]);
+	}
+	return rc;
+}
+
+/* Room for more bytes in the page at depth i. */
+static int grow(struct store *s, struct path *path, unsigned i, uint32_t more)
+{
+	struct frame *f = path->frames[i];
+
+	return cache_grow(s, &path->frames[i], power_of_two(node_need(f->page, f->cap) + more));
+}
+
+static int put_value(struct store *s, struct path *path, tarn_buf key, const struct leaf_value *v)
+{
+	unsigned      i	 = path->depth - 1;
+	struct frame *f	 = path->frames[i];
+	int	      rc = 0;
+
+	frame_begin(f);
+	if (!node_put_value(f->page, f->cap, path->slots[i], path->found, key, v)) {
+		rc = grow(s, path, i, (uint32_t)(SLOT_BYTES + LEAF_KEY + key.len + v->len));
+		f  = path->frames[i];
+		if (!rc && !node_put_value(f->page, f->cap, path->slots[i], path->found, key, v))
+			rc = fail(MISC, "an entry does not fit into a page that was made for it");
+	}
+	frame_end(f);
+	return rc;
+}
+
+static int put_child(struct store *s, struct path *path, unsigned i, tarn_buf key, const struct frame *child)
+{
+	struct node_child c  = { { .addr = child->id }, 0 };
+	struct frame	 *f  = path->frames[i];
+	int		  rc = 0;
+
+	frame_begin(f);
+	if (!node_put_child(f->page, f->cap, path->slots[i], key, &c)) {
+		rc = grow(s, path, i, (uint32_t)(SLOT_BYTES + INNER_KEY + key.len + 4));
+		f  = path->frames[i];
+		if (!rc && !node_put_child(f->page, f->cap, path->slots[i], key, &c))
+			rc = fail(MISC, "a child does not fit into a page that was made for it");
+	}
+	frame_end(f);
+	return rc;
+}
+
+static int grow_root(struct store *s, struct tree *t, struct path *path)
+{
+	struct node_child child = { { .addr = path->frames[0]->id }, 0 };
+	tarn_buf	  none	= { NULL, 0 };
+	struct frame	 *root;
+	int		  rc;
+
+	if (path->depth == DEPTH_MAX)
+		return fail(OVERFLOW, "tree %llu has %u levels: it cannot grow", (unsigned long long)t->id, DEPTH_MAX);
+	rc = cache_new(s, t->id, tree_new_cap(s, 1), &root);
+	if (rc)
+		return rc;
+	node_init(root->page, root->cap, node_level(path->frames[0]->page) + 1, none, none, false);
+	node_put_child(root->page, root->cap, 0, none, &child);
+	frame_end(root);
+	memmove(path->frames + 1, path->frames, path->depth * sizeof(path->frames[0]));
+	memmove(path->slots + 1, path->slots, path->depth * sizeof(path->slots[0]));
+	path->frames[0] = root;
+	path->slots[0]	= 0;
+	path->depth++;
+	link_child(t, path, 0, root);
+	return 0;
+}
+
+/* The entries [from, to) of f as a page of their own. */
+static int part(struct store *s, const struct frame *f, uint32_t from, uint32_t to, tarn_buf low, tarn_buf high, bool bounded,
+		struct frame **out)
+{
+	uint32_t cap = tree_new_cap(s, node_level(f->page));
+
+	for (;; cap *= 2) {
+		int rc = cache_new(s, f->tree, cap, out);
+
+		if (rc)
+			return rc;
+		if (node_part(f->page, f->cap, from, to, low, high, bounded, (*out)->page, (*out)->cap)) {
+			frame_end(*out);
+			return 0;
+		}
+		cache_drop(s, *out);
+		if (cap >= NODE_MAX)
+			return fail(MISC, "half of a page does not fit into a page");
+	}
+}
+
+/* Two pages take the place of the one at depth i. */
+static int split(struct store *s, struct tree *t, struct path *path, unsigned i)
+{
+	struct frame *f = path->frames[i], *l, *r;
+	uint32_t      n = node_count(f->page, f->cap), cut = node_cut(f->page, f->cap, path->slots[i]);
+	bool	      bounded;
+	tarn_buf      low = node_low(f->page, f->cap), high = node_high(f->page, f->cap, &bounded);
+	tarn_buf      sep = { s->separator, node_separator(f->page, f->cap, cut, s->separator) };
+	int	      rc  = part(s, f, cut, n, sep, high, bounded, &r);
+
+	rc = rc ? rc : part(s, f, 0, cut, low, sep, true, &l);
+	if (rc)
+		return rc;
+	link_child(t, path, i, l);
+	path->frames[i] = l;
+	cache_unpin(f);
+	cache_drop(s, f);
+	path->slots[i - 1]++;
+	rc = put_child(s, path, i - 1, sep, r);
+	cache_unpin(r);
+	return rc;
+}
+
+static bool overfull(const struct store *s, const struct frame *f)
+{
+	return node_need(f->page, f->cap) > target(s, f->page, f->cap) &&
+	       node_count(f->page, f->cap) >= (node_level(f->page) ? 4 : 2);
+}
+
+static int split_up(struct store *s, struct tree *t, struct path *path)
+{
+	int rc = 0;
+
+	for (unsigned i = path->depth; !rc && i-- > 0 && overfull(s, path->frames[i]);) {
+		if (i == 0) {
+			rc = grow_root(s, t, path);
+			i  = 1;
+		}
+		rc = rc ? rc : split(s, t, path, i);
+	}
+	return rc;
+}
+
+static int first_leaf(struct store *s, struct tree *t, struct path *path)
+{
+	tarn_buf none = { NULL, 0 };
+	int	 rc   = cache_new(s, t->id, tree_new_cap(s, 0), &path->frames[0]);
+
+	if (rc)
+		return rc;
+	node_init(path->frames[0]->page, path->frames[0]->cap, 0, none, none, false);
+	frame_end(path->frames[0]);
+	path->depth    = 1;
+	path->slots[0] = 0;
+	path->found    = false;
+	link_child(t, path, 0, path->frames[0]);
+	return 0;
+}
+
+int tree_put_at(struct store *s, struct tree *t, struct path *path, tarn_buf key, const struct leaf_value *val)
+{
+	int rc = make_own(s, t, path);
+
+	if (!rc && !path->depth)
+		rc = first_leaf(s, t, path);
+	rc = rc ? rc : put_value(s, path, key, val);
+	return rc ? rc : split_up(s, t, path);
+}
+
+int tree_put(struct store *s, struct tree *t, tarn_buf key, const struct leaf_value *val)
+{
+	struct path path;
+	int	    rc = tree_find(s, t, key, &path);
+
+	rc = rc ? rc : tree_put_at(s, t, &path, key, val);
+	path_release(&path);
+	return rc;
+}
+
+/* ---- removing ---- */
+
+/* The neighbour under the same parent of the page at depth i: when it is in memory, pinned. *slot is its place. */
+static struct frame *neighbour(struct store *s, struct path *path, unsigned i, uint32_t *slot)
+{
+	struct frame *p	 = path->frames[i - 1], *f;
+	uint32_t      at = path->slots[i - 1];
+
+	if (node_count(p->page, p->cap) < 2)
+		return NULL;
+	*slot = at + 1 < node_count(p->page, p->cap) ? at + 1 : at - 1;
+	f     = cache_find(s, node_child_id(p->page, p->cap, *slot));
+	if (f && node_level(f->page) != node_level(path->frames[i]->page))
+		return NULL;
+	if (f)
+		cache_pin(f);
+	return f;
+}
+
+static bool underfull(const struct store *s, const struct frame *f)
+{
+	return !node_count(f->page, f->cap) || node_need(f->page, f->cap) < target(s, f->page, f->cap) / 4;
+}
+
+/* Joins two neighbours, the right one at slot `right` of the parent. false: it cannot be done. */
+static bool join(struct store *s, struct tree *t, struct path *path, unsigned i, struct frame *l, struct frame *r, uint32_t right)
+{
+	uint32_t      need = node_join_need(l->page, l->cap, r->page, r->cap), most = tree_new_cap(s, node_level(l->page));
+	bool	      empty = !node_count(l->page, l->cap) || !node_count(r->page, r->cap);
+	struct frame *p	    = path->frames[i - 1], *g;
+
+	if ((!empty && need > most / 4 * 3) || need > NODE_MAX || cache_new(s, t->id, MAX(power_of_two(need), most), &g))
+		return false;
+	if (!node_join(l->page, l->cap, r->page, r->cap, g->page, g->cap)) {
+		cache_unpin(g);
+		cache_drop(s, g);
+		return false;
+	}
+	frame_end(g);
+	path->slots[i - 1] = right - 1;
+	link_child(t, path, i, g);
+	frame_begin(p);
+	node_remove(p->page, p->cap, right);
+	frame_end(p);
+	cache_unpin(l);
+	cache_unpin(r);
+	page_gone(s, t, l);
+	page_gone(s, t, r);
+	path->frames[i] = g;
+	return true;
+}
+
+static bool join_up(struct store *s, struct tree *t, struct path *path, unsigned i)
+{
+	struct frame *f	 = path->frames[i], *other;
+	uint32_t      at = path->slots[i - 1], slot;
+
+	other = neighbour(s, path, i, &slot);
+	if (!other)
+		return false;
+	if (slot > at ? join(s, t, path, i, f, other, slot) : join(s, t, path, i, other, f, at))
+		return true;
+	cache_unpin(other);
+	return false;
+}
+
+/* An empty root, or one with a single child, goes. */
+static void shrink_root(struct store *s, struct tree *t, struct path *path)
+{
+	struct bptr none = { 0 };
+
+	while (path->depth) {
+		struct frame	 *root	= path->frames[0];
+		uint32_t	  n	= node_count(root->page, root->cap);
+		struct node_child child = { { 0 }, 0 };
+
+		if (node_level(root->page) ? n > 1 : n > 0)
+			return;
+		if (node_level(root->page))
+			child = node_child(root->page, root->cap, 0);
+		tree_set_root(t, node_level(root->page) ? &child.ptr : &none, child.keys);
+		cache_unpin(root);
+		page_gone(s, t, root);
+		path->depth--;
+		memmove(path->frames, path->frames + 1, path->depth * sizeof(path->frames[0]));
+	}
+}
+
+int tree_del_at(struct store *s, struct tree *t, struct path *path)
+{
+	int	      rc = make_own(s, t, path);
+	struct frame *f	 = path->frames[path->depth - 1];
+
+	if (rc)
+		return rc;
+	frame_begin(f);
+	node_remove(f->page, f->cap, path->slots[path->depth - 1]);
+	frame_end(f);
+	for (unsigned i = path->depth - 1; i > 0 && underfull(s, path->frames[i]) && join_up(s, t, path, i);)
+		i--;
+	shrink_root(s, t, path);
+	return 0;
+}
+
+/* The page that a delete at path will want to join with should be in memory: AGAIN when it is not. */
+int tree_want_neighbour(struct store *s, struct tree *t, struct path *path)
+{
+	unsigned      i = path->depth - 1;
+	struct frame *f = path->frames[i], *p, *other;
+	uint32_t      at, n;
+	struct bptr   ptr;
+	int	      rc;
+
+	if (!i || (node_count(f->page, f->cap) > 1 && !underfull(s, f)))
+		return 0;
+	p  = path->frames[i - 1];
+	at = path->slots[i - 1];
+	n  = node_count(p->page, p->cap);
+	if (n < 2)
+		return 0;
+	ptr = node_child(p->page, p->cap, at + 1 < n ? at + 1 : at - 1).ptr;
+	rc  = cache_get(s, t->id, &ptr, &other);
+	if (!rc)
+		cache_unpin(other);
+	return rc == -TARN_E_CSUM ? 0 : rc; /* then it stays as it is */
+}
+
+int tree_del(struct store *s, struct tree *t, tarn_buf key)
+{
+	struct path path;
+	int	    rc = tree_find(s, t, key, &path);
+
+	if (!rc && !path.found)
+		rc = fail(NONEXIST, "the key is not there");
+	rc = rc ? rc : tree_del_at(s, t, &path);
+	path_release(&path);
+	return rc;
+}

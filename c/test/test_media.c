@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test/test_media.c: a pool of 1 MiB that holds every kind of block, and a medium that changes it behind the store's back.
+ *
+ * Bits flip, blocks are swapped, older versions of blocks come back, the end is cut off. After each damage everything that can be reached
+ * is read. Always: no wrong value, no key or snapshot missing without an error, no crash. What no error tells of must lie where nothing
+ * is: in a block that nothing reads in the whole image, in a copy of the superblock (another one served), or in a part of the log that is
+ * not replayed. One case is told apart and counted, `tail`: the very last group of the log looks like a torn one when it is damaged, and
+ * is dropped whole. Without FULL=1 it takes a sample, by SEED; BLOCK=n flips only bits of that
+ * block, ONLY=name runs one test. */
+#include "script.h"
+
+#include "medium.h"
+
+#define LOG	 (64u << 10)
+#define VERSIONS 64u
+#define SHOWN	 20u /* damages that went unnoticed */
+
+/* ---- the image ---- */
+
+enum use { FREE, USED, SUPERBLOCK, LOG_IDLE, LOG_LIVE, LOG_LAST };
+
+struct media {
+	struct medium *medium;
+	struct script *s;
+	struct world  *last[2]; /* what is true, and what was before the last group */
+	enum use       use[BLOCKS];
+	uint8_t	      *versions[BLOCKS][VERSIONS]; /* that a block had, oldest first */
+	unsigned       versions_n[BLOCKS];
+	struct rng     rng;
+	unsigned       errors; /* of the reads after one damage */
+	bool	       tail;
+	uint64_t       trials, wrong, refused, reading, checking, free, repaired, idle, tails;
+};
+
+/* Keeps the blocks that have changed. */
+static void remember_versions(struct media *m)
+{
+	for (unsigned b = 0; b < BLOCKS; b++) {
+		const uint8_t *now = m->medium->image + b * BLOCK;
+		unsigned       n   = m->versions_n[b];
+
+		if (n == VERSIONS || (n && !memcmp(m->versions[b][n - 1], now, BLOCK)))
+			continue;
+		m->versions[b][n] = malloc(BLOCK);
+		assert_non_null(m->versions[b][n]);
+		memcpy(m->versions[b][n], now, BLOCK);
+		m->versions_n[b]++;
+	}
+}
+
+static int try_command(struct media *m, const char *text)
+{
+	struct command c;
+	int	       rc;
+
+	script_parse(text, &c);
+	rc = c.run(m->s, c.args);
+	remember_versions(m);
+	return rc;
+}
+
+static void commands(struct media *m, const char *text)
+{
+	while (*text) {
+		char one[64];
+		int  rc;
+
+		snprintf(one, sizeof(one), "%.*s", (int)strcspn(text, ";"), text);
+		rc = try_command(m, one);
+		if (rc)
+			fail_msg("%s: %s %s", one, tarn_errname(rc), rc > 0 ? m->s->wrong : base_message());
+		text += strcspn(text, ";");
+		text += *text == ';';
+	}
+}
+
+/* Fills the disk with values of one block, and takes every second away: no two free blocks are neighbours. */
+static void fragment(struct media *m)
+{
+	char	 text[32];
+	unsigned k = 0, n;
+
+	commands(m, "tree 3");
+	for (; k < SCRIPT_KEYS; k++) {
+		snprintf(text, sizeof(text), "put %u 4000", k);
+		if (try_command(m, text))
+			break;
+	}
+	for (n = 0; n < k; n += 2) {
+		snprintf(text, sizeof(text), "del %u", n);
+		assert_ok(try_command(m, text));
+	}
+	commands(m, "checkpoint; checkpoint");
+}
+
+static void classify_log(struct media *m)
+{
+	const uint8_t *sb    = m->medium->image;
+	uint64_t       first = get64(sb + SB_LOG_BLOCK), blocks = get64(sb + SB_LOG_BLOCKS), pos = get64(sb + SB_LOG_POS);
+	uint64_t       seq = get64(sb + SB_LOG_SEQ), last = 0, last_blocks = 0;
+
+	for (uint64_t i = 0; i < blocks; i++)
+		m->use[first + i] = LOG_IDLE;
+	for (bool again = true; again; seq++) {
+		const uint8_t *g = sb + (first + pos) * BLOCK;
+
+		again = pos < blocks && get32(g + GROUP_MAGIC) == GROUP_MAGIC_NUMBER && get64(g + GROUP_SEQ) == seq;
+		if (!again && pos && last_blocks) { /* it may go on at 0 */
+			g     = sb + first * BLOCK;
+			again = get32(g + GROUP_MAGIC) == GROUP_MAGIC_NUMBER && get64(g + GROUP_SEQ) == seq;
+			pos   = again ? 0 : pos;
+		}
+		if (!again)
+			break;
+		last	    = pos;
+		last_blocks = get32(g + GROUP_BLOCKS);
+		for (uint64_t i = 0; i < last_blocks; i++)
+			m->use[first + pos + i] = LOG_LIVE;
+		pos += last_blocks;
+	}
+	assert_true(last_blocks);
+	for (uint64_t i = 0; i < last_blocks; i++)
+		m->use[first + last + i] = LOG_LAST;
+}
+
+static int inspect(struct media *m);
+
+/* What the whole image is read from is in use. */
+static void classify(struct media *m)
+{
+	memset(m->medium->read, 0, sizeof(m->medium->read));
+	assert_int_equal(inspect(m), 0);
+	assert_int_equal(m->errors, 0);
+	for (unsigned b = 0; b < BLOCKS; b++)
+		m->use[b] = m->medium->read[b] ? USED : FREE;
+	m->use[0] = m->use[1] = m->use[BLOCKS - 2] = m->use[BLOCKS - 1] = SUPERBLOCK;
+	medium_restore(m->medium);
+	classify_log(m);
+}
+
+static void make_image(struct media *m)
+{
+	struct store_format format = { .node_bytes = 2048, .log_bytes = LOG };
+
+	rng_seed(&m->rng, test_seed());
+	m->medium = medium_new();
+	m->s	  = script_new(512 << 10);
+	assert_non_null(m->medium);
+	m->s->dev = &m->medium->base;
+	assert_ok(store_format(m->s->dev, &format));
+	assert_ok(script_open(m->s));
+	commands(m,
+		 "tree 0;batch 0 80 150;checkpoint;snap;batch 0 40 151;checkpoint;snap;tree 1;batch 0 50 40;snap;batchdel 10 30;"
+		 "tree 2;put 1 60000;snap;put 1 50000;checkpoint");
+	fragment(m);
+	commands(m, "tree 2;put 2 60000;tree 1;batch 100 115 200;checkpoint;checkpoint;tree 0;unsnap 0;checkpoint;"
+		    "put 1 10;put 2 20;put 3 30;del 4;put 5 3000;snap;put 6 60");
+	m->last[1]  = malloc(sizeof(struct world));
+	*m->last[1] = m->s->worlds[0];
+	commands(m, "put 7 70");
+	m->last[0]  = malloc(sizeof(struct world));
+	*m->last[0] = m->s->worlds[0];
+	store_abandon(m->s->store);
+	m->s->store = NULL;
+	medium_keep(m->medium);
+	classify(m);
+}
+
+static void free_image(struct media *m)
+{
+	for (unsigned b = 0; b < BLOCKS; b++)
+		while (m->versions_n[b])
+			free(m->versions[b][--m->versions_n[b]]);
+	free(m->last[0]);
+	free(m->last[1]);
+	free(m->medium);
+	script_free(m->s);
+}
+
+/* ---- looking at it ---- */
+
+/* An error is counted, and looking goes on. 1: it is wrong. */
+static int note(struct media *m, int rc)
+{
+	m->errors += rc < 0;
+	if (rc < 0 && rc != -TARN_E_CSUM)
+		return script_wrong(m->s, base_message(), 0, 0);
+	return rc > 0;
+}
+
+static int inspect_map(struct media *m, struct store_at at, unsigned tree, const struct map *map)
+{
+	int wrong = note(m, match_list(m->s, at, tree, map));
+
+	for (unsigned k = 0; k < SCRIPT_KEYS && !wrong; k++)
+		if (map->keys[k].version || k % 16 == 5)
+			wrong = note(m, match_value(m->s, at, tree, k, map->keys[k]));
+	return wrong;
+}
+
+static int inspect_world(struct media *m, struct world *w)
+{
+	int wrong = 0;
+
+	m->errors = 0;
+	for (unsigned t = 0; t < SCRIPT_TREES && !wrong; t++) {
+		wrong = note(m, match_epochs(m->s, w, t));
+		wrong = wrong ? wrong : inspect_map(m, live(SCRIPT_TREE + t), t, &w->live[t]);
+	}
+	for (unsigned i = 0; i < w->snaps_n && !wrong; i++) {
+		unsigned t = w->snaps[i].tree;
+
+		wrong = inspect_map(m, (struct store_at){ SCRIPT_TREE + t, w->snaps[i].epoch }, t, &w->snaps[i].map);
+	}
+	return wrong;
+}
+
+/* 0: all is as it should be, or an error says where it is not (m->errors; those of the check are counted apart). 1: m->s->wrong. */
+static int inspect(struct media *m)
+{
+	int wrong, rc = script_open(m->s);
+
+	m->tail	  = false;
+	m->errors = 1;
+	if (rc) {
+		m->refused++;
+		return rc == -TARN_E_CSUM || rc == -TARN_E_DF_INVAL ? 0 : script_wrong(m->s, base_message(), 0, 0);
+	}
+	wrong = inspect_world(m, m->last[0]);
+	if (wrong && !inspect_world(m, m->last[1])) {
+		m->tail = true;
+		wrong	= 0;
+	}
+	if (m->errors) {
+		m->reading++;
+	} else if (!wrong && store_check(m->s->store, NULL)) {
+		m->errors++;
+		m->checking++;
+	}
+	store_abandon(m->s->store);
+	m->s->store = NULL;
+	return wrong;
+}
+
+static bool harmless(enum use use)
+{
+	return use == FREE || use == SUPERBLOCK || use == LOG_IDLE;
+}
+
+static void bad(struct media *m, const char *what, unsigned a, unsigned b, unsigned detail, const char *why)
+{
+	static const char *const names[] = { "free", "used", "superblock", "idle log", "live log", "last group" };
+
+	if (m->wrong++ < SHOWN)
+		print_error("%s: block %u (%s) and %u (%s), %u: %s\n", what, a, names[m->use[a]], b, names[m->use[b]], detail,
+			    why);
+}
+
+/* Blocks a and b (which may be the same) have been damaged. */
+static void judge(struct media *m, const char *what, unsigned a, unsigned b, unsigned detail)
+{
+	enum use use = MAX(m->use[a], m->use[b]);
+	bool	 noticed;
+	int	 wrong;
+
+	m->medium->changed[a] = m->medium->changed[b] = true;
+	m->trials++;
+	wrong	= inspect(m);
+	noticed = m->errors || (harmless(m->use[a]) && harmless(m->use[b]));
+	if (wrong)
+		bad(m, what, a, b, detail, m->s->wrong);
+	else if (m->tail && m->use[a] != LOG_LAST && m->use[b] != LOG_LAST)
+		bad(m, what, a, b, detail, "the last batch is missing, and no error says so");
+	else if (!noticed && !m->tail)
+		bad(m, what, a, b, detail, "nobody has noticed");
+	m->tails += m->tail;
+	m->free += !m->errors && !m->tail && use == FREE;
+	m->repaired += !m->errors && !m->tail && use == SUPERBLOCK;
+	m->idle += !m->errors && !m->tail && use == LOG_IDLE;
+	medium_restore(m->medium);
+}
+
+static void report(struct media *m, const char *what)
+{
+	uint64_t wrong;
+
+	printf("# %s: %" PRIu64 " trials: refused at open %" PRIu64 ", found on reading %" PRIu64 ", by the check %" PRIu64
+	       "; free %" PRIu64 ", another superblock %" PRIu64 ", idle log %" PRIu64 ", last group dropped %" PRIu64 "\n",
+	       what, m->trials, m->refused, m->reading, m->checking, m->free, m->repaired, m->idle, m->tails);
+	wrong	  = m->wrong;
+	m->trials = m->wrong = m->refused = m->reading = m->checking = m->free = m->repaired = m->idle = m->tails = 0;
+	assert_int_equal(wrong, 0);
+}
+
+/* ---- damage ---- */
+
+static void flip(struct media *m, uint32_t bit)
+{
+	m->medium->image[bit / 8] ^= (uint8_t)(1u << bit % 8);
+	judge(m, "a flipped bit", bit / 8 / BLOCK, bit / 8 / BLOCK, bit % (BLOCK * 8));
+}
+
+static void flipped_bits(void **state)
+{
+	struct media *m	   = *state;
+	uint32_t      only = (uint32_t)test_number("BLOCK", BLOCKS);
+	uint32_t      from = only < BLOCKS ? only * BLOCK * 8 : 0, to = only < BLOCKS ? from + BLOCK * 8 : DISK * 8;
+
+	if (test_number("FULL", 0) || only < BLOCKS)
+		for (uint32_t bit = from; bit < to; bit++)
+			flip(m, bit);
+	else
+		for (uint64_t n = test_number("TRIALS", 3000); n; n--)
+			flip(m, (uint32_t)rng_below(&m->rng, DISK * 8));
+	report(m, "flipped bits");
+}
+
+static void swapped_blocks(void **state)
+{
+	struct media *m	   = *state;
+	uint64_t      some = test_number("FULL", 0) ? 1 : 16;
+
+	for (unsigned a = 0; a < BLOCKS; a++)
+		for (unsigned b = a + 1; b < BLOCKS; b++) {
+			uint8_t *x = m->medium->image + a * BLOCK, *y = m->medium->image + b * BLOCK;
+
+			if (m->use[a] == FREE || m->use[b] == FREE || !memcmp(x, y, BLOCK) || rng_below(&m->rng, some))
+				continue;
+			memcpy(x, m->medium->before + b * BLOCK, BLOCK);
+			memcpy(y, m->medium->before + a * BLOCK, BLOCK);
+			judge(m, "swapped", a, b, 0);
+		}
+	report(m, "swapped blocks");
+}
+
+static void older_versions(void **state)
+{
+	struct media *m = *state;
+
+	for (unsigned b = 0; b < BLOCKS; b++)
+		for (unsigned v = 0; v < m->versions_n[b]; v++) {
+			if (!memcmp(m->medium->before + b * BLOCK, m->versions[b][v], BLOCK))
+				continue;
+			memcpy(m->medium->image + b * BLOCK, m->versions[b][v], BLOCK);
+			judge(m, "an older version", b, b, v);
+		}
+	report(m, "older versions");
+}
+
+static void cut_off(void **state)
+{
+	struct media *m = *state;
+
+	for (uint64_t size = 0; size < DISK; size += 512) {
+		m->medium->base.info.size = size;
+		assert_true(script_open(m->s) == -TARN_E_DF_INVAL);
+		medium_restore(m->medium);
+	}
+	m->medium->base.info.size = DISK;
+}
+
+static void has_every_kind(void **state)
+{
+	struct media *m	    = *state;
+	unsigned      gangs = 0, leaves = 0, inner = 0, use[6] = { 0 };
+
+	for (unsigned b = 0; b < BLOCKS; b++) {
+		const uint8_t *block = m->medium->before + b * BLOCK;
+
+		use[m->use[b]]++;
+		gangs += m->use[b] == USED && get32(block) == GANG_MAGIC_NUMBER;
+		leaves += m->use[b] == USED && get32(block) == NODE_MAGIC_NUMBER && !block[NODE_LEVEL];
+		inner += m->use[b] == USED && get32(block) == NODE_MAGIC_NUMBER && block[NODE_LEVEL];
+	}
+	printf("# %u blocks free, %u used (%u leaves, %u inner nodes, %u gangs), log: %u idle, %u live, %u last\n", use[FREE],
+	       use[USED], leaves, inner, gangs, use[LOG_IDLE], use[LOG_LIVE], use[LOG_LAST]);
+	assert_true(leaves && inner && use[FREE] && use[LOG_LIVE] && use[LOG_LAST] && use[SUPERBLOCK] == 4);
+}
+
+static struct media media;
+
+static int set_up(void **state)
+{
+	make_image(&media);
+	*state = &media;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	free_image(*state);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(has_every_kind), cmocka_unit_test(flipped_bits), cmocka_unit_test(swapped_blocks),
+		cmocka_unit_test(older_versions), cmocka_unit_test(cut_off),
+	};
+
+	cmocka_set_test_filter(getenv("ONLY"));
+	return cmocka_run_group_tests_name("media", tests, set_up, tear_down);
+}

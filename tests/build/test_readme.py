@@ -64,7 +64,7 @@ class Readme(unittest.TestCase):
         out = subprocess.run(["make", "-s", "-C", TOP, "help"], check=True, stdout=subprocess.PIPE, text=True).stdout
         targets = set(re.findall(r"^make (\S+)", out, re.M))
         self.assertEqual(targets, set("help deps all lib proto run demo test test-c test-go test-asan test-tsan test-race test-crash"
-                                      " fmt check bench install clean".split()))
+                                      " fuzz fmt check bench install clean".split()))
 
 
 class Demo(unittest.TestCase):

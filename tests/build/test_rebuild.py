@@ -51,7 +51,7 @@ class Rebuild(unittest.TestCase):
             "a source": lambda: self.append("c/src/base/extra.c", "int more(void);\nint more(void)\n{\n\treturn 2;\n}\n"),
             "a public header": lambda: self.append("c/include/tarn/types.h", "/* a comment */\n"),
             "an inner header": lambda: self.add_to_header("c/src/base/base.h", "TARN_BASE_H",
-                                                          "static const int inner __attribute__((used)) = 5;"),
+                                                          "static const int rebuild_probe __attribute__((used)) = 5;"),
             "a source that is gone": lambda: os.remove(os.path.join(self.tree, "c/src/base/extra.c")),
         }
         for what, change in changes.items():

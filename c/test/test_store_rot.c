@@ -406,6 +406,24 @@ static void a_failed_flush_is_final(void **state)
 	end(&f);
 }
 
+/* What was applied, and nobody has waited for, is lost with the store: its close says so. Found by the crash test, seed 2003794. */
+static void a_failed_store_says_so_when_it_is_closed(void **state)
+{
+	struct store_mutation m = { .change = STORE_PUT, .tree = 5, .key = { "late", 4 }, .val = { "value", 5 } };
+	struct fixture	      f;
+	uint64_t	      lsn;
+
+	(void)state;
+	begin(&f);
+	fill(&f);
+	assert_ok(store_apply(f.store, &m, 1, 0, &lsn, NULL));
+	sim_fail_nth(f.disk, DEVICE_FLUSH, 1, true);
+	assert_int_not_equal(store_checkpoint(f.store), 0);
+	assert_error(store_close(f.store), EP_RO);
+	device_close(f.dev);
+	end(&f);
+}
+
 /* A tree is dropped while its n-th page cannot be read, for all n: it is dropped or it is not, and no block is lost. A read that fails
  * once may be tried again; one that always fails is an error. */
 static void sweep_drop(bool sticky)
@@ -498,6 +516,7 @@ int main(void)
 		cmocka_unit_test(failing_reads),
 		cmocka_unit_test(failing_reads_of_a_drop),
 		cmocka_unit_test(a_failed_flush_is_final),
+		cmocka_unit_test(a_failed_store_says_so_when_it_is_closed),
 		cmocka_unit_test(lost_and_misdirected_writes),
 	};
 

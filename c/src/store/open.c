@@ -297,6 +297,8 @@ int store_close(struct store *s)
 	pthread_mutex_lock(&s->lock);
 	failed = s->failed;
 	dirty  = changed(s);
+	if (failed && s->log.durable < s->log.lsn) /* changes that nobody has waited for yet are lost: who closes must hear it */
+		rc = store_writable(s);
 	pthread_mutex_unlock(&s->lock);
 	if (!failed && dirty) {
 		rc = log_flush_all(s);

@@ -57,7 +57,8 @@ struct store_options {
  * DF_INVAL, DF_INCOMPT, CSUM (damage before the end of the log, or in the superblock's trees), IO, NOMEM, NOSPACE. */
 int store_open(struct device *dev, const struct store_options *options, struct store **store);
 
-/* Checkpoints unless the store is read-only, and frees it. Returns the checkpoint's result. Nothing else may be running. */
+/* Checkpoints unless the store is read-only, and frees it. Returns the checkpoint's result; EP_RO when the store had failed, and changes that
+ * were applied are not durable. Nothing else may be running. */
 int store_close(struct store *store);
 
 /* Frees it without writing anything: as a crash would. */

@@ -241,7 +241,7 @@ static int step_down(struct store *s, struct tree *t, struct frame *up, uint32_t
 
 int tree_find_level(struct store *s, struct tree *t, tarn_buf key, unsigned level, struct path *path)
 {
-	struct frame *up   = NULL, *f;
+	struct frame *up = NULL, *f = NULL;
 	uint32_t      slot = 0;
 
 	path->depth = 0;

@@ -9,6 +9,7 @@
 
 #include "../src/store/internal.h"
 #include "../test/medium.h"
+#include "../test/zero_hash.h"
 
 #define TREES 3u
 #define KEYS  120u
@@ -17,24 +18,6 @@ int    LLVMFuzzerInitialize(int *argc, char ***argv);
 int    LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed);
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max);
-
-struct hash128 hash128(const void *data, size_t len)
-{
-	(void)data, (void)len;
-	return (struct hash128){ { 0 } };
-}
-
-struct hash128 hash128_seeded(const void *data, size_t len, uint64_t seed)
-{
-	(void)data, (void)len, (void)seed;
-	return (struct hash128){ { 0 } };
-}
-
-uint64_t hash64(const void *data, size_t len)
-{
-	(void)data, (void)len;
-	return 0;
-}
 
 static struct medium *medium;
 

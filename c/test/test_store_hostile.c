@@ -9,6 +9,7 @@
 
 #include "../src/device/sim.h"
 #include "store_tools.h"
+#include "zero_hash.h"
 #include <signal.h>
 #include <unistd.h>
 
@@ -17,24 +18,6 @@
 #define BLOCKS (SIZE / BLOCK)
 #define KEYS   120u
 #define TREES  3u
-
-struct hash128 hash128(const void *data, size_t len)
-{
-	(void)data, (void)len;
-	return (struct hash128){ { 0 } };
-}
-
-struct hash128 hash128_seeded(const void *data, size_t len, uint64_t seed)
-{
-	(void)data, (void)len, (void)seed;
-	return (struct hash128){ { 0 } };
-}
-
-uint64_t hash64(const void *data, size_t len)
-{
-	(void)data, (void)len;
-	return 0;
-}
 
 struct fixture {
 	struct sim_disk *disk;

@@ -5,7 +5,7 @@
  * when another size needs it. A frame is free (version odd, id 0), reserved for a page that is being read (the same, but owned), clean
  * (its id is its block; it may be evicted when nobody pins it) or dirty (its id is virtual; it stays until a checkpoint has written
  * it). What is evicted is chosen by a clock in each size. Dirty pages and pins may lead over the budget for a while: whoever makes
- * pages dirty asks cache_room() first. */
+ * pages dirty looks at dirty_bytes first. */
 #include "internal.h"
 
 #define SPARE (UINT64_C(64) << 20)  /* of address space, for pages over the budget */
@@ -454,12 +454,4 @@ int cache_grow(struct store *s, struct frame **frame, uint32_t cap)
 	hash_add(c, g, id);
 	*frame = g;
 	return 0;
-}
-
-/* Not exact, and does not have to be: frames that may be taken before a dirty one is in the way. */
-uint64_t cache_room(struct store *s)
-{
-	uint64_t most = limit(s), dirty = s->cache.dirty_bytes;
-
-	return most > dirty ? most - dirty : 0;
 }

@@ -283,15 +283,14 @@ struct frame *cache_reserve(struct store *s,
 			    uint32_t	  len); /* a frame for a page to be read into: not found by its id. NULL: no memory */
 void	      cache_publish(struct store *s, struct frame *f, const struct wanted *w); /* it can be found now */
 void	      cache_unreserve(struct store *s, struct frame *f);
-void	      cache_drop(struct store *s, struct frame *f);  /* forgets it */
-void	 cache_make_dirty(struct store *s, struct frame *f); /* a virtual id; what to do with its old blocks is the caller's */
-void	 cache_make_clean(struct store *s, struct frame *f, const struct bptr *ptr);
-int	 cache_grow(struct store *s, struct frame **f,
-		    uint32_t cap); /* a dirty page moves to a larger frame, under the same id; version odd
+void	      cache_drop(struct store *s, struct frame *f); /* forgets it */
+void cache_make_dirty(struct store *s, struct frame *f);    /* a virtual id; what to do with its old blocks is the caller's */
+void cache_make_clean(struct store *s, struct frame *f, const struct bptr *ptr);
+int  cache_grow(struct store *s, struct frame **f,
+		uint32_t cap); /* a dirty page moves to a larger frame, under the same id; version odd
 									* as it was */
-int	 page_verify(struct store *s, const uint8_t *page,
-		     const struct wanted *w); /* no lock. What was read is the page wanted: 0 or CSUM */
-uint64_t cache_room(struct store *s);	      /* bytes that can be had without writing anything */
+int  page_verify(struct store *s, const uint8_t *page,
+		 const struct wanted *w); /* no lock. What was read is the page wanted: 0 or CSUM */
 static inline struct frame *cache_frame(const struct cache *c, uint32_t number)
 {
 	const struct arena *a = &c->arenas[number >> 28];

@@ -122,7 +122,7 @@ NODE_RACY struct node_child node_child(const uint8_t *page, uint32_t cap, uint32
 {
 	uint8_t child[INNER_KEY - INNER_CHILD];
 
-	racy_copy(child, page + entry_at(page, cap, slot, INNER_KEY) + INNER_CHILD, sizeof(child));
+	page_copy(child, page + entry_at(page, cap, slot, INNER_KEY) + INNER_CHILD, sizeof(child));
 	return (struct node_child){ bptr_get(child), get64(child + INNER_KEYS - INNER_CHILD) };
 }
 
@@ -162,8 +162,8 @@ NODE_RACY uint32_t node_key_copy(const uint8_t *page, uint32_t cap, uint32_t slo
 	struct joint key   = whole_key(page, cap, slot);
 	uint32_t     front = (uint32_t)MIN(key.front.len, room), back = (uint32_t)MIN(key.back.len, room - front);
 
-	racy_copy(to, key.front.ptr, front);
-	racy_copy((uint8_t *)to + front, key.back.ptr, back);
+	page_copy(to, key.front.ptr, front);
+	page_copy((uint8_t *)to + front, key.back.ptr, back);
 	return front + back;
 }
 

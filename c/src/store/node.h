@@ -80,4 +80,25 @@ uint32_t node_join_need(const uint8_t *left, uint32_t left_cap, const uint8_t *r
  * first 8 bytes of uuid, and the number of blocks of the store for what pointers may say. */
 int node_validate(const uint8_t *page, uint32_t len, const uint8_t pool[8], uint64_t blocks, const char **why);
 
+#if defined(__SANITIZE_THREAD__)
+#define COPY_BY_HAND 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define COPY_BY_HAND 1
+#endif
+#endif
+
+/* From a page that may change. The thread sanitizer watches memcpy, whoever calls it. The loop is volatile, or the compiler would make it a
+ * memcpy again. */
+static inline NODE_RACY void page_copy(void *to, const void *from, size_t len)
+{
+#ifdef COPY_BY_HAND
+	for (size_t i = 0; i < len; i++)
+		((volatile uint8_t *)to)[i] = ((const volatile uint8_t *)from)[i];
+#else
+	if (len > 0)
+		memcpy(to, from, len);
+#endif
+}
+
 #endif

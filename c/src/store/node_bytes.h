@@ -61,26 +61,6 @@ static inline NODE_RACY uint64_t load64be(const uint8_t *p)
 	return be64toh(v);
 }
 
-#if defined(__SANITIZE_THREAD__)
-#define COPY_BY_HAND 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define COPY_BY_HAND 1
-#endif
-#endif
-
-/* The thread sanitizer watches memcpy, whoever calls it. The loop is volatile, or the compiler would make it a memcpy again. */
-static inline NODE_RACY void racy_copy(void *to, const uint8_t *from, size_t len)
-{
-#ifdef COPY_BY_HAND
-	for (size_t i = 0; i < len; i++)
-		((volatile uint8_t *)to)[i] = ((const volatile uint8_t *)from)[i];
-#else
-	if (len > 0)
-		memcpy(to, from, len);
-#endif
-}
-
 /* ---- keys ---- */
 
 static inline NODE_RACY int order64(uint64_t a, uint64_t b)

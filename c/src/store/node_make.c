@@ -25,7 +25,7 @@ uint32_t node_pack(const uint8_t *from, uint32_t from_cap, uint8_t *to, uint32_t
 	for (uint32_t i = 0; i < n; i++) {
 		uint32_t bytes = entry_bytes(from, from_cap, i);
 
-		racy_copy(to + at, from + entry_at(from, from_cap, i, fixed_bytes(level)), bytes);
+		page_copy(to + at, from + entry_at(from, from_cap, i, fixed_bytes(level)), bytes);
 		put32(to + NODE_SLOTS + SLOT_BYTES * i + SLOT_ENTRY, at);
 		if (level)
 			put32(to + at + INNER_HINT, 0);
@@ -89,7 +89,7 @@ static void write_entry(uint8_t *e, const struct part *part, uint32_t slot, uint
 	struct joint   key   = key_in(part, slot, prefix, first);
 	uint32_t       klen  = (uint32_t)(key.front.len + key.back.len);
 
-	racy_copy(e, from, fixed);
+	page_copy(e, from, fixed);
 	put32(e, (get32(e) & ~KLEN_MASK) | klen);
 	copy(e + fixed, key.front);
 	copy(e + fixed + key.front.len, key.back);

@@ -81,23 +81,4 @@ static inline NODE_RACY uint32_t page_u32(const uint8_t *p)
 	return le32toh(v);
 }
 
-/* From a page that may change. The thread sanitizer watches memcpy, whoever calls it. */
-#if defined(__SANITIZE_THREAD__)
-#define SEEK_COPY_BY_HAND 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define SEEK_COPY_BY_HAND 1
-#endif
-#endif
-static inline NODE_RACY void page_copy(void *to, const void *from, size_t len)
-{
-#ifdef SEEK_COPY_BY_HAND
-	for (size_t i = 0; i < len; i++)
-		((volatile uint8_t *)to)[i] = ((const volatile uint8_t *)from)[i];
-#else
-	if (len)
-		memcpy(to, from, len);
-#endif
-}
-
 #endif

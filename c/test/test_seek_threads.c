@@ -20,6 +20,7 @@
 #define KEYS	     (ROLES * GROUPS)
 #define WRITERS	     2u
 #define READERS	     4u
+#define THREADS	     8u
 #define COMING	     (2 * GROUPS / WRITERS) /* keys that come and go, of one writer */
 #define HERE	     (COMING / 2)
 #define ALWAYS	     (6 * GROUPS)
@@ -31,6 +32,7 @@ struct shared {
 	struct store	*store;
 	_Atomic bool	 stop;
 	_Atomic int	 failures;
+	_Atomic uint64_t grown; /* keys of the tree that grows and shrinks: its newest tree's id << 32, and how many are there */
 	_Atomic unsigned reads;
 };
 
@@ -422,6 +424,67 @@ static void *snapper(void *arg)
 	return NULL;
 }
 
+/* ---- a tree that grows ---- */
+
+#define GROWN_MAX 20000u
+
+/* The i-th key to come: in an order that splits pages everywhere. */
+static tarn_buf grown_key(uint64_t i, uint8_t key[16])
+{
+	return key_of(i * 7919 % GROWN_MAX, key);
+}
+
+static void *grower(void *arg)
+{
+	struct thread *t = arg;
+
+	for (uint64_t tree = TREE + 1; !t->shared->stop; tree++)
+		for (uint64_t i = 0; i < GROWN_MAX && !t->shared->stop; i++) {
+			uint8_t		      key[16];
+			struct store_mutation m = { .change = STORE_PUT, .tree = tree, .key = grown_key(i, key) };
+
+			m.val = m.key;
+			if (apply(t, &m, 1))
+				report(t, "put", i, tree, 0);
+			t->shared->grown = tree << 32 | (i + 1);
+		}
+	return NULL;
+}
+
+/* What was there before the call began is found, whatever splits around it. */
+static void *growth_reader(void *arg)
+{
+	struct thread *t = arg;
+
+	while (!t->shared->stop) {
+		uint64_t	 grown = t->shared->grown, tree = grown >> 32, n = grown & UINT32_MAX;
+		struct store_at	 at = { tree, 0 };
+		uint64_t	 count;
+		uint8_t		 key[16], keys[32][16];
+		struct store_get gets[32];
+		size_t		 len = ROOM;
+
+		if (!n)
+			continue;
+		if (store_get(t->shared->store, at, grown_key(rng_below(&t->rng, n), key), t->buf, &len, NULL, 0))
+			report(t, "get", n, tree, 1);
+		for (unsigned i = 0; i < 32; i++)
+			gets[i] = (struct store_get){ .key = grown_key(rng_below(&t->rng, n), keys[i]),
+						      .buf = t->buf + i * 64,
+						      .len = 64,
+						      .rc  = -TARN_E_INPROGRESS };
+		if (store_get_many(t->shared->store, at, gets, 32, 0))
+			report(t, "get_many", n, tree, 0);
+		for (unsigned i = 0; i < 32; i++)
+			if (gets[i].rc)
+				report(t, "one of many", n, tree, (uint64_t)-gets[i].rc);
+		if (++t->shared->reads % 64 == 0 &&
+		    (store_count(t->shared->store, at, &(struct store_range){ .flags = 0 }, &count, 0) || count < n))
+			report(t, "count", n, tree, count);
+	}
+	return NULL;
+}
+
 /* ---- the run ---- */
 
 /* A reader may look at blocks that are being written: it holds a pointer to what was there before, and the checksum tells. In a device of
@@ -465,26 +528,29 @@ static void fill(struct thread *t)
 		put(t, coming(t, i));
 }
 
-static void run(uint64_t cache, uint32_t node_bytes, unsigned ms)
+static void *(*const mixed[THREADS])(void *)   = { writer, writer, checkpointer, snapper, reader, reader, reader, reader };
+static void *(*const growing[THREADS])(void *) = { grower,	  checkpointer,	 checkpointer,	growth_reader,
+						   growth_reader, growth_reader, growth_reader, growth_reader };
+
+static void run(void *(*const *body)(void *), uint64_t cache, uint32_t node_bytes)
 {
-	static void *(*const body[])(void *) = { writer, writer, checkpointer, snapper, reader, reader, reader, reader };
-	struct store_format format	     = { .log_bytes = 1 << 20, .node_bytes = node_bytes };
-	struct shared	    sh		     = { 0 };
-	struct thread	   *threads	     = calloc(ARRAY_LEN(body), sizeof(*threads));
+	struct store_format format  = { .log_bytes = 1 << 20, .node_bytes = node_bytes };
+	struct shared	    sh	    = { 0 };
+	struct thread	   *threads = calloc(THREADS, sizeof(*threads));
 
 	assert_non_null(threads);
 	open_device(&sh);
 	assert_ok(store_format(sh.dev, &format));
 	assert_ok(store_open(sh.dev, &(struct store_options){ .cache_bytes = cache }, &sh.store));
-	for (unsigned i = 0; i < ARRAY_LEN(body); i++)
+	for (unsigned i = 0; i < THREADS; i++)
 		thread_init(&threads[i], &sh, i);
 	for (unsigned i = 0; i < WRITERS; i++)
 		fill(&threads[i]);
-	for (unsigned i = 0; i < ARRAY_LEN(body); i++)
+	for (unsigned i = 0; i < THREADS; i++)
 		assert_int_equal(pthread_create(&threads[i].thread, NULL, body[i], &threads[i]), 0);
-	usleep(ms * 1000);
+	usleep((unsigned)test_number("MS", 2000) * 1000);
 	sh.stop = true;
-	for (unsigned i = 0; i < ARRAY_LEN(body); i++)
+	for (unsigned i = 0; i < THREADS; i++)
 		pthread_join(threads[i].thread, NULL);
 	fprintf(stderr, "# %u rounds of reading\n", sh.reads);
 	assert_int_equal(sh.failures, 0);
@@ -493,7 +559,7 @@ static void run(uint64_t cache, uint32_t node_bytes, unsigned ms)
 	assert_int_equal(sh.failures, 0);
 	assert_ok(store_close(sh.store));
 	device_close(sh.dev);
-	for (unsigned i = 0; i < ARRAY_LEN(body); i++)
+	for (unsigned i = 0; i < THREADS; i++)
 		free(threads[i].buf), free(threads[i].large);
 	free(threads);
 }
@@ -501,19 +567,26 @@ static void run(uint64_t cache, uint32_t node_bytes, unsigned ms)
 static void readers_in_memory(void **state)
 {
 	(void)state;
-	run(64 << 20, 4096, (unsigned)test_number("MS", 2000));
+	run(mixed, 64 << 20, 4096);
 }
 
 static void readers_in_a_small_cache(void **state)
 {
 	(void)state;
-	run(1 << 20, 4096, (unsigned)test_number("MS", 2000));
+	run(mixed, 1 << 20, 4096);
 }
 
 static void readers_of_small_pages(void **state)
 {
 	(void)state;
-	run(2 << 20, 512, (unsigned)test_number("MS", 2000));
+	run(mixed, 2 << 20, 512);
+}
+
+static void readers_of_a_tree_that_grows(void **state)
+{
+	(void)state;
+	run(growing, 64 << 20, 4096);
+	run(growing, 2 << 20, 512);
 }
 
 int main(void)
@@ -522,6 +595,7 @@ int main(void)
 		cmocka_unit_test(readers_in_memory),
 		cmocka_unit_test(readers_in_a_small_cache),
 		cmocka_unit_test(readers_of_small_pages),
+		cmocka_unit_test(readers_of_a_tree_that_grows),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -83,6 +83,13 @@ static void page_gone(struct store *s, struct tree *t, struct frame *f)
 		cache_drop(s, f);
 }
 
+/* A page that was made for nothing. */
+static void drop_new(struct store *s, struct frame *f)
+{
+	cache_unpin(f);
+	cache_drop(s, f);
+}
+
 /* A page that others need stays as it is; the tree goes on with a copy. */
 static int clone_page(struct store *s, struct tree *t, struct path *path, unsigned i)
 {
@@ -207,13 +214,14 @@ static int part(struct store *s, const struct frame *f, uint32_t from, uint32_t 
 			frame_end(*out);
 			return 0;
 		}
-		cache_drop(s, *out);
+		drop_new(s, *out);
 		if (cap >= NODE_MAX)
 			return fail(MISC, "half of a page does not fit into a page");
 	}
 }
 
-/* Two pages take the place of the one at depth i. */
+/* Two pages take the place of the one at depth i. The right one is put into the parent first: then what is found there is true at each
+ * moment, also for a reader that takes no lock. */
 static int split(struct store *s, struct tree *t, struct path *path, unsigned i)
 {
 	struct frame *f = path->frames[i], *l, *r;
@@ -223,17 +231,27 @@ static int split(struct store *s, struct tree *t, struct path *path, unsigned i)
 	tarn_buf      sep = { s->separator, node_separator(f->page, f->cap, cut, s->separator) };
 	int	      rc  = part(s, f, cut, n, sep, high, bounded, &r);
 
-	rc = rc ? rc : part(s, f, 0, cut, low, sep, true, &l);
 	if (rc)
 		return rc;
+	rc = part(s, f, 0, cut, low, sep, true, &l);
+	if (!rc) {
+		path->slots[i - 1]++;
+		rc = put_child(s, path, i - 1, sep, r);
+		path->slots[i - 1]--;
+		if (rc)
+			drop_new(s, l);
+	}
+	if (rc) {
+		drop_new(s, r);
+		return rc;
+	}
 	link_child(t, path, i, l);
 	path->frames[i] = l;
+	path->slots[i - 1]++;
 	cache_unpin(f);
 	cache_drop(s, f);
-	path->slots[i - 1]++;
-	rc = put_child(s, path, i - 1, sep, r);
 	cache_unpin(r);
-	return rc;
+	return 0;
 }
 
 static bool overfull(const struct store *s, const struct frame *f)
@@ -326,8 +344,7 @@ static bool join(struct store *s, struct tree *t, struct path *path, unsigned i,
 	if ((!empty && need > most / 4 * 3) || need > NODE_MAX || cache_new(s, t->id, MAX(power_of_two(need), most), &g))
 		return false;
 	if (!node_join(l->page, l->cap, r->page, r->cap, g->page, g->cap)) {
-		cache_unpin(g);
-		cache_drop(s, g);
+		drop_new(s, g);
 		return false;
 	}
 	frame_end(g);

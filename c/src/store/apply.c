@@ -163,8 +163,11 @@ static int prepare_tree(struct store *s, struct batch *b, struct tree *t, const 
 static int old_runs(struct store *s, struct batch *b, const struct tree *t, const struct leaf_value *old)
 {
 	size_t from = b->freed.n;
-	int    rc   = value_runs(s, old->bytes, old->len, &b->freed);
+	int    rc;
 
+	if (s->nowait && value_has_index(old->bytes))
+		return fail(AGAIN, "the value's index must be read");
+	rc = value_runs(s, old->bytes, old->len, &b->freed);
 	for (size_t i = from; i < b->freed.n; i++)
 		b->freed.runs[i].tree = t->id;
 	return rc;

@@ -409,7 +409,9 @@ struct run_list {
 	size_t n, cap;
 };
 int	 runs_add(struct run_list *list, uint64_t block, uint64_t n, uint64_t birth);
-int	 value_runs(struct store *s, const uint8_t *desc, uint32_t len, struct run_list *runs); /* all blocks of a value */
+int	 value_runs(struct store *s, const uint8_t *desc, uint32_t len,
+		    struct run_list *runs); /* all blocks of a value; reads its index */
+bool	 value_has_index(const uint8_t *desc);
 void	 value_set_birth(uint8_t *desc, uint64_t birth);
 void	 value_describe(struct store_value *v, uint8_t desc[EXT_BYTES_MAX], uint32_t *len);
 int	 value_finish(struct store_value *v);

@@ -455,6 +455,11 @@ void store_value_free(struct store_value *v)
 	value_end(v);
 }
 
+bool value_has_index(const uint8_t *desc)
+{
+	return get32(desc + EXT_LEVEL) != 0;
+}
+
 uint64_t value_size(const uint8_t *desc)
 {
 	return get64(desc + EXT_SIZE);
@@ -548,8 +553,6 @@ int value_runs(struct store *s, const uint8_t *desc, uint32_t len, struct run_li
 	if (!value_sane(desc, len))
 		return fail(CSUM, "a value's descriptor is impossible");
 	a.birth = get32(desc + EXT_COUNT) ? get64(desc + EXT_PTRS + BPTR_BIRTH) : 0;
-	if (s->nowait && get32(desc + EXT_LEVEL))
-		return fail(AGAIN, "the value's index must be read");
 	return each_of(s, desc, add_run, &a);
 }
 

@@ -19,22 +19,22 @@ struct medium {
 	bool	      changed[BLOCKS], read[BLOCKS];
 };
 
-static inline int medium_run(struct device_queue *queue, struct device_io *io)
+static inline int medium_run(struct device_queue *queue, tarn_dev_io *io)
 {
 	struct medium *m = container_of(queue->dev, struct medium, base);
 
-	for (uint64_t b = io->offset / BLOCK; b < DIV_UP(io->offset + io->len, BLOCK) && io->opcode != DEVICE_FLUSH; b++) {
-		m->changed[b] |= io->opcode != DEVICE_READ;
-		m->read[b] |= io->opcode == DEVICE_READ && !m->changed[b];
+	for (uint64_t b = io->offset / BLOCK; b < DIV_UP(io->offset + io->len, BLOCK) && io->opcode != TARN_DEV_FLUSH; b++) {
+		m->changed[b] |= io->opcode != TARN_DEV_READ;
+		m->read[b] |= io->opcode == TARN_DEV_READ && !m->changed[b];
 	}
-	if (io->opcode == DEVICE_READ)
+	if (io->opcode == TARN_DEV_READ)
 		memcpy(io->buf, m->image + io->offset, io->len);
-	else if (io->opcode == DEVICE_WRITE)
+	else if (io->opcode == TARN_DEV_WRITE)
 		memcpy(m->image + io->offset, io->buf, io->len);
 	return 0;
 }
 
-static inline void medium_submit(struct device_queue *queue, struct device_io **ios, unsigned n)
+static inline void medium_submit(struct device_queue *queue, tarn_dev_io **ios, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
 		device_io_finish(ios[i], medium_run(queue, ios[i]));

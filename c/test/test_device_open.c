@@ -405,14 +405,14 @@ static void test_busy_in_another_process(void **state)
 
 static int write_a_lot(struct device *dev)
 {
-	static struct device_io ios[8];
-	struct device_queue    *queue;
-	void		       *buf = device_alloc(1 << 20);
+	static tarn_dev_io   ios[8];
+	struct device_queue *queue;
+	void		    *buf = device_alloc(1 << 20);
 
 	if (!buf || device_queue_open(dev, ARRAY_LEN(ios), &queue))
 		return -1;
 	for (size_t i = 0; i < ARRAY_LEN(ios); i++) {
-		ios[i] = (struct device_io){ .opcode = DEVICE_WRITE, .buf = buf, .len = 1 << 20, .offset = i << 20 };
+		ios[i] = (tarn_dev_io){ .opcode = TARN_DEV_WRITE, .buf = buf, .len = 1 << 20, .offset = i << 20 };
 		device_submit(queue, &ios[i]);
 	}
 	return 0;

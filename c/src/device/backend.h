@@ -31,9 +31,9 @@ struct device {
 	_Atomic unsigned	     queues; /* open ones */
 };
 
-/* Completed I/O in the order of completion, linked by device_io.next. */
+/* Completed I/O in the order of completion. */
 struct device_done {
-	struct device_io *first, *last;
+	tarn_dev_io *first, *last; /* linked by opaque[0] */
 };
 
 struct device_queue {
@@ -50,43 +50,43 @@ struct device_queue {
 	bool		   woken;    /* by device_wake(), and no reaper has returned for it yet */
 };
 
-static inline void device_done_add(struct device_done *done, struct device_io *io)
+static inline void device_done_add(struct device_done *done, tarn_dev_io *io)
 {
-	io->next = NULL;
+	io->opaque[0] = NULL;
 	if (done->last)
-		done->last->next = io;
+		done->last->opaque[0] = io;
 	else
 		done->first = io;
 	done->last = io;
 }
 
-static inline struct device_io *device_done_take(struct device_done *done)
+static inline tarn_dev_io *device_done_take(struct device_done *done)
 {
-	struct device_io *io = done->first;
+	tarn_dev_io *io = done->first;
 
 	if (!io)
 		return NULL;
-	done->first = io->next;
+	done->first = io->opaque[0];
 	if (!done->first)
 		done->last = NULL;
 	return io;
 }
 
 /* From a backend: io, which was in flight, is finished. Lends it to whoever reaps. */
-void device_queue_done(struct device_queue *queue, struct device_io *io);
+void device_queue_done(struct device_queue *queue, tarn_dev_io *io);
 
 /* The reap and wake slots of a backend that pushes. */
-unsigned device_pushed_reap(struct device_queue *queue, unsigned min, unsigned max, struct device_io **ios);
+unsigned device_pushed_reap(struct device_queue *queue, unsigned min, unsigned max, tarn_dev_io **ios);
 void	 device_pushed_wake(struct device_queue *queue);
 
 /* 0 when the device can do io as it stands, else negative and a sentence. */
-int device_check_io(const struct device *dev, const struct device_io *io);
+int device_check_io(const struct device *dev, const tarn_dev_io *io);
 
 /* Sets the result; with rc < 0 also this thread's sentence, which fail() has just made. */
-void device_io_finish(struct device_io *io, int rc);
+void device_io_finish(tarn_dev_io *io, int rc);
 
 /* "read", "write", "flush", "discard". */
-const char *device_opcode_name(enum device_opcode opcode);
+const char *device_opcode_name(tarn_dev_opcode opcode);
 
 /* The constructors that device_open() chooses from by the URI's scheme; each fills all of info, with a uri that says the same. */
 int mem_open(uint64_t size, struct device **dev);			 /* zeroed memory, gone with the device */

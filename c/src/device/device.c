@@ -15,14 +15,14 @@ void device_close(struct device *dev)
 	dev->backend->close(dev);
 }
 
-const char *device_opcode_name(enum device_opcode opcode)
+const char *device_opcode_name(tarn_dev_opcode opcode)
 {
 	static const char *const names[] = { "read", "write", "flush", "discard" };
 
 	return (unsigned)opcode < ARRAY_LEN(names) ? names[opcode] : "command";
 }
 
-void device_io_finish(struct device_io *io, int rc)
+void device_io_finish(tarn_dev_io *io, int rc)
 {
 	io->rc	       = rc;
 	io->message[0] = '\0';
@@ -30,7 +30,7 @@ void device_io_finish(struct device_io *io, int rc)
 		strncat(io->message, base_message(), sizeof(io->message) - 1);
 }
 
-static int check_place(const tarn_dev_info *info, enum device_opcode opcode, uint64_t offset, uint64_t len)
+static int check_place(const tarn_dev_info *info, tarn_dev_opcode opcode, uint64_t offset, uint64_t len)
 {
 	const char	  *what = device_opcode_name(opcode);
 	unsigned long long at = offset, bytes = len;
@@ -47,7 +47,7 @@ static int check_place(const tarn_dev_info *info, enum device_opcode opcode, uin
 	return 0;
 }
 
-static int check_buffer(const tarn_dev_info *info, const struct device_io *io)
+static int check_buffer(const tarn_dev_info *info, const tarn_dev_io *io)
 {
 	const char *what = device_opcode_name(io->opcode);
 
@@ -61,17 +61,17 @@ static int check_buffer(const tarn_dev_info *info, const struct device_io *io)
 	return 0;
 }
 
-int device_check_io(const struct device *dev, const struct device_io *io)
+int device_check_io(const struct device *dev, const tarn_dev_io *io)
 {
-	bool has_place	= io->opcode != DEVICE_FLUSH;
-	bool has_buffer = io->opcode == DEVICE_READ || io->opcode == DEVICE_WRITE;
+	bool has_place	= io->opcode != TARN_DEV_FLUSH;
+	bool has_buffer = io->opcode == TARN_DEV_READ || io->opcode == TARN_DEV_WRITE;
 	int  rc		= 0;
 
-	if ((unsigned)io->opcode > DEVICE_DISCARD)
+	if ((unsigned)io->opcode > TARN_DEV_DISCARD)
 		return fail(NOTSUPPORTED, "device command %d: there is none with that number", (int)io->opcode);
-	if (dev->info.readonly && (io->opcode == DEVICE_WRITE || io->opcode == DEVICE_DISCARD))
+	if (dev->info.readonly && (io->opcode == TARN_DEV_WRITE || io->opcode == TARN_DEV_DISCARD))
 		return fail(EP_RO, "%s refused: the device is open for reading only", device_opcode_name(io->opcode));
-	if (io->durable && io->opcode != DEVICE_WRITE)
+	if (io->flags & TARN_DEV_IO_DURABLE && io->opcode != TARN_DEV_WRITE)
 		return fail(INVAL, "durable %s: only a write can be", device_opcode_name(io->opcode));
 	if (has_place)
 		rc = check_place(&dev->info, io->opcode, io->offset, io->len);
@@ -80,7 +80,7 @@ int device_check_io(const struct device *dev, const struct device_io *io)
 	return rc;
 }
 
-static int run(struct device_queue *queue, struct device_io *io)
+static int run(struct device_queue *queue, tarn_dev_io *io)
 {
 	int rc = device_check_io(queue->dev, io);
 
@@ -89,13 +89,13 @@ static int run(struct device_queue *queue, struct device_io *io)
 
 /* In steps of max_transfer; `like` says what to do, with the buffer of the first. The whole is checked first, so that a part of what
  * is refused is not done. */
-static int run_split(struct device_queue *queue, const struct device_io *like)
+static int run_split(struct device_queue *queue, const tarn_dev_io *like)
 {
 	uint64_t max = queue->dev->info.max_transfer;
 	int	 rc  = check_place(&queue->dev->info, like->opcode, like->offset, like->len);
 
 	for (uint64_t done = 0; !rc && done < like->len; done += max) {
-		struct device_io io = *like;
+		tarn_dev_io io = *like;
 
 		io.offset = like->offset + done;
 		io.buf	  = like->buf ? (char *)like->buf + done : NULL;
@@ -107,43 +107,45 @@ static int run_split(struct device_queue *queue, const struct device_io *like)
 
 int device_read(struct device_queue *queue, uint64_t offset, void *buf, uint64_t len)
 {
-	struct device_io io = { .opcode = DEVICE_READ, .offset = offset, .buf = buf, .len = len };
+	tarn_dev_io io = { .opcode = TARN_DEV_READ, .offset = offset, .buf = buf, .len = len };
 
 	return run_split(queue, &io);
 }
 
 /* A write only reads its buffer. */
-static struct device_io write_of(uint64_t offset, const void *buf, uint64_t len, bool durable)
+static tarn_dev_io write_of(uint64_t offset, const void *buf, uint64_t len, bool durable)
 {
-	return (struct device_io){
-		.opcode = DEVICE_WRITE, .offset = offset, .buf = (void *)(uintptr_t)buf, .len = len, .durable = durable
-	};
+	return (tarn_dev_io){ .opcode = TARN_DEV_WRITE,
+			      .offset = offset,
+			      .buf    = (void *)(uintptr_t)buf,
+			      .len    = len,
+			      .flags  = durable ? TARN_DEV_IO_DURABLE : 0 };
 }
 
 int device_write(struct device_queue *queue, uint64_t offset, const void *buf, uint64_t len)
 {
-	struct device_io io = write_of(offset, buf, len, false);
+	tarn_dev_io io = write_of(offset, buf, len, false);
 
 	return run_split(queue, &io);
 }
 
 int device_write_durable(struct device_queue *queue, uint64_t offset, const void *buf, uint64_t len)
 {
-	struct device_io io = write_of(offset, buf, len, true);
+	tarn_dev_io io = write_of(offset, buf, len, true);
 
 	return run_split(queue, &io);
 }
 
 int device_flush(struct device_queue *queue)
 {
-	struct device_io io = { .opcode = DEVICE_FLUSH };
+	tarn_dev_io io = { .opcode = TARN_DEV_FLUSH };
 
 	return run(queue, &io);
 }
 
 int device_discard(struct device_queue *queue, uint64_t offset, uint64_t len)
 {
-	struct device_io io = { .opcode = DEVICE_DISCARD, .offset = offset, .len = len };
+	tarn_dev_io io = { .opcode = TARN_DEV_DISCARD, .offset = offset, .len = len };
 
 	return run(queue, &io);
 }

@@ -14,7 +14,7 @@
 #define TARN_DEVICE_INTERNAL_H
 
 #include "../base/base.h"
-#include <tarn/device.h>
+#include <tarn/dev_queue.h>
 
 struct device;
 struct device_queue;
@@ -39,36 +39,21 @@ static inline uint64_t device_size(const struct device *dev)
 	return device_info(dev)->size;
 }
 
-enum device_opcode { DEVICE_READ, DEVICE_WRITE, DEVICE_FLUSH, DEVICE_DISCARD };
-
-/* The caller's memory, lent from submit to reap. rc is 0 or negative when reaped; the sentence of a negative rc is in `message`. */
-struct device_io {
-	struct device_io  *next; /* the queue's, while it is in flight */
-	enum device_opcode opcode;
-	void		  *buf; /* READ, WRITE */
-	uint64_t	   offset;
-	uint64_t	   len;	    /* READ, WRITE: at most info.max_transfer; FLUSH: ignored */
-	bool		   durable; /* WRITE only: on the medium, so that it survives a power cut, when it has completed with 0 */
-	void		  *user;
-	int		   rc;
-	char		   message[96];
-};
-
 int  device_queue_open(struct device *dev, unsigned depth, struct device_queue **queue);
 void device_queue_close(struct device_queue *queue); /* waits for what is in flight; nobody is in another call on it */
 
 /* Starts io; it will be reaped exactly once, also when it is refused (its rc says so). Waits for room when the queue is full:
  * what completes meanwhile is kept for device_reap(). */
-void device_submit(struct device_queue *queue, struct device_io *io);
+void device_submit(struct device_queue *queue, tarn_dev_io *io);
 /* The same for n of them, in one system call where the backend can. The array is the caller's again at once. */
-void device_submit_many(struct device_queue *queue, struct device_io **ios, unsigned n);
+void device_submit_many(struct device_queue *queue, tarn_dev_io **ios, unsigned n);
 
 /* Takes up to max completions into ios; waits for at least `min` of them (0: does not wait), also of I/O that is submitted
  * meanwhile. Returns their number; less than min only when nothing is in flight, or after device_wake(). */
-unsigned device_reap(struct device_queue *queue, unsigned min, unsigned max, struct device_io **ios);
+unsigned device_reap(struct device_queue *queue, unsigned min, unsigned max, tarn_dev_io **ios);
 
 /* Takes up to max completions, at least one: waits also while nothing is in flight. 0 only after device_wake(). */
-unsigned device_wait(struct device_queue *queue, unsigned max, struct device_io **ios);
+unsigned device_wait(struct device_queue *queue, unsigned max, tarn_dev_io **ios);
 
 /* Makes the thread that waits in device_reap() or device_wait(), or else the next one that would, return early. Several wakes before
  * it does are one. */
@@ -97,10 +82,10 @@ struct device_backend {
 	const char *name;
 	int (*queue_open)(struct device *dev, unsigned depth, struct device_queue **queue);
 	void (*queue_close)(struct device_queue *queue);
-	void (*submit)(struct device_queue *queue, struct device_io **ios, unsigned n); /* checked; there is room */
-	unsigned (*reap)(struct device_queue *queue, unsigned min, unsigned max, struct device_io **ios);
+	void (*submit)(struct device_queue *queue, tarn_dev_io **ios, unsigned n); /* checked; there is room */
+	unsigned (*reap)(struct device_queue *queue, unsigned min, unsigned max, tarn_dev_io **ios);
 	void (*wake)(struct device_queue *queue);
-	int (*run)(struct device_queue *queue, struct device_io *io); /* checked: all of it, before it returns */
+	int (*run)(struct device_queue *queue, tarn_dev_io *io); /* checked: all of it, before it returns */
 	void (*close)(struct device *dev);
 };
 

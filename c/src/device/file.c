@@ -266,7 +266,7 @@ void file_close(struct device *dev)
 	free(f);
 }
 
-static int discard(const struct file *f, const struct device_io *io)
+static int discard(const struct file *f, const tarn_dev_io *io)
 {
 	uint64_t range[2] = { io->offset, io->len };
 
@@ -275,20 +275,20 @@ static int discard(const struct file *f, const struct device_io *io)
 	return fallocate(f->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)io->offset, (off_t)io->len);
 }
 
-static ssize_t transfer_once(int fd, const struct device_io *io, uint64_t moved)
+static ssize_t transfer_once(int fd, const tarn_dev_io *io, uint64_t moved)
 {
 	struct iovec part = { (char *)io->buf + moved, io->len - moved };
 	off_t	     at	  = (off_t)(io->offset + moved);
 
-	if (io->opcode == DEVICE_READ)
+	if (io->opcode == TARN_DEV_READ)
 		return pread(fd, part.iov_base, part.iov_len, at);
-	if (io->durable)
+	if (io->flags & TARN_DEV_IO_DURABLE)
 		return pwritev2(fd, &part, 1, at, RWF_DSYNC);
 	return pwrite(fd, part.iov_base, part.iov_len, at);
 }
 
 /* Goes on after a short transfer until all of it is done, or an error. */
-static int transfer(const struct file *f, const struct device_io *io)
+static int transfer(const struct file *f, const tarn_dev_io *io)
 {
 	uint64_t moved = 0;
 	ssize_t	 n;
@@ -304,19 +304,19 @@ static int transfer(const struct file *f, const struct device_io *io)
 	return 0;
 }
 
-int file_io(const struct file *f, const struct device_io *io)
+int file_io(const struct file *f, const tarn_dev_io *io)
 {
 	int rc;
 
-	if (io->opcode == DEVICE_READ || io->opcode == DEVICE_WRITE)
+	if (io->opcode == TARN_DEV_READ || io->opcode == TARN_DEV_WRITE)
 		return transfer(f, io);
 	do
-		rc = io->opcode == DEVICE_FLUSH ? fdatasync(f->fd) : discard(f, io);
+		rc = io->opcode == TARN_DEV_FLUSH ? fdatasync(f->fd) : discard(f, io);
 	while (rc < 0 && errno == EINTR);
 	return rc < 0 ? file_io_error(f, io, 0, errno) : 0;
 }
 
-int file_run(struct device_queue *queue, struct device_io *io)
+int file_run(struct device_queue *queue, tarn_dev_io *io)
 {
 	return file_io(file_of(queue->dev), io);
 }
@@ -330,14 +330,14 @@ static const char *short_name(const struct file *f)
 	return len > SHORT_NAME ? uri + len - SHORT_NAME : uri;
 }
 
-int file_io_error(const struct file *f, const struct device_io *io, uint64_t moved, int sys_errno)
+int file_io_error(const struct file *f, const tarn_dev_io *io, uint64_t moved, int sys_errno)
 {
 	const char	  *what = device_opcode_name(io->opcode), *name = short_name(f);
 	unsigned long long at = io->offset + moved;
 
 	if (!sys_errno)
 		return fail(IO, "%s at %llu: %s ended there, somebody cut it short", what, at, name);
-	if (io->opcode == DEVICE_FLUSH)
+	if (io->opcode == TARN_DEV_FLUSH)
 		return base_fail_errno(sys_errno, "flush of %s", name);
 	return base_fail_errno(sys_errno, "%s of %llu at %llu of %s", what, (unsigned long long)(io->len - moved), at, name);
 }

@@ -30,11 +30,11 @@ void file_close(struct device *dev); /* the close slot of both backends */
 
 /* An I/O on the calling thread: 0, or negative and a sentence. What was discarded in a file reads as zeros; in a block device it reads
  * as the device likes (zeros, or what was there) until it is written again. NOTSUPPORTED where there is no discard. */
-int file_io(const struct file *f, const struct device_io *io);
+int file_io(const struct file *f, const tarn_dev_io *io);
 /* The run slot of both backends: one that waits for a single I/O gains nothing from a ring or another thread. */
-int file_run(struct device_queue *queue, struct device_io *io);
+int file_run(struct device_queue *queue, tarn_dev_io *io);
 /* The sentence of an I/O of which `moved` bytes went well before sys_errno (0: the file ended). Negative. */
-int file_io_error(const struct file *f, const struct device_io *io, uint64_t moved, int sys_errno);
+int file_io_error(const struct file *f, const tarn_dev_io *io, uint64_t moved, int sys_errno);
 
 /* 0 when the kernel lets this process use io_uring with all that uring.c needs, else negative and a sentence. */
 int uring_check(void);

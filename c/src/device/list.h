@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* device/list.h: what tarn_dev_list() and tarn_dev_query() answer with; their contract is tarn/device.h. */
+/* device/list.h: what tarn_dev_list() and tarn_dev_query() answer with; their contract is tarn/dev.h. */
 #ifndef TARN_DEVICE_LIST_H
 #define TARN_DEVICE_LIST_H
 

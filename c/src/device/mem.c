@@ -16,32 +16,32 @@ struct mem_device {
 	uint8_t	     *image;
 };
 
-static void perform(const struct mem_device *mem, const struct device_io *io)
+static void perform(const struct mem_device *mem, const tarn_dev_io *io)
 {
 	uint8_t *place = mem->image + io->offset;
 
 	switch (io->opcode) {
-	case DEVICE_READ:
+	case TARN_DEV_READ:
 		memcpy(io->buf, place, io->len);
 		break;
-	case DEVICE_WRITE:
+	case TARN_DEV_WRITE:
 		memcpy(place, io->buf, io->len);
 		break;
-	case DEVICE_DISCARD:
+	case TARN_DEV_DISCARD:
 		memset(place, 0, io->len);
 		break;
-	case DEVICE_FLUSH:
+	case TARN_DEV_FLUSH:
 		break;
 	}
 }
 
-static int mem_run(struct device_queue *queue, struct device_io *io)
+static int mem_run(struct device_queue *queue, tarn_dev_io *io)
 {
 	perform(container_of(queue->dev, struct mem_device, base), io);
 	return 0;
 }
 
-static void mem_submit(struct device_queue *queue, struct device_io **ios, unsigned n)
+static void mem_submit(struct device_queue *queue, tarn_dev_io **ios, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
 		device_io_finish(ios[i], mem_run(queue, ios[i]));

@@ -32,7 +32,7 @@ int device_queue_open(struct device *dev, unsigned depth, struct device_queue **
 }
 
 /* Lock held. */
-static void keep(struct device_queue *queue, struct device_io *io)
+static void keep(struct device_queue *queue, tarn_dev_io *io)
 {
 	device_done_add(&queue->done, io);
 	if (++queue->done_count >= queue->wanted)
@@ -40,7 +40,7 @@ static void keep(struct device_queue *queue, struct device_io *io)
 }
 
 /* Lock held. */
-static unsigned take_done(struct device_queue *queue, unsigned max, struct device_io **ios)
+static unsigned take_done(struct device_queue *queue, unsigned max, tarn_dev_io **ios)
 {
 	unsigned n = 0;
 
@@ -51,7 +51,7 @@ static unsigned take_done(struct device_queue *queue, unsigned max, struct devic
 }
 
 /* Lock held, but not while the backend is asked. Nobody fetches. */
-static unsigned fetch(struct device_queue *queue, unsigned min, unsigned max, struct device_io **ios)
+static unsigned fetch(struct device_queue *queue, unsigned min, unsigned max, tarn_dev_io **ios)
 {
 	unsigned n;
 
@@ -69,8 +69,8 @@ static unsigned fetch(struct device_queue *queue, unsigned min, unsigned max, st
 /* Lock held. Waits until fewer than `limit` are in flight; what completes is kept for the reaper. */
 static void wait_for_fewer(struct device_queue *queue, unsigned limit)
 {
-	struct device_io *ios[16];
-	unsigned	  n;
+	tarn_dev_io *ios[16];
+	unsigned     n;
 
 	while (queue->in_flight >= limit) {
 		if (queue->fetching) {
@@ -98,7 +98,7 @@ void device_queue_close(struct device_queue *queue)
 	atomic_fetch_sub(&dev->queues, 1);
 }
 
-static void finish_without_reap(struct device_queue *queue, struct device_io *io, bool was_in_flight)
+static void finish_without_reap(struct device_queue *queue, tarn_dev_io *io, bool was_in_flight)
 {
 	bool somebody_fetches;
 
@@ -112,7 +112,7 @@ static void finish_without_reap(struct device_queue *queue, struct device_io *io
 		queue->dev->backend->wake(queue);
 }
 
-void device_queue_done(struct device_queue *queue, struct device_io *io)
+void device_queue_done(struct device_queue *queue, tarn_dev_io *io)
 {
 	finish_without_reap(queue, io, true);
 }
@@ -131,7 +131,7 @@ void device_wake(struct device_queue *queue)
 }
 
 /* How many from the first on break no rule. */
-static unsigned sound_ones(const struct device *dev, struct device_io **ios, unsigned n)
+static unsigned sound_ones(const struct device *dev, tarn_dev_io **ios, unsigned n)
 {
 	unsigned sound = 0;
 
@@ -140,7 +140,7 @@ static unsigned sound_ones(const struct device *dev, struct device_io **ios, uns
 	return sound;
 }
 
-static void refuse(struct device_queue *queue, struct device_io *io)
+static void refuse(struct device_queue *queue, tarn_dev_io *io)
 {
 	device_io_finish(io, device_check_io(queue->dev, io));
 	finish_without_reap(queue, io, false);
@@ -157,7 +157,7 @@ static unsigned reserve(struct device_queue *queue, unsigned n)
 	return n;
 }
 
-void device_submit_many(struct device_queue *queue, struct device_io **ios, unsigned n)
+void device_submit_many(struct device_queue *queue, tarn_dev_io **ios, unsigned n)
 {
 	unsigned step;
 
@@ -173,13 +173,13 @@ void device_submit_many(struct device_queue *queue, struct device_io **ios, unsi
 	}
 }
 
-void device_submit(struct device_queue *queue, struct device_io *io)
+void device_submit(struct device_queue *queue, tarn_dev_io *io)
 {
 	device_submit_many(queue, &io, 1);
 }
 
 /* Lock held. Up to max of what has completed, here or with the backend; waits for min, or for something else to change. */
-static unsigned advance(struct device_queue *queue, unsigned min, unsigned max, struct device_io **ios)
+static unsigned advance(struct device_queue *queue, unsigned min, unsigned max, tarn_dev_io **ios)
 {
 	unsigned n = 0;
 
@@ -200,7 +200,7 @@ static unsigned to_wait_for(const struct device_queue *queue, unsigned n, unsign
 	return MIN(min - n, MAX(queue->in_flight, (unsigned)always));
 }
 
-static unsigned reap(struct device_queue *queue, unsigned min, unsigned max, struct device_io **ios, bool always)
+static unsigned reap(struct device_queue *queue, unsigned min, unsigned max, tarn_dev_io **ios, bool always)
 {
 	unsigned n, wait;
 
@@ -217,17 +217,17 @@ static unsigned reap(struct device_queue *queue, unsigned min, unsigned max, str
 	return n;
 }
 
-unsigned device_reap(struct device_queue *queue, unsigned min, unsigned max, struct device_io **ios)
+unsigned device_reap(struct device_queue *queue, unsigned min, unsigned max, tarn_dev_io **ios)
 {
 	return reap(queue, MIN(min, max), max, ios, false);
 }
 
-unsigned device_wait(struct device_queue *queue, unsigned max, struct device_io **ios)
+unsigned device_wait(struct device_queue *queue, unsigned max, tarn_dev_io **ios)
 {
 	return reap(queue, MIN(max, 1u), max, ios, true);
 }
 
-unsigned device_pushed_reap(struct device_queue *queue, unsigned min, unsigned max, struct device_io **ios)
+unsigned device_pushed_reap(struct device_queue *queue, unsigned min, unsigned max, tarn_dev_io **ios)
 {
 	(void)queue, (void)min, (void)max, (void)ios;
 	return 0;

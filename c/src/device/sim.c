@@ -26,23 +26,23 @@ static void power_off(struct sim_disk *disk)
 }
 
 /* Puts io in flight, as the last of q. */
-static void start(struct sim_queue *q, struct device_io *io)
+static void start(struct sim_queue *q, tarn_dev_io *io)
 {
 	struct sim_disk *disk = disk_of(&q->base);
 	struct sim_io	*s    = &q->ios[q->count++];
-	unsigned	 what = (unsigned)io->opcode | (io->durable ? 0x400 : 0);
+	unsigned	 what = (unsigned)io->opcode | (io->flags & TARN_DEV_IO_DURABLE ? 0x400 : 0);
 
 	*s	  = (struct sim_io){ .io = io, .covers = disk->finished };
 	s->effect = (struct sim_write){ .issued = disk->ios++ };
-	sim_trace(disk, what, io->offset, io->len, io->opcode == DEVICE_WRITE ? hash64(io->buf, io->len) : 0);
+	sim_trace(disk, what, io->offset, io->len, io->opcode == TARN_DEV_WRITE ? hash64(io->buf, io->len) : 0);
 	if (disk->cut)
 		return;
-	if (io->opcode == DEVICE_WRITE || io->opcode == DEVICE_DISCARD) {
+	if (io->opcode == TARN_DEV_WRITE || io->opcode == TARN_DEV_DISCARD) {
 		s->effect.offset = io->offset;
 		s->effect.len	 = io->len;
 	}
 	sim_draw_fate(disk, s);
-	if (s->effect.len && !sim_reserve(disk, &s->effect, io->opcode == DEVICE_WRITE)) {
+	if (s->effect.len && !sim_reserve(disk, &s->effect, io->opcode == TARN_DEV_WRITE)) {
 		s->effect.len = 0;
 		s->code	      = TARN_E_NOMEM;
 	}
@@ -50,7 +50,7 @@ static void start(struct sim_queue *q, struct device_io *io)
 		power_off(disk);
 }
 
-static void sim_submit(struct device_queue *base, struct device_io **ios, unsigned n)
+static void sim_submit(struct device_queue *base, tarn_dev_io **ios, unsigned n)
 {
 	struct sim_queue *q    = container_of(base, struct sim_queue, base);
 	struct sim_disk	 *disk = disk_of(base);
@@ -65,18 +65,18 @@ static void sim_submit(struct device_queue *base, struct device_io **ios, unsign
 /* What the I/O does, now that it completes. */
 static void act(struct sim_disk *disk, struct sim_io *s)
 {
-	struct device_io *io = s->io;
+	tarn_dev_io *io = s->io;
 
-	if (io->opcode == DEVICE_READ && !s->code) {
+	if (io->opcode == TARN_DEV_READ && !s->code) {
 		memcpy(io->buf, disk->visible + io->offset, io->len);
-	} else if (io->opcode == DEVICE_FLUSH && !s->code) {
+	} else if (io->opcode == TARN_DEV_FLUSH && !s->code) {
 		sim_make_durable(disk, sim_covered(disk, s->covers));
-	} else if (io->opcode == DEVICE_FLUSH && s->loses) {
+	} else if (io->opcode == TARN_DEV_FLUSH && s->loses) {
 		sim_lose_cache(disk, sim_covered(disk, s->covers));
 	} else if (s->effect.len) {
 		sim_join_volatile(disk, s);
 		sim_apply(disk->visible, &disk->writes[disk->count - 1]);
-		if (io->durable && !s->code && !sim_harden(disk))
+		if (io->flags & TARN_DEV_IO_DURABLE && !s->code && !sim_harden(disk))
 			s->code = TARN_E_NOMEM;
 	}
 	if (disk->bytes > SIM_CACHE_BYTES)
@@ -97,25 +97,25 @@ static int result(const struct sim_disk *disk, const struct sim_io *s)
 	return 0;
 }
 
-static struct device_io *complete(struct sim_queue *q, unsigned pick)
+static tarn_dev_io *complete(struct sim_queue *q, unsigned pick)
 {
-	struct sim_disk	 *disk = disk_of(&q->base);
-	struct sim_io	  s    = q->ios[pick];
-	struct device_io *io   = s.io;
-	uint64_t	  seen = 0;
+	struct sim_disk *disk = disk_of(&q->base);
+	struct sim_io	 s    = q->ios[pick];
+	tarn_dev_io	*io   = s.io;
+	uint64_t	 seen = 0;
 
 	q->ios[pick] = q->ios[--q->count];
 	if (!disk->cut)
 		act(disk, &s);
 	device_io_finish(io, result(disk, &s));
-	if (io->opcode == DEVICE_READ && !io->rc)
+	if (io->opcode == TARN_DEV_READ && !io->rc)
 		seen = hash64(io->buf, io->len);
 	sim_trace(disk, (uint64_t)io->opcode | 0x100, s.effect.issued, (uint64_t)(int64_t)io->rc, seen);
 	return io;
 }
 
 /* What was counted as in flight may be on its way into submit(): so there may be fewer than min for a moment. */
-static unsigned sim_reap(struct device_queue *base, unsigned min, unsigned max, struct device_io **ios)
+static unsigned sim_reap(struct device_queue *base, unsigned min, unsigned max, tarn_dev_io **ios)
 {
 	struct sim_queue *q    = container_of(base, struct sim_queue, base);
 	struct sim_disk	 *disk = disk_of(base);
@@ -145,7 +145,7 @@ static void sim_wake(struct device_queue *base)
 }
 
 /* As if it were submitted and reaped, so that it draws as many numbers; but out of turn, whatever else is in flight. */
-static int sim_run(struct device_queue *base, struct device_io *io)
+static int sim_run(struct device_queue *base, tarn_dev_io *io)
 {
 	struct sim_queue *q    = container_of(base, struct sim_queue, base);
 	struct sim_disk	 *disk = disk_of(base);

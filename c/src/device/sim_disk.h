@@ -38,12 +38,12 @@ struct sim_write {
 
 /* One I/O in flight. */
 struct sim_io {
-	struct device_io *io;
-	struct sim_write  effect; /* len 0: none */
-	uint64_t	  skip;	  /* where the effect begins in the caller's buffer */
-	uint64_t	  covers; /* FLUSH: this many writes, counted since the disk was made */
-	bool		  loses;  /* FLUSH that fails: the cache is lost */
-	int		  code;	  /* of its error, 0: it will do well */
+	tarn_dev_io	*io;
+	struct sim_write effect; /* len 0: none */
+	uint64_t	 skip;	 /* where the effect begins in the caller's buffer */
+	uint64_t	 covers; /* FLUSH: this many writes, counted since the disk was made */
+	bool		 loses;	 /* FLUSH that fails: the cache is lost */
+	int		 code;	 /* of its error, 0: it will do well */
 };
 
 struct sim_queue {
@@ -72,11 +72,11 @@ struct sim_disk {
 	bool		  cut;
 	struct sim_faults faults;
 	uint64_t	  injected;
-	bool		  broken[DEVICE_DISCARD + 1]; /* by a sticky fault */
+	bool		  broken[TARN_DEV_NOP + 1]; /* by a sticky fault */
 	struct {
 		uint64_t n;
 		bool	 sticky;
-	} nth[DEVICE_DISCARD + 1];
+	} nth[TARN_DEV_NOP + 1];
 	uint64_t trace;
 };
 

@@ -7,7 +7,7 @@ static bool one_in(struct rng *rng, uint32_t n)
 	return n && rng_below(rng, n) == 0;
 }
 
-static bool is_nth(struct sim_disk *disk, enum device_opcode opcode)
+static bool is_nth(struct sim_disk *disk, tarn_dev_opcode opcode)
 {
 	if (!disk->nth[opcode].n)
 		return false;
@@ -19,19 +19,18 @@ static bool is_nth(struct sim_disk *disk, enum device_opcode opcode)
 	return true;
 }
 
-static uint32_t error_rate(const struct sim_faults *faults, enum device_opcode opcode)
+static uint32_t error_rate(const struct sim_faults *faults, tarn_dev_opcode opcode)
 {
 	switch (opcode) {
-	case DEVICE_READ:
+	case TARN_DEV_READ:
 		return faults->read_error;
-	case DEVICE_WRITE:
+	case TARN_DEV_WRITE:
 		return faults->write_error;
-	case DEVICE_FLUSH:
+	case TARN_DEV_FLUSH:
 		return faults->flush_error;
-	case DEVICE_DISCARD:
-		break;
+	default:
+		return 0;
 	}
-	return 0;
 }
 
 /* An error that does nothing: counted, and kept when errors are sticky. */
@@ -100,16 +99,16 @@ static void draw_discard_fate(struct sim_disk *disk, struct sim_io *s)
 
 void sim_draw_fate(struct sim_disk *disk, struct sim_io *s)
 {
-	enum device_opcode opcode = s->io->opcode;
+	tarn_dev_opcode opcode = s->io->opcode;
 
 	if (is_nth(disk, opcode)) {
 		inject_error(disk, s, false);
 	} else if (disk->broken[opcode] || one_in(&disk->fate, error_rate(&disk->faults, opcode))) {
 		inject_error(disk, s, disk->faults.sticky);
 		s->loses = rng_next(&disk->fate) & 1;
-	} else if (opcode == DEVICE_WRITE) {
+	} else if (opcode == TARN_DEV_WRITE) {
 		draw_write_fate(disk, s);
-	} else if (opcode == DEVICE_DISCARD) {
+	} else if (opcode == TARN_DEV_DISCARD) {
 		draw_discard_fate(disk, s);
 	}
 }
@@ -132,7 +131,7 @@ uint64_t sim_faults_injected(const struct sim_disk *disk)
 	return injected;
 }
 
-void sim_fail_nth(struct sim_disk *disk, enum device_opcode opcode, uint64_t n, bool sticky)
+void sim_fail_nth(struct sim_disk *disk, tarn_dev_opcode opcode, uint64_t n, bool sticky)
 {
 	sim_lock(disk);
 	disk->nth[opcode].n	 = n;

@@ -32,9 +32,9 @@ static struct threads_queue *queue_of(struct device_queue *queue)
 }
 
 /* NULL: the queue closes. */
-static struct device_io *wait_for_work(struct threads_queue *q)
+static tarn_dev_io *wait_for_work(struct threads_queue *q)
 {
-	struct device_io *io;
+	tarn_dev_io *io;
 
 	pthread_mutex_lock(&q->lock);
 	while (!q->todo.first && !q->stop)
@@ -47,7 +47,7 @@ static struct device_io *wait_for_work(struct threads_queue *q)
 static void *worker_main(void *arg)
 {
 	struct threads_queue *q = arg;
-	struct device_io     *io;
+	tarn_dev_io	     *io;
 
 	while ((io = wait_for_work(q)) != NULL) {
 		device_io_finish(io, file_io(q->file, io));
@@ -117,7 +117,7 @@ static void threads_queue_close(struct device_queue *queue)
 	destroy_locks(q);
 }
 
-static void threads_submit(struct device_queue *queue, struct device_io **ios, unsigned n)
+static void threads_submit(struct device_queue *queue, tarn_dev_io **ios, unsigned n)
 {
 	struct threads_queue *q = queue_of(queue);
 

@@ -126,10 +126,10 @@ static void uring_queue_close(struct device_queue *queue)
 }
 
 /* The sanitizer does not see what the kernel reads and writes: so it is asked, before and after, and reports at the touch. */
-static void touch_if_poisoned(const struct device_io *io)
+static void touch_if_poisoned(const tarn_dev_io *io)
 {
 #ifdef __SANITIZE_ADDRESS__
-	bool  has_buffer = io->opcode == DEVICE_READ || io->opcode == DEVICE_WRITE;
+	bool  has_buffer = io->opcode == TARN_DEV_READ || io->opcode == TARN_DEV_WRITE;
 	char *bad	 = has_buffer ? __asan_region_is_poisoned(io->buf, io->len) : NULL;
 
 	if (bad)
@@ -139,20 +139,20 @@ static void touch_if_poisoned(const struct device_io *io)
 #endif
 }
 
-static void prepare(struct uring_queue *q, struct io_uring_sqe *sqe, struct device_io *io)
+static void prepare(struct uring_queue *q, struct io_uring_sqe *sqe, tarn_dev_io *io)
 {
 	int	 fd  = q->fixed ? 0 : q->file->fd;
 	unsigned len = (unsigned)io->len;
 
-	if (io->opcode == DEVICE_READ)
+	if (io->opcode == TARN_DEV_READ)
 		io_uring_prep_read(sqe, fd, io->buf, len, io->offset);
-	else if (io->opcode == DEVICE_WRITE)
+	else if (io->opcode == TARN_DEV_WRITE)
 		io_uring_prep_write(sqe, fd, io->buf, len, io->offset);
-	else if (io->opcode == DEVICE_FLUSH)
+	else if (io->opcode == TARN_DEV_FLUSH)
 		io_uring_prep_fsync(sqe, fd, IORING_FSYNC_DATASYNC);
 	else
 		io_uring_prep_fallocate(sqe, fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)io->offset, (off_t)io->len);
-	if (io->durable)
+	if (io->flags & TARN_DEV_IO_DURABLE)
 		sqe->rw_flags = RWF_DSYNC;
 	sqe->flags |= q->fixed ? IOSQE_FIXED_FILE : 0;
 	io_uring_sqe_set_data(sqe, io);
@@ -179,19 +179,19 @@ static int hand_over(struct uring_queue *q, unsigned *left)
 	return MIN(rc, 0);
 }
 
-static void finish(struct device_io *io, int rc)
+static void finish(tarn_dev_io *io, int rc)
 {
 	touch_if_poisoned(io);
 	device_io_finish(io, rc);
 }
 
-static void do_plainly(struct uring_queue *q, struct device_io *io)
+static void do_plainly(struct uring_queue *q, tarn_dev_io *io)
 {
 	finish(io, file_io(q->file, io));
 	device_queue_done(&q->base, io);
 }
 
-static void submit_to_ring(struct uring_queue *q, struct device_io **ios, unsigned n)
+static void submit_to_ring(struct uring_queue *q, tarn_dev_io **ios, unsigned n)
 {
 	unsigned left;
 
@@ -207,13 +207,13 @@ static void submit_to_ring(struct uring_queue *q, struct device_io **ios, unsign
 }
 
 /* The ring has no discard for block devices before Linux 6.12. */
-static bool is_for_ring(const struct uring_queue *q, const struct device_io *io)
+static bool is_for_ring(const struct uring_queue *q, const tarn_dev_io *io)
 {
-	return io->opcode != DEVICE_DISCARD || !q->file->block;
+	return io->opcode != TARN_DEV_DISCARD || !q->file->block;
 }
 
 /* How many from the first on go to the ring together. */
-static unsigned first_for_ring(const struct uring_queue *q, struct device_io **ios, unsigned n)
+static unsigned first_for_ring(const struct uring_queue *q, tarn_dev_io **ios, unsigned n)
 {
 	unsigned count = 0;
 
@@ -222,7 +222,7 @@ static unsigned first_for_ring(const struct uring_queue *q, struct device_io **i
 	return count;
 }
 
-static void uring_submit(struct device_queue *queue, struct device_io **ios, unsigned n)
+static void uring_submit(struct device_queue *queue, tarn_dev_io **ios, unsigned n)
 {
 	struct uring_queue *q = queue_of(queue);
 	unsigned	    step;
@@ -244,9 +244,9 @@ static bool is_undone(int res)
 }
 
 /* What is left of io after the first `moved` bytes. */
-static int do_rest(const struct uring_queue *q, const struct device_io *io, uint64_t moved)
+static int do_rest(const struct uring_queue *q, const tarn_dev_io *io, uint64_t moved)
 {
-	struct device_io rest = *io;
+	tarn_dev_io rest = *io;
 
 	rest.buf = (char *)io->buf + moved;
 	rest.offset += moved;
@@ -254,9 +254,9 @@ static int do_rest(const struct uring_queue *q, const struct device_io *io, uint
 	return file_io(q->file, &rest);
 }
 
-static int result(const struct uring_queue *q, const struct device_io *io, int res)
+static int result(const struct uring_queue *q, const tarn_dev_io *io, int res)
 {
-	bool moves_data = io->opcode == DEVICE_READ || io->opcode == DEVICE_WRITE;
+	bool moves_data = io->opcode == TARN_DEV_READ || io->opcode == TARN_DEV_WRITE;
 
 	if (is_undone(res))
 		return file_io(q->file, io);
@@ -266,10 +266,10 @@ static int result(const struct uring_queue *q, const struct device_io *io, int r
 }
 
 /* Takes up to max completions. The kernel orders what the submitter wrote before what is read here; the counter says so in C. */
-static unsigned take_completions(struct uring_queue *q, unsigned max, struct device_io **ios, bool *woken)
+static unsigned take_completions(struct uring_queue *q, unsigned max, tarn_dev_io **ios, bool *woken)
 {
 	struct io_uring_cqe *cqe;
-	struct device_io    *io;
+	tarn_dev_io	    *io;
 	unsigned	     n = 0;
 
 	while (n < max && io_uring_peek_cqe(&q->ring, &cqe) == 0) {
@@ -303,7 +303,7 @@ static void pause_a_little(void)
 	nanosleep(&pause, NULL);
 }
 
-static unsigned uring_reap(struct device_queue *queue, unsigned min, unsigned max, struct device_io **ios)
+static unsigned uring_reap(struct device_queue *queue, unsigned min, unsigned max, tarn_dev_io **ios)
 {
 	struct uring_queue *q	 = queue_of(queue);
 	bool		    stop = false;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* api/device.c: tarn/device.h. Past the engine, straight to the device layer. */
+/* api/dev.c: tarn/dev.h. Past the engine, straight to the device layer. */
 #include "../device/list.h"
 
 int tarn_dev_query(const char *uri, tarn_dev_info *info)

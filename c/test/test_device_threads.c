@@ -88,6 +88,7 @@ struct traffic {
 	struct slot	slots[SLOTS_MAX];
 	uint64_t	total;
 	unsigned	reap_min;
+	bool		cancels;
 	pthread_mutex_t lock;
 	/* Under the lock: */
 	pthread_cond_t returned;
@@ -127,12 +128,15 @@ static void fill_slot(struct slot *slot, uint64_t turn)
 	}
 }
 
-static bool slot_is_right(struct slot *slot)
+static bool slot_is_right(struct slot *slot, bool cancels)
 {
-	bool right = slot->lent && slot->io.rc == (slot->bad ? -TARN_E_INVAL : 0);
+	bool cancelled = cancels && !slot->bad && slot->io.rc == -TARN_E_CANCELED;
+	bool right     = slot->lent && (cancelled || slot->io.rc == (slot->bad ? -TARN_E_INVAL : 0));
 
 	slot->lent = false;
-	if (slot->bad)
+	if (cancelled)
+		slot->written = 0; /* old or new */
+	if (slot->bad || cancelled)
 		return right;
 	return right && get64(slot->block) == slot->written && get64(slot->block + BLOCK - 8) == slot->written;
 }
@@ -174,7 +178,7 @@ static void give_back(struct traffic *t, tarn_dev_io **ios, unsigned n)
 {
 	pthread_mutex_lock(&t->lock);
 	for (unsigned i = 0; i < n; i++) {
-		t->wrong += !slot_is_right((struct slot *)ios[i]);
+		t->wrong += !slot_is_right((struct slot *)ios[i], t->cancels);
 		t->free[t->free_count++] = ios[i];
 	}
 	t->reaped += n;
@@ -220,25 +224,52 @@ static void *wake_all_the_time(void *arg)
 	return NULL;
 }
 
-static void run_traffic(void **state, unsigned depth, unsigned slots, uint64_t total, unsigned reap_min)
+/* Any of them, in flight or not: it looks at none. */
+static void *cancel_all_the_time(void *arg)
+{
+	struct traffic *t = arg;
+	struct rng	rng;
+
+	rng_seed(&rng, test_seed() + 1);
+	while (!traffic_is_over(t)) {
+		for (unsigned i = 0; i < 100; i++)
+			device_cancel(t->b->queue, &t->slots[rng_below(&rng, SLOTS_MAX)].io);
+		sleep_ms(1);
+	}
+	return NULL;
+}
+
+static void run_traffic_with(void **state, unsigned depth, unsigned slots, uint64_t total, unsigned reap_min,
+			     void *(*disturb)(void *))
 {
 	static struct traffic t;
 	struct bench	      b;
-	pthread_t	      reaper, waker;
+	pthread_t	      reaper, other;
 
 	start(&b, state, depth);
 	traffic_make(&t, &b, slots, total, reap_min);
-	reaper = start_thread(reap_all, &t);
-	waker  = start_thread(wake_all_the_time, &t);
+	t.cancels = disturb == cancel_all_the_time;
+	reaper	  = start_thread(reap_all, &t);
+	other	  = start_thread(disturb, &t);
 	submit_all(&t);
+	if (t.cancels) /* nothing wakes it but I/O, and it may have waited for more just when the last had come */
+		while (!traffic_is_over(&t)) {
+			device_wake(b.queue);
+			sleep_ms(1);
+		}
 	pthread_join(reaper, NULL);
-	pthread_join(waker, NULL);
+	pthread_join(other, NULL);
 	assert_int_equal(t.reaped, t.total);
 	assert_int_equal(t.wrong, 0);
 	assert_int_equal(t.free_count, slots);
 	pthread_cond_destroy(&t.returned);
 	pthread_mutex_destroy(&t.lock);
 	stop(&b);
+}
+
+static void run_traffic(void **state, unsigned depth, unsigned slots, uint64_t total, unsigned reap_min)
+{
+	run_traffic_with(state, depth, slots, total, reap_min, wake_all_the_time);
 }
 
 static void test_one_submits_one_reaps(void **state)
@@ -255,6 +286,12 @@ static void test_more_than_fits(void **state)
 static void test_reaper_wants_many_at_once(void **state)
 {
 	run_traffic(state, 16, 64, test_number("N", 20000) / 4, 9);
+}
+
+static void test_another_cancels(void **state)
+{
+	run_traffic_with(state, 64, 64, test_number("N", 20000) / 2, 1, cancel_all_the_time);
+	run_traffic_with(state, 4, 64, test_number("N", 20000) / 4, 1, cancel_all_the_time);
 }
 
 /* A thread in device_wait() or device_reap(), and what it came back with. */
@@ -440,6 +477,7 @@ static void test_ring_that_takes_nothing(void **state)
 	X(test_one_submits_one_reaps)                                                                                            \
 	X(test_more_than_fits)                                                                                                   \
 	X(test_reaper_wants_many_at_once)                                                                                        \
+	X(test_another_cancels)                                                                                                  \
 	X(test_wake_ends_a_wait)                                                                                                 \
 	X(test_wake_is_kept_for_the_next_wait_and_counts_once)                                                                   \
 	X(test_submission_ends_a_wait)                                                                                           \

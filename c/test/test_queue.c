@@ -16,7 +16,7 @@ struct bench {
 
 static void start(struct bench *b, bool sim, unsigned depth)
 {
-	assert_ok(sim ? sim_open_private(SIZE, 1, &b->dev) : mem_open(SIZE, &b->dev));
+	assert_ok(device_open(sim ? "sim:4M?seed=1" : "mem:4M", NULL, &b->dev));
 	assert_ok(device_queue_open(b->dev, depth, &b->queue));
 	b->buf = device_alloc(SIZE);
 	assert_non_null(b->buf);
@@ -182,7 +182,7 @@ static void test_unknown_opcode(void **state)
 	start(&b, false, 1);
 	device_submit(b.queue, &io);
 	assert_int_equal(device_reap(b.queue, 1, 1, &done), 1);
-	assert_int_equal(io.rc, -TARN_E_NOTSUPPORTED);
+	assert_int_equal(io.rc, -TARN_E_INVAL);
 	stop(&b);
 }
 
@@ -193,9 +193,9 @@ static void test_bad_devices_and_queues(void **state)
 	struct bench	     b;
 
 	(void)state;
-	assert_error(mem_open(0, &dev), INVAL);
-	assert_error(mem_open(1000, &dev), INVAL);
-	assert_error(mem_open(UINT64_C(1) << 63, &dev), NOMEM);
+	assert_error(device_open("mem:0", NULL, &dev), INVAL);
+	assert_error(device_open("mem:1000", NULL, &dev), INVAL);
+	assert_error(device_open("mem:8388608T", NULL, &dev), INVAL);
 	start(&b, false, 1);
 	assert_error(device_queue_open(b.dev, 0, &queue), INVAL);
 	assert_error(device_queue_open(b.dev, DEVICE_DEPTH_MAX + 1, &queue), INVAL);

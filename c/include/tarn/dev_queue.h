@@ -7,8 +7,10 @@
  * its memory and its pieces are lent to the queue, and must not move.
  *
  * One thread at a time submits to a queue, and one at a time reaps, which may be different ones at the same moment; cancel and wake are for
- * any thread. With TARN_DEV_QUEUE_SINGLE one thread at a time uses the queue, for everything but wake: it is faster. Different queues of a
- * device have nothing to do with each other. */
+ * any thread. With TARN_DEV_QUEUE_SINGLE one thread at a time uses the queue, for everything but wake: it is faster. Another may take over
+ * when all has completed and been reaped; before that what it submits completes with INVAL, it reaps nothing but that, and its other calls
+ * are INVAL; so a thread reaps all before it ends. (A goroutine is not a thread: lock it to one.) Different queues of a device have nothing
+ * to do with each other. */
 #ifndef TARN_DEV_QUEUE_H
 #define TARN_DEV_QUEUE_H
 
@@ -52,10 +54,10 @@ typedef struct tarn_dev_io {
 	void	*opaque[2];   /* the queue's, while it is in flight */
 } tarn_dev_io;
 
+/* IOPOLL: completions are polled for, without interrupts, and a reap that waits uses a core; for direct I/O on a driver with poll queues.
+ * What cannot be had is a note, or NOTSUPPORTED when the device is open with TARN_DEV_STRICT. */
 #define TARN_DEV_QUEUE_SINGLE 1u /* one thread at a time uses the queue */
-#define TARN_DEV_QUEUE_IOPOLL                                                                                                    \
-	2u /* completions are polled for, without interrupts: a reap that waits uses a core. Direct I/O on a driver
-				  * with poll queues; else NOTSUPPORTED if strict, or a note */
+#define TARN_DEV_QUEUE_IOPOLL 2u
 #define TARN_DEV_QUEUE_SQPOLL 4u /* a kernel thread submits: no system call to submit, and a core that it may use */
 
 typedef struct tarn_dev_queue_options {
@@ -74,12 +76,11 @@ typedef struct tarn_dev_queue_info {
 	char	 note[128]; /* what was not to be had, and why; else "" */
 } tarn_dev_queue_info;
 
-/* options NULL: depth 128, no flags. A device that is open with TARN_DEV_STRICT refuses flags that cannot be had (NOTSUPPORTED). Errors:
- * INVAL, NOTSUPPORTED, NOMEM. */
+/* options NULL: depth 128, no flags. Errors: INVAL (depth, unknown flags, struct_bytes), NOTSUPPORTED, NOMEM, NO_HDL (dev is NULL). */
 TARN_API int tarn_dev_queue_open(tarn_dev *dev, const tarn_dev_queue_options *options, tarn_dev_queue **queue);
 
 /* Waits up to timeout_us (negative: for ever) until nothing is in flight; what was not reaped is dropped. TIMEDOUT: the queue stays
- * open, and what is in flight stays lent. */
+ * open, and what is in flight stays lent: cancel it, or wait longer. No other call on the queue may be running. */
 TARN_API int tarn_dev_queue_close(tarn_dev_queue *queue, int64_t timeout_us);
 
 TARN_API int tarn_dev_queue_get_info(tarn_dev_queue *queue, tarn_dev_queue_info *info);
@@ -90,15 +91,16 @@ TARN_API int tarn_dev_queue_get_info(tarn_dev_queue *queue, tarn_dev_queue_info 
 TARN_API int tarn_dev_queue_register(tarn_dev_queue *queue, const tarn_dev_vec *buffers, uint32_t n);
 
 /* Starts I/Os from the first on. Returns how many, less than n only when the queue is full: reap, and submit the rest. One that breaks a
- * rule is started and completes with its error. The array is the caller's again at once. Does not wait; but what needs a bounce
- * buffer, and what the backend has only as a call that waits (the discard of a block device), is done before the return. */
+ * rule is started and completes with its error; a NULL in the array ends it. The array is the caller's again at once. Does not wait; but
+ * what needs a bounce buffer, and what the backend has only as a call that waits (the discard of a block device), is done before the
+ * return. */
 TARN_API uint32_t tarn_dev_queue_submit(tarn_dev_queue *queue, tarn_dev_io *const *ios, uint32_t n);
 
 /* Takes up to max completed I/Os; waits until there are min of them, or timeout_us have passed (0: does not wait; negative: for ever), or
  * a wake. Returns their number, less than min also when no more are in flight. */
 TARN_API uint32_t tarn_dev_queue_reap(tarn_dev_queue *queue, uint32_t min, uint32_t max, int64_t timeout_us, tarn_dev_io **ios);
 
-/* Submits, then reaps, in one call. *started (out) as tarn_dev_queue_submit(). */
+/* Submits, then reaps, in one call. *started (out, may be NULL) as tarn_dev_queue_submit() returns. */
 TARN_API uint32_t tarn_dev_queue_submit_and_reap(tarn_dev_queue *queue, tarn_dev_io *const *submit, uint32_t n, uint32_t *started,
 						 uint32_t min, uint32_t max, int64_t timeout_us, tarn_dev_io **ios);
 
@@ -106,8 +108,9 @@ TARN_API uint32_t tarn_dev_queue_submit_and_reap(tarn_dev_queue *queue, tarn_dev
  * NONEXIST when it is not in flight on this queue. */
 TARN_API int tarn_dev_queue_cancel(tarn_dev_queue *queue, tarn_dev_io *io);
 
-/* A non-blocking eventfd that is readable while completions wait; the queue's. For poll(2): reap, with min 0, until there are none. Not
- * to be had with IOPOLL: -NOTSUPPORTED. Costs a little per completion from the first call on. */
+/* A non-blocking eventfd that is readable while completions wait; the queue's, and closed with it. For poll(2): reap, with min 0, until
+ * there are none, and do not read it. A negative error: NOTSUPPORTED (with IOPOLL), MISC (no descriptor is left). Costs a little per
+ * completion from the first call on. */
 TARN_API int tarn_dev_queue_fd(tarn_dev_queue *queue);
 
 /* The thread that waits in a reap, or the next one that would, returns early. */

@@ -40,8 +40,8 @@ typedef struct tarn_dev_zone {
 	uint32_t state;		/* tarn_dev_zone_state */
 } tarn_dev_zone;
 
-/* The zones from the one at `offset` on. *count is the room in zones, then how many were written there: fewer than the room only at the end
- * of the device. INVAL (offset), IO. */
+/* The zones from the one at `offset` on. *count is the room in zones, at least 1, then how many were written there: fewer than the room only
+ * at the end of the device. INVAL (offset, no room), IO. */
 TARN_API int tarn_dev_zone_report(tarn_dev *dev, uint64_t offset, tarn_dev_zone *zones, uint32_t *count);
 
 /* Of the zones in [offset, offset + len). EP_RO, INVAL, IO; NOSPACE from an open of too many zones. A reset loses their data. */

@@ -12,6 +12,7 @@
 #include <tarn/kv.h>
 #include <tarn/kvdev.h>
 #include <tarn/log.h>
+#include <tarn/nvme.h>
 #include <tarn/pool.h>
 #include <tarn/snap.h>
 #include <tarn/types.h>

@@ -21,16 +21,11 @@ static bool is_nth(struct sim_disk *disk, tarn_dev_opcode opcode)
 
 static uint32_t error_rate(const struct sim_faults *faults, tarn_dev_opcode opcode)
 {
-	switch (opcode) {
-	case TARN_DEV_READ:
-		return faults->read_error;
-	case TARN_DEV_WRITE:
+	if (sim_is_write(opcode))
 		return faults->write_error;
-	case TARN_DEV_FLUSH:
-		return faults->flush_error;
-	default:
-		return 0;
-	}
+	if (opcode == TARN_DEV_READ || opcode == TARN_DEV_COMPARE)
+		return faults->read_error;
+	return opcode == TARN_DEV_FLUSH ? faults->flush_error : 0;
 }
 
 /* An error that does nothing: counted, and kept when errors are sticky. */
@@ -106,11 +101,18 @@ void sim_draw_fate(struct sim_disk *disk, struct sim_io *s)
 	} else if (disk->broken[opcode] || one_in(&disk->fate, error_rate(&disk->faults, opcode))) {
 		inject_error(disk, s, disk->faults.sticky);
 		s->loses = rng_next(&disk->fate) & 1;
-	} else if (opcode == TARN_DEV_WRITE) {
+	} else if (sim_is_write(opcode)) {
 		draw_write_fate(disk, s);
-	} else if (opcode == TARN_DEV_DISCARD) {
+	} else if (opcode == TARN_DEV_DISCARD && !disk->tidy) {
 		draw_discard_fate(disk, s);
 	}
+}
+
+bool sim_is_stuck(struct sim_disk *disk, const tarn_dev_io *io)
+{
+	uint64_t *n = &disk->never[io->opcode];
+
+	return *n && --*n == 0;
 }
 
 void sim_set_faults(struct sim_disk *disk, const struct sim_faults *faults)

@@ -52,6 +52,7 @@ type System struct {
 	containers apiv1.ContainerServiceClient
 	objects    apiv1.ObjectServiceClient
 	keyValues  apiv1.KeyValueServiceClient
+	devices    apiv1.DeviceServiceClient
 	admin      apiv1.AdminServiceClient
 }
 
@@ -94,6 +95,7 @@ func newSystem(conn *grpc.ClientConn, endpoint string) *System {
 		containers: apiv1.NewContainerServiceClient(conn),
 		objects:    apiv1.NewObjectServiceClient(conn),
 		keyValues:  apiv1.NewKeyValueServiceClient(conn),
+		devices:    apiv1.NewDeviceServiceClient(conn),
 		admin:      apiv1.NewAdminServiceClient(conn),
 	}
 	s.handle.init(nil, "system", endpoint)

@@ -107,7 +107,7 @@ func TestRetries(t *testing.T) {
 	want := []string{"PoolService.GetPool", "PoolService.ListPools", "PoolService.CheckPool", "ContainerService.GetContainer",
 		"ContainerService.ListContainers", "ObjectService.GetObject", "ObjectService.ListObjects", "KeyValueService.Get",
 		"KeyValueService.Head", "KeyValueService.BatchGet", "KeyValueService.Count", "KeyValueService.Scan", "KeyValueService.GetStream",
-		"AdminService.GetServerInfo", "AdminService.Echo"}
+		"AdminService.GetServerInfo", "AdminService.Echo", "DeviceService.ListDevices", "DeviceService.GetDevice", "DeviceService.ReadDevice"}
 	if !slices.Equal(got, want) {
 		t.Errorf("repeated calls: %q", got)
 	}

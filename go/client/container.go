@@ -11,6 +11,7 @@ import (
 	apiv1 "github.com/tarn-storage/tarn/go/api/v1"
 	"github.com/tarn-storage/tarn/go/errno"
 	"github.com/tarn-storage/tarn/go/system"
+	"github.com/tarn-storage/tarn/go/system/kvdevice"
 )
 
 // Container is an open container.
@@ -176,4 +177,19 @@ func (c *Container) OpenKV(ctx context.Context, name string, create bool) (syste
 
 func objectInfo(o *apiv1.Object) system.ObjectInfo {
 	return system.ObjectInfo{Name: o.GetName(), OID: o.GetOid(), Type: o.GetType()}
+}
+
+var _ system.KeyValueDevices = (*Container)(nil)
+
+// OpenKeyValueDevice opens the container as a namespace of a key-value device. NOTYPE when it is not of type KV.
+func (c *Container) OpenKeyValueDevice(ctx context.Context) (system.KeyValueDevice, error) {
+	return kvdevice.Open(ctx, c, func(ctx context.Context) (system.PoolInfo, error) {
+		const op = "pool query"
+		pool, _, _ := strings.Cut(c.name, "/")
+		resp, err := c.sys.pools.GetPool(ctx, &apiv1.GetPoolRequest{Pool: pool})
+		if err != nil {
+			return system.PoolInfo{}, fromStatus(ctx, op, c.ref, err)
+		}
+		return poolInfo(resp.GetPool()), nil
+	})
 }

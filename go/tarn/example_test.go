@@ -247,9 +247,3 @@ func ExampleReader() {
 	fmt.Printf("%s %v\n", val, err)
 	// Output: Maracanã <nil>
 }
-
-func ExampleQueryDevice() {
-	info, err := tarn.QueryDevice("mem:64M")
-	fmt.Println(info.Kind, info.Size, err)
-	// Output: mem 67108864 <nil>
-}

@@ -60,6 +60,9 @@ func Run(t *testing.T, sys system.System) {
 		{"Snapshots", testSnapshots},
 		{"SnapshotErrors", testSnapshotErrors},
 		{"Scrub", testScrub},
+		{"KeyValueDevice", testKeyValueDevice},
+		{"KeyValueDeviceKeys", testKeyValueDeviceKeys},
+		{"KeyValueDeviceOther", testKeyValueDeviceOther},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(t, newFixture(t, sys, c.name)) })
 	}

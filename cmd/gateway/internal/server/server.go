@@ -33,6 +33,9 @@ type Config struct {
 	Socket  string // path of a Unix socket; "": none
 	Log     *slog.Logger
 
+	Devices  system.LocalDevices // nil: none
+	AllowRaw bool                // callers may write to them, and read them over TCP
+
 	Timeout     time.Duration // of a unary call whose caller set none: 30 s
 	StopTimeout time.Duration // how long Stop waits for calls: 20 s
 	Idle        time.Duration // after which an unused handle is closed: 5 min
@@ -106,6 +109,7 @@ func New(cfg Config) (*Server, error) {
 func (s *Server) register() {
 	services := &service.Services{
 		System: s.cfg.System, Handles: s.handles, Gate: s.gate, Health: s.health, Version: s.cfg.Version,
+		Devices: s.cfg.Devices, AllowRaw: s.cfg.AllowRaw,
 	}
 	services.Register(s.grpc)
 	healthpb.RegisterHealthServer(s.grpc, s.health)

@@ -42,6 +42,9 @@ type Services struct {
 	Health  *health.Server
 	Version string
 
+	Devices  system.LocalDevices // nil: DeviceService answers NOTSUPPORTED
+	AllowRaw bool                // callers may write to devices, and read them over TCP
+
 	replays replays
 	buffers sync.Pool // of *[]byte, firstGuess long
 }
@@ -53,6 +56,7 @@ var names = []string{
 	apiv1.ObjectService_ServiceDesc.ServiceName,
 	apiv1.KeyValueService_ServiceDesc.ServiceName,
 	apiv1.AdminService_ServiceDesc.ServiceName,
+	apiv1.DeviceService_ServiceDesc.ServiceName,
 }
 
 // Register registers every service, and says that it is serving.
@@ -62,6 +66,10 @@ func (s *Services) Register(r grpc.ServiceRegistrar) {
 	apiv1.RegisterObjectServiceServer(r, &objects{Services: s})
 	apiv1.RegisterKeyValueServiceServer(r, &keyValues{Services: s})
 	apiv1.RegisterAdminServiceServer(r, &admin{Services: s})
+	if s.Devices == nil {
+		s.Devices = noDevices{}
+	}
+	apiv1.RegisterDeviceServiceServer(r, &devices{Services: s})
 	for _, name := range names {
 		s.Health.SetServingStatus(name, healthpb.HealthCheckResponse_SERVING)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tarn-storage/tarn/go/errno"
 	"github.com/tarn-storage/tarn/go/system"
+	"github.com/tarn-storage/tarn/go/system/kvdevice"
 )
 
 type cont struct {
@@ -334,3 +335,11 @@ func (w *writer) Commit(ctx context.Context) error { return w.k.Put(ctx, w.key, 
 func (w *writer) Close() error                     { return nil }
 
 func (k *kv) Close() error { return k.s.close() }
+
+var _ system.KeyValueDevices = (*cont)(nil)
+
+func (c *cont) OpenKeyValueDevice(ctx context.Context) (system.KeyValueDevice, error) {
+	return kvdevice.Open(ctx, c, func(context.Context) (system.PoolInfo, error) {
+		return system.PoolInfo{TotalBytes: 1 << 30, FreeBytes: 1 << 29}, nil
+	})
+}

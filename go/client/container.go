@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"iter"
-	"strings"
 
 	apiv1 "github.com/tarn-storage/tarn/go/api/v1"
 	"github.com/tarn-storage/tarn/go/errno"
@@ -17,7 +16,8 @@ import (
 type Container struct {
 	handle
 	sys  *System
-	name string // "pool/container", in UUIDs
+	pool *Pool
+	name string // "pool/container", in UUIDs; of a snapshot "pool/container@@epoch"
 }
 
 // Close closes the handle. BUSY while an object of it is open.
@@ -42,10 +42,11 @@ func (c *Container) SetProperties(ctx context.Context, p system.Properties) erro
 	if err := c.check(ctx, op); err != nil {
 		return err
 	}
-	if err := checkProperties(op, c.ref, p); err != nil {
+	wire, err := wireProperties(op, c.ref, p)
+	if err != nil {
 		return err
 	}
-	_, err := c.sys.containers.UpdateContainer(ctx, &apiv1.UpdateContainerRequest{Container: c.name, Properties: wireProperties(p)})
+	_, err = c.sys.containers.UpdateContainer(ctx, &apiv1.UpdateContainerRequest{Container: c.name, Properties: wire})
 	return fromStatus(ctx, op, c.ref, err)
 }
 
@@ -55,29 +56,8 @@ func (c *Container) Sync(ctx context.Context) error {
 	if err := c.check(ctx, op); err != nil {
 		return err
 	}
-	pool, _, _ := strings.Cut(c.name, "/")
-	_, err := c.sys.pools.SyncPool(ctx, &apiv1.SyncPoolRequest{Pool: pool})
+	_, err := c.sys.containers.SyncContainer(ctx, &apiv1.SyncContainerRequest{Container: c.name})
 	return fromStatus(ctx, op, c.ref, err)
-}
-
-// CreateSnapshot is not offered by the gateway: NOTSUPPORTED.
-func (c *Container) CreateSnapshot(context.Context, string) (uint64, error) {
-	return 0, notOffered("snapshot create", c.ref, "snapshots")
-}
-
-// Snapshots is not offered by the gateway: NOTSUPPORTED.
-func (c *Container) Snapshots(context.Context) ([]system.SnapshotInfo, error) {
-	return nil, notOffered("snapshot list", c.ref, "snapshots")
-}
-
-// DestroySnapshot is not offered by the gateway: NOTSUPPORTED.
-func (c *Container) DestroySnapshot(context.Context, uint64) error {
-	return notOffered("snapshot destroy", c.ref, "snapshots")
-}
-
-// OpenSnapshot is not offered by the gateway: NOTSUPPORTED.
-func (c *Container) OpenSnapshot(context.Context, system.SnapshotRef) (system.Container, error) {
-	return nil, notOffered("snapshot open", c.ref, "snapshots")
 }
 
 // Objects lists the objects in the order of their names.

@@ -339,9 +339,12 @@ func (kv *KV) Apply(ctx context.Context, batch []system.Mutation) error {
 
 func wireMutation(m system.Mutation, c apiv1.Condition) *apiv1.Mutation {
 	wire := &apiv1.Mutation{Key: m.Key, Condition: c, Revision: m.Revision}
-	if m.Delete {
+	switch {
+	case m.Check:
+		wire.Change = &apiv1.Mutation_Check{Check: true}
+	case m.Delete:
 		wire.Change = &apiv1.Mutation_Delete{Delete: true}
-	} else {
+	default:
 		wire.Change = &apiv1.Mutation_Put{Put: m.Value}
 	}
 	return wire

@@ -241,10 +241,11 @@ type Entry struct {
 	Omitted    bool
 }
 
-// Mutation is one change of a batch: a put, or with Delete a deletion.
+// Mutation is one change of a batch: a put, with Delete a deletion, with Check nothing but its condition.
 type Mutation struct {
 	Key, Value []byte
 	Delete     bool
+	Check      bool
 	Cond       Cond
 	Revision   uint64
 }

@@ -60,6 +60,10 @@ func Run(t *testing.T, sys system.System) {
 		{"Snapshots", testSnapshots},
 		{"SnapshotErrors", testSnapshotErrors},
 		{"Scrub", testScrub},
+		{"Check", testCheck},
+		{"Increment", testIncrement},
+		{"Transact", testTransact},
+		{"Transfers", testTransfers},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(t, newFixture(t, sys, c.name)) })
 	}

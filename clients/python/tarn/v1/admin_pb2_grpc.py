@@ -40,6 +40,11 @@ class AdminServiceStub(object):
                 request_serializer=tarn_dot_v1_dot_admin__pb2.GetServerInfoRequest.SerializeToString,
                 response_deserializer=tarn_dot_v1_dot_admin__pb2.GetServerInfoResponse.FromString,
                 _registered_method=True)
+        self.GetStats = channel.unary_unary(
+                '/tarn.v1.AdminService/GetStats',
+                request_serializer=tarn_dot_v1_dot_admin__pb2.GetStatsRequest.SerializeToString,
+                response_deserializer=tarn_dot_v1_dot_admin__pb2.GetStatsResponse.FromString,
+                _registered_method=True)
         self.Echo = channel.unary_unary(
                 '/tarn.v1.AdminService/Echo',
                 request_serializer=tarn_dot_v1_dot_admin__pb2.EchoRequest.SerializeToString,
@@ -53,6 +58,13 @@ class AdminServiceServicer(object):
 
     def GetServerInfo(self, request, context):
         """GetServerInfo says which version the server is and what its limits are.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetStats(self, request, context):
+        """GetStats says how the server is doing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -72,6 +84,11 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.GetServerInfo,
                     request_deserializer=tarn_dot_v1_dot_admin__pb2.GetServerInfoRequest.FromString,
                     response_serializer=tarn_dot_v1_dot_admin__pb2.GetServerInfoResponse.SerializeToString,
+            ),
+            'GetStats': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetStats,
+                    request_deserializer=tarn_dot_v1_dot_admin__pb2.GetStatsRequest.FromString,
+                    response_serializer=tarn_dot_v1_dot_admin__pb2.GetStatsResponse.SerializeToString,
             ),
             'Echo': grpc.unary_unary_rpc_method_handler(
                     servicer.Echo,
@@ -107,6 +124,33 @@ class AdminService(object):
             '/tarn.v1.AdminService/GetServerInfo',
             tarn_dot_v1_dot_admin__pb2.GetServerInfoRequest.SerializeToString,
             tarn_dot_v1_dot_admin__pb2.GetServerInfoResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetStats(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tarn.v1.AdminService/GetStats',
+            tarn_dot_v1_dot_admin__pb2.GetStatsRequest.SerializeToString,
+            tarn_dot_v1_dot_admin__pb2.GetStatsResponse.FromString,
             options,
             channel_credentials,
             insecure,

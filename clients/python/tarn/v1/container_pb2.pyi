@@ -19,15 +19,24 @@ class ContainerType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CONTAINER_TYPE_HDF5: _ClassVar[ContainerType]
     CONTAINER_TYPE_PYTHON: _ClassVar[ContainerType]
     CONTAINER_TYPE_KV: _ClassVar[ContainerType]
+
+class Durability(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    DURABILITY_UNSPECIFIED: _ClassVar[Durability]
+    DURABILITY_DURABLE: _ClassVar[Durability]
+    DURABILITY_RELAXED: _ClassVar[Durability]
 CONTAINER_TYPE_UNSPECIFIED: ContainerType
 CONTAINER_TYPE_UNKNOWN: ContainerType
 CONTAINER_TYPE_POSIX: ContainerType
 CONTAINER_TYPE_HDF5: ContainerType
 CONTAINER_TYPE_PYTHON: ContainerType
 CONTAINER_TYPE_KV: ContainerType
+DURABILITY_UNSPECIFIED: Durability
+DURABILITY_DURABLE: Durability
+DURABILITY_RELAXED: Durability
 
 class Container(_message.Message):
-    __slots__ = ("uuid", "label", "type", "create_time", "open_handles", "objects", "properties")
+    __slots__ = ("uuid", "label", "type", "create_time", "open_handles", "objects", "properties", "snapshots", "epoch")
     UUID_FIELD_NUMBER: _ClassVar[int]
     LABEL_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
@@ -35,6 +44,8 @@ class Container(_message.Message):
     OPEN_HANDLES_FIELD_NUMBER: _ClassVar[int]
     OBJECTS_FIELD_NUMBER: _ClassVar[int]
     PROPERTIES_FIELD_NUMBER: _ClassVar[int]
+    SNAPSHOTS_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
     uuid: str
     label: str
     type: ContainerType
@@ -42,17 +53,21 @@ class Container(_message.Message):
     open_handles: int
     objects: int
     properties: ContainerProperties
-    def __init__(self, uuid: _Optional[str] = ..., label: _Optional[str] = ..., type: _Optional[_Union[ContainerType, str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., open_handles: _Optional[int] = ..., objects: _Optional[int] = ..., properties: _Optional[_Union[ContainerProperties, _Mapping]] = ...) -> None: ...
+    snapshots: int
+    epoch: int
+    def __init__(self, uuid: _Optional[str] = ..., label: _Optional[str] = ..., type: _Optional[_Union[ContainerType, str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., open_handles: _Optional[int] = ..., objects: _Optional[int] = ..., properties: _Optional[_Union[ContainerProperties, _Mapping]] = ..., snapshots: _Optional[int] = ..., epoch: _Optional[int] = ...) -> None: ...
 
 class ContainerProperties(_message.Message):
-    __slots__ = ("owner", "description", "value_max")
+    __slots__ = ("owner", "description", "value_max", "durability")
     OWNER_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
     VALUE_MAX_FIELD_NUMBER: _ClassVar[int]
+    DURABILITY_FIELD_NUMBER: _ClassVar[int]
     owner: str
     description: str
     value_max: int
-    def __init__(self, owner: _Optional[str] = ..., description: _Optional[str] = ..., value_max: _Optional[int] = ...) -> None: ...
+    durability: Durability
+    def __init__(self, owner: _Optional[str] = ..., description: _Optional[str] = ..., value_max: _Optional[int] = ..., durability: _Optional[_Union[Durability, str]] = ...) -> None: ...
 
 class CreateContainerRequest(_message.Message):
     __slots__ = ("pool", "label", "type", "properties", "request_id")
@@ -119,6 +134,16 @@ class UpdateContainerResponse(_message.Message):
     CONTAINER_FIELD_NUMBER: _ClassVar[int]
     container: Container
     def __init__(self, container: _Optional[_Union[Container, _Mapping]] = ...) -> None: ...
+
+class SyncContainerRequest(_message.Message):
+    __slots__ = ("container",)
+    CONTAINER_FIELD_NUMBER: _ClassVar[int]
+    container: str
+    def __init__(self, container: _Optional[str] = ...) -> None: ...
+
+class SyncContainerResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
 
 class DeleteContainerRequest(_message.Message):
     __slots__ = ("container", "force")

@@ -55,6 +55,11 @@ class ContainerServiceStub(object):
                 request_serializer=tarn_dot_v1_dot_container__pb2.UpdateContainerRequest.SerializeToString,
                 response_deserializer=tarn_dot_v1_dot_container__pb2.UpdateContainerResponse.FromString,
                 _registered_method=True)
+        self.SyncContainer = channel.unary_unary(
+                '/tarn.v1.ContainerService/SyncContainer',
+                request_serializer=tarn_dot_v1_dot_container__pb2.SyncContainerRequest.SerializeToString,
+                response_deserializer=tarn_dot_v1_dot_container__pb2.SyncContainerResponse.FromString,
+                _registered_method=True)
         self.DeleteContainer = channel.unary_unary(
                 '/tarn.v1.ContainerService/DeleteContainer',
                 request_serializer=tarn_dot_v1_dot_container__pb2.DeleteContainerRequest.SerializeToString,
@@ -96,6 +101,14 @@ class ContainerServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SyncContainer(self, request, context):
+        """SyncContainer waits until every change of the container that was acknowledged before it is durable. It matters where its property
+        durability is RELAXED. Errors: NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DeleteContainer(self, request, context):
         """DeleteContainer destroys a container with all its objects. Errors: NOT_FOUND; FAILED_PRECONDITION (DER_BUSY: it holds objects and
         force is not set, or a call is using it).
@@ -126,6 +139,11 @@ def add_ContainerServiceServicer_to_server(servicer, server):
                     servicer.UpdateContainer,
                     request_deserializer=tarn_dot_v1_dot_container__pb2.UpdateContainerRequest.FromString,
                     response_serializer=tarn_dot_v1_dot_container__pb2.UpdateContainerResponse.SerializeToString,
+            ),
+            'SyncContainer': grpc.unary_unary_rpc_method_handler(
+                    servicer.SyncContainer,
+                    request_deserializer=tarn_dot_v1_dot_container__pb2.SyncContainerRequest.FromString,
+                    response_serializer=tarn_dot_v1_dot_container__pb2.SyncContainerResponse.SerializeToString,
             ),
             'DeleteContainer': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteContainer,
@@ -242,6 +260,33 @@ class ContainerService(object):
             '/tarn.v1.ContainerService/UpdateContainer',
             tarn_dot_v1_dot_container__pb2.UpdateContainerRequest.SerializeToString,
             tarn_dot_v1_dot_container__pb2.UpdateContainerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SyncContainer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tarn.v1.ContainerService/SyncContainer',
+            tarn_dot_v1_dot_container__pb2.SyncContainerRequest.SerializeToString,
+            tarn_dot_v1_dot_container__pb2.SyncContainerResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -79,6 +79,31 @@ class KeyValueServiceStub(object):
                 request_serializer=tarn_dot_v1_dot_kv__pb2.ApplyBatchRequest.SerializeToString,
                 response_deserializer=tarn_dot_v1_dot_kv__pb2.ApplyBatchResponse.FromString,
                 _registered_method=True)
+        self.Increment = channel.unary_unary(
+                '/tarn.v1.KeyValueService/Increment',
+                request_serializer=tarn_dot_v1_dot_kv__pb2.IncrementRequest.SerializeToString,
+                response_deserializer=tarn_dot_v1_dot_kv__pb2.IncrementResponse.FromString,
+                _registered_method=True)
+        self.Transact = channel.unary_unary(
+                '/tarn.v1.KeyValueService/Transact',
+                request_serializer=tarn_dot_v1_dot_kv__pb2.TransactRequest.SerializeToString,
+                response_deserializer=tarn_dot_v1_dot_kv__pb2.TransactResponse.FromString,
+                _registered_method=True)
+        self.ListKeys = channel.unary_unary(
+                '/tarn.v1.KeyValueService/ListKeys',
+                request_serializer=tarn_dot_v1_dot_kv__pb2.ListKeysRequest.SerializeToString,
+                response_deserializer=tarn_dot_v1_dot_kv__pb2.ListKeysResponse.FromString,
+                _registered_method=True)
+        self.BulkLoad = channel.stream_unary(
+                '/tarn.v1.KeyValueService/BulkLoad',
+                request_serializer=tarn_dot_v1_dot_kv__pb2.BulkLoadRequest.SerializeToString,
+                response_deserializer=tarn_dot_v1_dot_kv__pb2.BulkLoadResponse.FromString,
+                _registered_method=True)
+        self.Session = channel.stream_stream(
+                '/tarn.v1.KeyValueService/Session',
+                request_serializer=tarn_dot_v1_dot_kv__pb2.SessionRequest.SerializeToString,
+                response_deserializer=tarn_dot_v1_dot_kv__pb2.SessionResponse.FromString,
+                _registered_method=True)
         self.Count = channel.unary_unary(
                 '/tarn.v1.KeyValueService/Count',
                 request_serializer=tarn_dot_v1_dot_kv__pb2.CountRequest.SerializeToString,
@@ -177,6 +202,52 @@ class KeyValueServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Increment(self, request, context):
+        """Increment adds to a value that is a decimal number, as text ("-12"), of 64 bits with a sign, and stores the sum; an absent key counts
+        as 0. All increments of a key happen one after the other. Errors: INVALID_ARGUMENT (the value is not such a number); OUT_OF_RANGE
+        (DER_OVERFLOW: the sum is not).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Transact(self, request, context):
+        """Transact compares keys of one object, and then does either all of success or all of failure, of together at most 128 steps: what was
+        compared, read and changed was so at one moment. A key can be changed once. Values have at most 1 MiB, and so has the answer.
+        Errors: those of a condition that does not hold among the changes; ABORTED (DER_TX_RESTART) when others change the same keys all the
+        time: try again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListKeys(self, request, context):
+        """ListKeys lists the keys of a range in order, without values, a page at a time: for those who cannot use Scan.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BulkLoad(self, request_iterator, context):
+        """BulkLoad stores many entries: as BatchPut, but as many as come. It streams because there may be more than a message holds: first a
+        header, then entries (a message has at most 4096, of together 4 MiB). Entries of one message are durable together, and those of a message
+        before those of the next; a stream that breaks leaves what was stored. The first entry that cannot be stored ends the call: its
+        error has its position in the stream as metadata "index", which is the number of those that were stored.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Session(self, request_iterator, context):
+        """Session carries many calls on one stream, which costs less than as many calls by themselves. Each has a tag of the client's choice,
+        and its answer the same tag; answers come as calls end, not in the order of the calls. Calls of one message whose order matters must not
+        stand in it together. At most 1024 calls are under way: then the server reads no further. Closing the client's side ends the stream
+        after the last answer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Count(self, request, context):
         """Count is the number of keys in a range.
         """
@@ -262,6 +333,31 @@ def add_KeyValueServiceServicer_to_server(servicer, server):
                     servicer.ApplyBatch,
                     request_deserializer=tarn_dot_v1_dot_kv__pb2.ApplyBatchRequest.FromString,
                     response_serializer=tarn_dot_v1_dot_kv__pb2.ApplyBatchResponse.SerializeToString,
+            ),
+            'Increment': grpc.unary_unary_rpc_method_handler(
+                    servicer.Increment,
+                    request_deserializer=tarn_dot_v1_dot_kv__pb2.IncrementRequest.FromString,
+                    response_serializer=tarn_dot_v1_dot_kv__pb2.IncrementResponse.SerializeToString,
+            ),
+            'Transact': grpc.unary_unary_rpc_method_handler(
+                    servicer.Transact,
+                    request_deserializer=tarn_dot_v1_dot_kv__pb2.TransactRequest.FromString,
+                    response_serializer=tarn_dot_v1_dot_kv__pb2.TransactResponse.SerializeToString,
+            ),
+            'ListKeys': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListKeys,
+                    request_deserializer=tarn_dot_v1_dot_kv__pb2.ListKeysRequest.FromString,
+                    response_serializer=tarn_dot_v1_dot_kv__pb2.ListKeysResponse.SerializeToString,
+            ),
+            'BulkLoad': grpc.stream_unary_rpc_method_handler(
+                    servicer.BulkLoad,
+                    request_deserializer=tarn_dot_v1_dot_kv__pb2.BulkLoadRequest.FromString,
+                    response_serializer=tarn_dot_v1_dot_kv__pb2.BulkLoadResponse.SerializeToString,
+            ),
+            'Session': grpc.stream_stream_rpc_method_handler(
+                    servicer.Session,
+                    request_deserializer=tarn_dot_v1_dot_kv__pb2.SessionRequest.FromString,
+                    response_serializer=tarn_dot_v1_dot_kv__pb2.SessionResponse.SerializeToString,
             ),
             'Count': grpc.unary_unary_rpc_method_handler(
                     servicer.Count,
@@ -510,6 +606,141 @@ class KeyValueService(object):
             '/tarn.v1.KeyValueService/ApplyBatch',
             tarn_dot_v1_dot_kv__pb2.ApplyBatchRequest.SerializeToString,
             tarn_dot_v1_dot_kv__pb2.ApplyBatchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Increment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tarn.v1.KeyValueService/Increment',
+            tarn_dot_v1_dot_kv__pb2.IncrementRequest.SerializeToString,
+            tarn_dot_v1_dot_kv__pb2.IncrementResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Transact(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tarn.v1.KeyValueService/Transact',
+            tarn_dot_v1_dot_kv__pb2.TransactRequest.SerializeToString,
+            tarn_dot_v1_dot_kv__pb2.TransactResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListKeys(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tarn.v1.KeyValueService/ListKeys',
+            tarn_dot_v1_dot_kv__pb2.ListKeysRequest.SerializeToString,
+            tarn_dot_v1_dot_kv__pb2.ListKeysResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BulkLoad(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/tarn.v1.KeyValueService/BulkLoad',
+            tarn_dot_v1_dot_kv__pb2.BulkLoadRequest.SerializeToString,
+            tarn_dot_v1_dot_kv__pb2.BulkLoadResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Session(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/tarn.v1.KeyValueService/Session',
+            tarn_dot_v1_dot_kv__pb2.SessionRequest.SerializeToString,
+            tarn_dot_v1_dot_kv__pb2.SessionResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -22,9 +22,10 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from tarn.v1 import operation_pb2 as tarn_dot_v1_dot_operation__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x12tarn/v1/pool.proto\x12\x07tarn.v1\"\xca\x01\n\x04Pool\x12\x0c\n\x04uuid\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12\x0c\n\x04path\x18\x03 \x01(\t\x12\x0f\n\x07targets\x18\x04 \x01(\r\x12\x13\n\x0bmap_version\x18\x05 \x01(\r\x12\x16\n\x0e\x66ormat_version\x18\x06 \x01(\r\x12\x11\n\tread_only\x18\x07 \x01(\x08\x12!\n\x05space\x18\x08 \x01(\x0b\x32\x12.tarn.v1.PoolSpace\x12#\n\x06\x65ngine\x18\t \x01(\x0b\x32\x13.tarn.v1.PoolEngine\"4\n\tPoolSpace\x12\x13\n\x0btotal_bytes\x18\x01 \x01(\x04\x12\x12\n\nfree_bytes\x18\x02 \x01(\x04\"\x8e\x01\n\nPoolEngine\x12\x11\n\tlog_bytes\x18\x01 \x01(\x04\x12\x16\n\x0elog_used_bytes\x18\x02 \x01(\x04\x12\x13\n\x0b\x63\x61\x63he_bytes\x18\x03 \x01(\x04\x12\x18\n\x10\x63\x61\x63he_used_bytes\x18\x04 \x01(\x04\x12\x12\n\ngeneration\x18\x05 \x01(\x04\x12\x12\n\ncontainers\x18\x06 \x01(\x04\"\x8e\x01\n\x11\x43reatePoolRequest\x12\r\n\x05label\x18\x01 \x01(\t\x12\x0c\n\x04size\x18\x02 \x01(\x04\x12\x0e\n\x06\x64\x65vice\x18\x03 \x01(\t\x12\x11\n\tlog_bytes\x18\x04 \x01(\x04\x12\x12\n\nnode_bytes\x18\x05 \x01(\r\x12\x11\n\toverwrite\x18\x06 \x01(\x08\x12\x12\n\nrequest_id\x18\x07 \x01(\t\"1\n\x12\x43reatePoolResponse\x12\x1b\n\x04pool\x18\x01 \x01(\x0b\x32\r.tarn.v1.Pool\"?\n\x0eGetPoolRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\x12\x1f\n\x04view\x18\x02 \x01(\x0e\x32\x11.tarn.v1.PoolView\".\n\x0fGetPoolResponse\x12\x1b\n\x04pool\x18\x01 \x01(\x0b\x32\r.tarn.v1.Pool\"9\n\x10ListPoolsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"J\n\x11ListPoolsResponse\x12\x1c\n\x05pools\x18\x01 \x03(\x0b\x32\r.tarn.v1.Pool\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"0\n\x11\x44\x65letePoolRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\x12\r\n\x05\x66orce\x18\x02 \x01(\x08\"\x14\n\x12\x44\x65letePoolResponse\"\x1f\n\x0fSyncPoolRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\"\x12\n\x10SyncPoolResponse\"%\n\x15\x43heckpointPoolRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\"\x18\n\x16\x43heckpointPoolResponse\" \n\x10\x43heckPoolRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\"\x13\n\x11\x43heckPoolResponse*c\n\x08PoolView\x12\x19\n\x15POOL_VIEW_UNSPECIFIED\x10\x00\x12\x13\n\x0fPOOL_VIEW_BASIC\x10\x01\x12\x13\n\x0fPOOL_VIEW_SPACE\x10\x02\x12\x12\n\x0ePOOL_VIEW_FULL\x10\x03\x32\x8e\x04\n\x0bPoolService\x12\x45\n\nCreatePool\x12\x1a.tarn.v1.CreatePoolRequest\x1a\x1b.tarn.v1.CreatePoolResponse\x12\x41\n\x07GetPool\x12\x17.tarn.v1.GetPoolRequest\x1a\x18.tarn.v1.GetPoolResponse\"\x03\x90\x02\x01\x12G\n\tListPools\x12\x19.tarn.v1.ListPoolsRequest\x1a\x1a.tarn.v1.ListPoolsResponse\"\x03\x90\x02\x01\x12\x45\n\nDeletePool\x12\x1a.tarn.v1.DeletePoolRequest\x1a\x1b.tarn.v1.DeletePoolResponse\x12\x44\n\x08SyncPool\x12\x18.tarn.v1.SyncPoolRequest\x1a\x19.tarn.v1.SyncPoolResponse\"\x03\x90\x02\x02\x12V\n\x0e\x43heckpointPool\x12\x1e.tarn.v1.CheckpointPoolRequest\x1a\x1f.tarn.v1.CheckpointPoolResponse\"\x03\x90\x02\x02\x12G\n\tCheckPool\x12\x19.tarn.v1.CheckPoolRequest\x1a\x1a.tarn.v1.CheckPoolResponse\"\x03\x90\x02\x01\x42.Z,github.com/tarn-storage/tarn/go/api/v1;apiv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x12tarn/v1/pool.proto\x12\x07tarn.v1\x1a\x17tarn/v1/operation.proto\"\xca\x01\n\x04Pool\x12\x0c\n\x04uuid\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12\x0c\n\x04path\x18\x03 \x01(\t\x12\x0f\n\x07targets\x18\x04 \x01(\r\x12\x13\n\x0bmap_version\x18\x05 \x01(\r\x12\x16\n\x0e\x66ormat_version\x18\x06 \x01(\r\x12\x11\n\tread_only\x18\x07 \x01(\x08\x12!\n\x05space\x18\x08 \x01(\x0b\x32\x12.tarn.v1.PoolSpace\x12#\n\x06\x65ngine\x18\t \x01(\x0b\x32\x13.tarn.v1.PoolEngine\"4\n\tPoolSpace\x12\x13\n\x0btotal_bytes\x18\x01 \x01(\x04\x12\x12\n\nfree_bytes\x18\x02 \x01(\x04\"\x8e\x01\n\nPoolEngine\x12\x11\n\tlog_bytes\x18\x01 \x01(\x04\x12\x16\n\x0elog_used_bytes\x18\x02 \x01(\x04\x12\x13\n\x0b\x63\x61\x63he_bytes\x18\x03 \x01(\x04\x12\x18\n\x10\x63\x61\x63he_used_bytes\x18\x04 \x01(\x04\x12\x12\n\ngeneration\x18\x05 \x01(\x04\x12\x12\n\ncontainers\x18\x06 \x01(\x04\"\x8e\x01\n\x11\x43reatePoolRequest\x12\r\n\x05label\x18\x01 \x01(\t\x12\x0c\n\x04size\x18\x02 \x01(\x04\x12\x0e\n\x06\x64\x65vice\x18\x03 \x01(\t\x12\x11\n\tlog_bytes\x18\x04 \x01(\x04\x12\x12\n\nnode_bytes\x18\x05 \x01(\r\x12\x11\n\toverwrite\x18\x06 \x01(\x08\x12\x12\n\nrequest_id\x18\x07 \x01(\t\"1\n\x12\x43reatePoolResponse\x12\x1b\n\x04pool\x18\x01 \x01(\x0b\x32\r.tarn.v1.Pool\"?\n\x0eGetPoolRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\x12\x1f\n\x04view\x18\x02 \x01(\x0e\x32\x11.tarn.v1.PoolView\".\n\x0fGetPoolResponse\x12\x1b\n\x04pool\x18\x01 \x01(\x0b\x32\r.tarn.v1.Pool\"9\n\x10ListPoolsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"J\n\x11ListPoolsResponse\x12\x1c\n\x05pools\x18\x01 \x03(\x0b\x32\r.tarn.v1.Pool\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"0\n\x11\x44\x65letePoolRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\x12\r\n\x05\x66orce\x18\x02 \x01(\x08\"\x14\n\x12\x44\x65letePoolResponse\"\x1f\n\x0fSyncPoolRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\"\x12\n\x10SyncPoolResponse\"%\n\x15\x43heckpointPoolRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\"\x18\n\x16\x43heckpointPoolResponse\" \n\x10\x43heckPoolRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\":\n\x11\x43heckPoolResponse\x12%\n\toperation\x18\x01 \x01(\x0b\x32\x12.tarn.v1.Operation\":\n\x10ScrubPoolRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\x12\x18\n\x10\x62ytes_per_second\x18\x02 \x01(\x04\":\n\x11ScrubPoolResponse\x12%\n\toperation\x18\x01 \x01(\x0b\x32\x12.tarn.v1.Operation*c\n\x08PoolView\x12\x19\n\x15POOL_VIEW_UNSPECIFIED\x10\x00\x12\x13\n\x0fPOOL_VIEW_BASIC\x10\x01\x12\x13\n\x0fPOOL_VIEW_SPACE\x10\x02\x12\x12\n\x0ePOOL_VIEW_FULL\x10\x03\x32\xcd\x04\n\x0bPoolService\x12\x45\n\nCreatePool\x12\x1a.tarn.v1.CreatePoolRequest\x1a\x1b.tarn.v1.CreatePoolResponse\x12\x41\n\x07GetPool\x12\x17.tarn.v1.GetPoolRequest\x1a\x18.tarn.v1.GetPoolResponse\"\x03\x90\x02\x01\x12G\n\tListPools\x12\x19.tarn.v1.ListPoolsRequest\x1a\x1a.tarn.v1.ListPoolsResponse\"\x03\x90\x02\x01\x12\x45\n\nDeletePool\x12\x1a.tarn.v1.DeletePoolRequest\x1a\x1b.tarn.v1.DeletePoolResponse\x12\x44\n\x08SyncPool\x12\x18.tarn.v1.SyncPoolRequest\x1a\x19.tarn.v1.SyncPoolResponse\"\x03\x90\x02\x02\x12V\n\x0e\x43heckpointPool\x12\x1e.tarn.v1.CheckpointPoolRequest\x1a\x1f.tarn.v1.CheckpointPoolResponse\"\x03\x90\x02\x02\x12\x42\n\tCheckPool\x12\x19.tarn.v1.CheckPoolRequest\x1a\x1a.tarn.v1.CheckPoolResponse\x12\x42\n\tScrubPool\x12\x19.tarn.v1.ScrubPoolRequest\x1a\x1a.tarn.v1.ScrubPoolResponseB.Z,github.com/tarn-storage/tarn/go/api/v1;apiv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,44 +41,46 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_POOLSERVICE'].methods_by_name['SyncPool']._serialized_options = b'\220\002\002'
   _globals['_POOLSERVICE'].methods_by_name['CheckpointPool']._loaded_options = None
   _globals['_POOLSERVICE'].methods_by_name['CheckpointPool']._serialized_options = b'\220\002\002'
-  _globals['_POOLSERVICE'].methods_by_name['CheckPool']._loaded_options = None
-  _globals['_POOLSERVICE'].methods_by_name['CheckPool']._serialized_options = b'\220\002\001'
-  _globals['_POOLVIEW']._serialized_start=1124
-  _globals['_POOLVIEW']._serialized_end=1223
-  _globals['_POOL']._serialized_start=32
-  _globals['_POOL']._serialized_end=234
-  _globals['_POOLSPACE']._serialized_start=236
-  _globals['_POOLSPACE']._serialized_end=288
-  _globals['_POOLENGINE']._serialized_start=291
-  _globals['_POOLENGINE']._serialized_end=433
-  _globals['_CREATEPOOLREQUEST']._serialized_start=436
-  _globals['_CREATEPOOLREQUEST']._serialized_end=578
-  _globals['_CREATEPOOLRESPONSE']._serialized_start=580
-  _globals['_CREATEPOOLRESPONSE']._serialized_end=629
-  _globals['_GETPOOLREQUEST']._serialized_start=631
-  _globals['_GETPOOLREQUEST']._serialized_end=694
-  _globals['_GETPOOLRESPONSE']._serialized_start=696
-  _globals['_GETPOOLRESPONSE']._serialized_end=742
-  _globals['_LISTPOOLSREQUEST']._serialized_start=744
-  _globals['_LISTPOOLSREQUEST']._serialized_end=801
-  _globals['_LISTPOOLSRESPONSE']._serialized_start=803
-  _globals['_LISTPOOLSRESPONSE']._serialized_end=877
-  _globals['_DELETEPOOLREQUEST']._serialized_start=879
-  _globals['_DELETEPOOLREQUEST']._serialized_end=927
-  _globals['_DELETEPOOLRESPONSE']._serialized_start=929
-  _globals['_DELETEPOOLRESPONSE']._serialized_end=949
-  _globals['_SYNCPOOLREQUEST']._serialized_start=951
-  _globals['_SYNCPOOLREQUEST']._serialized_end=982
-  _globals['_SYNCPOOLRESPONSE']._serialized_start=984
-  _globals['_SYNCPOOLRESPONSE']._serialized_end=1002
-  _globals['_CHECKPOINTPOOLREQUEST']._serialized_start=1004
-  _globals['_CHECKPOINTPOOLREQUEST']._serialized_end=1041
-  _globals['_CHECKPOINTPOOLRESPONSE']._serialized_start=1043
-  _globals['_CHECKPOINTPOOLRESPONSE']._serialized_end=1067
-  _globals['_CHECKPOOLREQUEST']._serialized_start=1069
-  _globals['_CHECKPOOLREQUEST']._serialized_end=1101
-  _globals['_CHECKPOOLRESPONSE']._serialized_start=1103
-  _globals['_CHECKPOOLRESPONSE']._serialized_end=1122
-  _globals['_POOLSERVICE']._serialized_start=1226
-  _globals['_POOLSERVICE']._serialized_end=1752
+  _globals['_POOLVIEW']._serialized_start=1308
+  _globals['_POOLVIEW']._serialized_end=1407
+  _globals['_POOL']._serialized_start=57
+  _globals['_POOL']._serialized_end=259
+  _globals['_POOLSPACE']._serialized_start=261
+  _globals['_POOLSPACE']._serialized_end=313
+  _globals['_POOLENGINE']._serialized_start=316
+  _globals['_POOLENGINE']._serialized_end=458
+  _globals['_CREATEPOOLREQUEST']._serialized_start=461
+  _globals['_CREATEPOOLREQUEST']._serialized_end=603
+  _globals['_CREATEPOOLRESPONSE']._serialized_start=605
+  _globals['_CREATEPOOLRESPONSE']._serialized_end=654
+  _globals['_GETPOOLREQUEST']._serialized_start=656
+  _globals['_GETPOOLREQUEST']._serialized_end=719
+  _globals['_GETPOOLRESPONSE']._serialized_start=721
+  _globals['_GETPOOLRESPONSE']._serialized_end=767
+  _globals['_LISTPOOLSREQUEST']._serialized_start=769
+  _globals['_LISTPOOLSREQUEST']._serialized_end=826
+  _globals['_LISTPOOLSRESPONSE']._serialized_start=828
+  _globals['_LISTPOOLSRESPONSE']._serialized_end=902
+  _globals['_DELETEPOOLREQUEST']._serialized_start=904
+  _globals['_DELETEPOOLREQUEST']._serialized_end=952
+  _globals['_DELETEPOOLRESPONSE']._serialized_start=954
+  _globals['_DELETEPOOLRESPONSE']._serialized_end=974
+  _globals['_SYNCPOOLREQUEST']._serialized_start=976
+  _globals['_SYNCPOOLREQUEST']._serialized_end=1007
+  _globals['_SYNCPOOLRESPONSE']._serialized_start=1009
+  _globals['_SYNCPOOLRESPONSE']._serialized_end=1027
+  _globals['_CHECKPOINTPOOLREQUEST']._serialized_start=1029
+  _globals['_CHECKPOINTPOOLREQUEST']._serialized_end=1066
+  _globals['_CHECKPOINTPOOLRESPONSE']._serialized_start=1068
+  _globals['_CHECKPOINTPOOLRESPONSE']._serialized_end=1092
+  _globals['_CHECKPOOLREQUEST']._serialized_start=1094
+  _globals['_CHECKPOOLREQUEST']._serialized_end=1126
+  _globals['_CHECKPOOLRESPONSE']._serialized_start=1128
+  _globals['_CHECKPOOLRESPONSE']._serialized_end=1186
+  _globals['_SCRUBPOOLREQUEST']._serialized_start=1188
+  _globals['_SCRUBPOOLREQUEST']._serialized_end=1246
+  _globals['_SCRUBPOOLRESPONSE']._serialized_start=1248
+  _globals['_SCRUBPOOLRESPONSE']._serialized_end=1306
+  _globals['_POOLSERVICE']._serialized_start=1410
+  _globals['_POOLSERVICE']._serialized_end=1999
 # @@protoc_insertion_point(module_scope)

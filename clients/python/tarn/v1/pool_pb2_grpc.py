@@ -70,6 +70,11 @@ class PoolServiceStub(object):
                 request_serializer=tarn_dot_v1_dot_pool__pb2.CheckPoolRequest.SerializeToString,
                 response_deserializer=tarn_dot_v1_dot_pool__pb2.CheckPoolResponse.FromString,
                 _registered_method=True)
+        self.ScrubPool = channel.unary_unary(
+                '/tarn.v1.PoolService/ScrubPool',
+                request_serializer=tarn_dot_v1_dot_pool__pb2.ScrubPoolRequest.SerializeToString,
+                response_deserializer=tarn_dot_v1_dot_pool__pb2.ScrubPoolResponse.FromString,
+                _registered_method=True)
 
 
 class PoolServiceServicer(object):
@@ -123,8 +128,16 @@ class PoolServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def CheckPool(self, request, context):
-        """CheckPool reads and verifies everything that the pool refers to. It can take as long as reading the whole pool: set a deadline.
-        Errors: DATA_LOSS (DER_CSUM) with the first finding.
+        """CheckPool begins to read and verify everything that the pool refers to, and to compare the space map with one made anew; changes
+        of the pool wait meanwhile. The answer is the operation that does it: its result is a CheckReport.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ScrubPool(self, request, context):
+        """ScrubPool begins to read everything that the pool refers to and to compare it with its checksums, beside other calls. The answer is
+        the operation that does it: its result is a CheckReport.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -167,6 +180,11 @@ def add_PoolServiceServicer_to_server(servicer, server):
                     servicer.CheckPool,
                     request_deserializer=tarn_dot_v1_dot_pool__pb2.CheckPoolRequest.FromString,
                     response_serializer=tarn_dot_v1_dot_pool__pb2.CheckPoolResponse.SerializeToString,
+            ),
+            'ScrubPool': grpc.unary_unary_rpc_method_handler(
+                    servicer.ScrubPool,
+                    request_deserializer=tarn_dot_v1_dot_pool__pb2.ScrubPoolRequest.FromString,
+                    response_serializer=tarn_dot_v1_dot_pool__pb2.ScrubPoolResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -359,6 +377,33 @@ class PoolService(object):
             '/tarn.v1.PoolService/CheckPool',
             tarn_dot_v1_dot_pool__pb2.CheckPoolRequest.SerializeToString,
             tarn_dot_v1_dot_pool__pb2.CheckPoolResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ScrubPool(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tarn.v1.PoolService/ScrubPool',
+            tarn_dot_v1_dot_pool__pb2.ScrubPoolRequest.SerializeToString,
+            tarn_dot_v1_dot_pool__pb2.ScrubPoolResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -225,6 +225,9 @@ func (k *kv) change(ctx context.Context, op string, batch ...system.Mutation) er
 		}
 	}
 	for _, m := range batch {
+		if m.Check {
+			continue
+		}
 		k.s.next++
 		delete(k.data, string(m.Key))
 		if !m.Delete {
@@ -245,6 +248,8 @@ func (k *kv) allowed(m system.Mutation) error {
 		return errno.New("", k.info.Name, errno.Exist, fmt.Sprintf("the key %q exists", m.Key))
 	case m.Cond == system.CondUpdate && !there:
 		return absent(k.info.Name, fmt.Sprintf("key as %q", m.Key))
+	case m.Cond == system.CondRevision && k.data[string(m.Key)].revision != m.Revision:
+		return errno.New("", k.info.Name, errno.TXRestart, fmt.Sprintf("the key %q has another revision", m.Key))
 	}
 	return nil
 }

@@ -60,12 +60,12 @@ func (c *Container) Sync(ctx context.Context) error {
 	return fromStatus(ctx, op, c.ref, err)
 }
 
-// Objects lists the objects in the order of their names.
-func (c *Container) Objects(ctx context.Context) iter.Seq2[system.ObjectInfo, error] {
+// Objects lists the objects in the order of their names, those after one; "": all.
+func (c *Container) Objects(ctx context.Context, after string) iter.Seq2[system.ObjectInfo, error] {
 	const op = "object list"
 	return func(yield func(system.ObjectInfo, error) bool) {
 		for token := ""; ; {
-			resp, err := c.page(ctx, op, token)
+			resp, err := c.page(ctx, op, after, token)
 			if err != nil {
 				yield(system.ObjectInfo{}, err)
 				return
@@ -82,12 +82,12 @@ func (c *Container) Objects(ctx context.Context) iter.Seq2[system.ObjectInfo, er
 	}
 }
 
-func (c *Container) page(ctx context.Context, op, token string) (*apiv1.ListObjectsResponse, error) {
+func (c *Container) page(ctx context.Context, op, after, token string) (*apiv1.ListObjectsResponse, error) {
 	if err := c.check(ctx, op); err != nil {
 		return nil, err
 	}
 	resp, err := c.sys.objects.ListObjects(ctx, &apiv1.ListObjectsRequest{
-		Container: c.name, PageSize: int32(c.sys.limits.GetPageSize()), PageToken: token,
+		Container: c.name, PageSize: int32(c.sys.limits.GetPageSize()), PageToken: token, After: after,
 	})
 	return resp, fromStatus(ctx, op, c.ref, err)
 }

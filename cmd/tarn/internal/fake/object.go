@@ -57,7 +57,7 @@ func (c *cont) SetProperties(ctx context.Context, p system.Properties) error {
 	return err
 }
 
-func (c *cont) Objects(ctx context.Context) iter.Seq2[system.ObjectInfo, error] {
+func (c *cont) Objects(ctx context.Context, after string) iter.Seq2[system.ObjectInfo, error] {
 	return func(yield func(system.ObjectInfo, error) bool) {
 		err := c.s.enter(ctx, "obj list")
 		objects := values(c.objects)
@@ -67,7 +67,7 @@ func (c *cont) Objects(ctx context.Context) iter.Seq2[system.ObjectInfo, error] 
 			return
 		}
 		for _, o := range objects {
-			if !yield(o.info, nil) {
+			if o.info.Name > after && !yield(o.info, nil) {
 				return
 			}
 		}

@@ -4,7 +4,7 @@
 #   build/gen       C generated from proto/tarn/store/v1        build/{release,asan,tsan}  objects and C test programs
 #   build/lib       libtarn.a, libtarn.so                       build/bin                  tarn, tarn-gateway, example-*
 #   build/go.env    what a `go` command needs to know (see the rule), read by every go command below
-#   build/tools     buf and the protoc plugins                  build/venv                 Python with grpcio
+#   build/tools     buf and the protoc plugins                  build/venv                 Python with grpcio, mypy
 #   build/log       what each test suite printed               build/bench                data of make bench; build/bench.svg its plot
 #
 # `make lib DEPS=` builds the C library without looking for packages.
@@ -202,17 +202,19 @@ build/tools/ok: go.mod Makefile | $(DEPS)
 
 build/venv/ok: tests/python/requirements.txt | $(DEPS)
 	@echo "VENV  $(@D)"
-	$(Q)python3 -m venv build/venv && build/venv/bin/pip install -q --disable-pip-version-check -r $<
+	$(Q)python3 -m venv build/venv && build/venv/bin/python -m pip install -q --disable-pip-version-check -r $<
 	@touch $@
 
-proto: build/tools/ok ## regenerate go/api/v1 from proto/
+proto: build/tools/ok build/venv/ok ## regenerate go/api/v1 and the Python stubs from proto/, the Python bindings from the C headers
 	eval "$$(.ci/go-env.sh)" && PATH=$(CURDIR)/build/tools:$$PATH buf generate
+	.ci/python-stubs.sh clients/python
+	python3 clients/python/gen/generate.py
 
 fmt: ## format C and Go
 	find c -name '*.[ch]' -exec clang-format -i {} +
 	$(GO) fmt ./...
 
-check: all build/tools/ok ## formatters, linters, go vet, buf lint, stale generated code
+check: all build/tools/ok build/venv/ok ## formatters, linters, go vet, buf lint, stale generated code
 	@.ci/check.sh
 
 # RocksDB and LMDB are needed for this only.

@@ -52,6 +52,13 @@ install_go() {
 	"$dir/bin/go" version
 }
 
+# CPython's tests of mappings, which tests/python also runs on Tarn's dictionaries. Debian has them in a package of their own.
+install_python_tests() {
+	python3 -c 'import test.mapping_tests' 2>/dev/null ||
+		apt_install "libpython$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')-testsuite" ||
+		echo "deps: this Python comes without test.mapping_tests: what needs it is skipped"
+}
+
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 
@@ -62,5 +69,6 @@ fi
 missing=$(missing_packages)
 # shellcheck disable=SC2086  # one word a package
 [ -z "$missing" ] || apt_install $missing
+install_python_tests
 install_go
 echo "deps: all there. Beside Debian's packages the build fetches Go modules, and grpcio for Python into build/venv."

@@ -40,7 +40,7 @@ static void run(tarn_dev_queue *queue, tarn_dev_opcode opcode, char *memory)
 
 static tarn_dev *open_device(const char *path)
 {
-	tarn_dev_options options = { .struct_bytes = sizeof(options),
+	tarn_dev_options options = { .struct_size  = sizeof(options),
 				     .flags	   = TARN_DEV_RDWR | TARN_DEV_CREATE,
 				     .create_bytes = (uint64_t)BLOCKS * BLOCK };
 	char		 uri[4096];
@@ -53,7 +53,7 @@ static tarn_dev *open_device(const char *path)
 
 int main(int argc, char **argv)
 {
-	tarn_dev_queue_options options = { .struct_bytes = sizeof(options), .depth = BLOCKS };
+	tarn_dev_queue_options options = { .struct_size = sizeof(options), .depth = BLOCKS };
 	tarn_dev	      *dev     = open_device(argc > 1 ? argv[1] : "device.img");
 	char		      *out = tarn_dev_alloc(BLOCKS * BLOCK, 0), *in = tarn_dev_alloc(BLOCKS * BLOCK, 0);
 	tarn_dev_queue	      *queue;

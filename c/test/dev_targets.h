@@ -109,11 +109,11 @@ static inline void reset_zones(struct rig *r)
 static inline void rig_open(struct rig *r, void **state, uint32_t flags)
 {
 	const struct target *t	     = *state;
-	tarn_dev_options     options = { .struct_bytes = sizeof(options), .flags = t->flags | flags, .backend = t->backend };
+	tarn_dev_options     options = { .struct_size = sizeof(options), .flags = t->flags | flags, .backend = t->backend };
 	char		     path[SCRATCH_PATH];
 	const char	    *uri = target_uri(t, path);
 
-	*r = (struct rig){ .target = t, .info.struct_bytes = sizeof(r->info) };
+	*r = (struct rig){ .target = t, .info.struct_size = sizeof(r->info) };
 	if (!uri) {
 		print_message("# no %s here\n", t->name);
 		skip();
@@ -134,7 +134,7 @@ static inline void rig_close(struct rig *r)
 
 static inline tarn_dev_queue *rig_queue(struct rig *r, uint32_t depth)
 {
-	tarn_dev_queue_options options = { .struct_bytes = sizeof(options), .flags = r->target->queue_flags, .depth = depth };
+	tarn_dev_queue_options options = { .struct_size = sizeof(options), .flags = r->target->queue_flags, .depth = depth };
 	tarn_dev_queue	      *queue   = NULL;
 
 	assert_ok(tarn_dev_queue_open(r->dev, &options, &queue));
@@ -170,7 +170,7 @@ struct dev_case {
 
 static inline bool is_zoned(const struct target *t)
 {
-	tarn_dev_info info = { .struct_bytes = sizeof(info) };
+	tarn_dev_info info = { .struct_size = sizeof(info) };
 
 	return t->place == BY_URI && tarn_dev_query(t->uri, &info) == 0 && info.zoned;
 }

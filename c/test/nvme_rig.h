@@ -16,7 +16,7 @@ static const char *const backends[] = { "io_uring_cmd", "ioctl" };
 
 static inline tarn_dev *open_dev(const char *uri, uint32_t flags, const char *backend)
 {
-	tarn_dev_options options = { .struct_bytes = sizeof(options), .flags = flags, .backend = backend };
+	tarn_dev_options options = { .struct_size = sizeof(options), .flags = flags, .backend = backend };
 	tarn_dev	*dev	 = NULL;
 
 	assert_ok(tarn_dev_open(uri, &options, &dev));
@@ -25,7 +25,7 @@ static inline tarn_dev *open_dev(const char *uri, uint32_t flags, const char *ba
 
 static inline tarn_dev_info info_of(tarn_dev *dev)
 {
-	tarn_dev_info info = { .struct_bytes = sizeof(info) };
+	tarn_dev_info info = { .struct_size = sizeof(info) };
 
 	assert_ok(tarn_dev_get_info(dev, &info));
 	return info;

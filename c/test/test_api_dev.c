@@ -58,7 +58,7 @@ static void test_geometry_is_complete(void **state)
 /* A query tells what an open found; and the URI of the information opens the same thing. */
 static void test_query_agrees(void **state)
 {
-	tarn_dev_info asked = { .struct_bytes = sizeof(asked) };
+	tarn_dev_info asked = { .struct_size = sizeof(asked) };
 	struct rig    r;
 
 	rig_open(&r, state, 0);
@@ -76,7 +76,7 @@ static void test_query_agrees(void **state)
 static void test_strict(void **state)
 {
 	struct rig	 r;
-	tarn_dev_options options = { .struct_bytes = sizeof(options) };
+	tarn_dev_options options = { .struct_size = sizeof(options) };
 	tarn_dev	*dev;
 	int		 rc;
 
@@ -97,8 +97,8 @@ static void test_strict(void **state)
 static void test_exclusive(void **state)
 {
 	struct rig	 r;
-	tarn_dev_options options = { .struct_bytes = sizeof(options), .flags = TARN_DEV_EXCLUSIVE };
-	tarn_dev_info	 info	 = { .struct_bytes = sizeof(info) };
+	tarn_dev_options options = { .struct_size = sizeof(options), .flags = TARN_DEV_EXCLUSIVE };
+	tarn_dev_info	 info	 = { .struct_size = sizeof(info) };
 	tarn_dev	*dev;
 
 	rig_open(&r, state, TARN_DEV_RDWR | TARN_DEV_EXCLUSIVE);

@@ -7,8 +7,8 @@
 
 static void test_null_handles(void **state)
 {
-	tarn_dev_queue_info qinfo = { .struct_bytes = sizeof(qinfo) };
-	tarn_dev_info	    info  = { .struct_bytes = sizeof(info) };
+	tarn_dev_queue_info qinfo = { .struct_size = sizeof(qinfo) };
+	tarn_dev_info	    info  = { .struct_size = sizeof(info) };
 	tarn_dev_queue	   *queue;
 	tarn_dev_vec	    vec = { &qinfo, UNIT };
 	tarn_dev_zone	    zone;
@@ -107,8 +107,8 @@ static int open_with(const tarn_dev_options *options)
 
 static void test_open_options(void **state)
 {
-	struct newer_options newer   = { .options.struct_bytes = sizeof(newer) };
-	tarn_dev_options     options = { .struct_bytes = sizeof(options) };
+	struct newer_options newer   = { .options.struct_size = sizeof(newer) };
+	tarn_dev_options     options = { .struct_size = sizeof(options) };
 
 	(void)state;
 	assert_ok(open_with(NULL));
@@ -122,16 +122,16 @@ static void test_open_options(void **state)
 	options.create_bytes = 4096;
 	assert_error(open_with(&options), INVAL);
 	assert_says("create_bytes");
-	options = (tarn_dev_options){ .struct_bytes = sizeof(options), .backend = "no such" };
+	options = (tarn_dev_options){ .struct_size = sizeof(options), .backend = "no such" };
 	assert_error(open_with(&options), INVAL);
 	assert_says("no such");
 	for (size_t bytes = 0; bytes < sizeof(size_t); bytes++) {
-		options = (tarn_dev_options){ .struct_bytes = bytes };
+		options = (tarn_dev_options){ .struct_size = bytes };
 		assert_error(open_with(&options), INVAL);
 	}
-	options.struct_bytes = SIZE_MAX;
+	options.struct_size = SIZE_MAX;
 	assert_error(open_with(&options), INVAL);
-	options = (tarn_dev_options){ .struct_bytes = sizeof(size_t), .flags = UINT32_MAX }; /* flags lie behind it */
+	options = (tarn_dev_options){ .struct_size = sizeof(size_t), .flags = UINT32_MAX }; /* flags lie behind it */
 	assert_ok(open_with(&options));
 	assert_ok(open_with(&newer.options));
 	newer.later = 1;
@@ -160,7 +160,7 @@ static void test_open_names(void **state)
 			       { "what:ever", -TARN_E_INVAL },
 			       { "/no/such/file", -TARN_E_NONEXIST },
 			       { "file:/no/such/file", -TARN_E_NONEXIST } };
-	tarn_dev_info info = { .struct_bytes = sizeof(info) };
+	tarn_dev_info info = { .struct_size = sizeof(info) };
 	tarn_dev     *dev;
 
 	(void)state;
@@ -178,8 +178,8 @@ static void test_open_names(void **state)
 
 static void test_create(void **state)
 {
-	tarn_dev_options options = { .struct_bytes = sizeof(options), .flags = TARN_DEV_CREATE, .create_bytes = 1 << 20 };
-	tarn_dev_info	 info	 = { .struct_bytes = sizeof(info) };
+	tarn_dev_options options = { .struct_size = sizeof(options), .flags = TARN_DEV_CREATE, .create_bytes = 1 << 20 };
+	tarn_dev_info	 info	 = { .struct_size = sizeof(info) };
 	char		 uri[SCRATCH_PATH];
 	tarn_dev	*dev;
 
@@ -208,11 +208,11 @@ static int open_queue_with(tarn_dev *dev, const tarn_dev_queue_options *options)
 
 static void test_queue_options(void **state)
 {
-	tarn_dev_queue_options options = { .struct_bytes = sizeof(options), .depth = 4096 };
+	tarn_dev_queue_options options = { .struct_size = sizeof(options), .depth = 4096 };
 	struct {
 		tarn_dev_queue_options options;
 		uint64_t	       later;
-	} newer = { { .struct_bytes = sizeof(newer), .depth = 1 }, 1 };
+	} newer = { { .struct_size = sizeof(newer), .depth = 1 }, 1 };
 	struct rig r;
 
 	rig_open(&r, state, 0);
@@ -224,7 +224,7 @@ static void test_queue_options(void **state)
 	options.depth = 4;
 	options.flags = 8;
 	assert_error(open_queue_with(r.dev, &options), INVAL);
-	options.struct_bytes = 3;
+	options.struct_size = 3;
 	assert_error(open_queue_with(r.dev, &options), INVAL);
 	assert_error(open_queue_with(r.dev, &newer.options), INVAL);
 	newer.later = 0;
@@ -239,24 +239,24 @@ static void test_info_sizes(void **state)
 	struct {
 		tarn_dev_info info;
 		uint64_t      later;
-	} newer = { { .struct_bytes = sizeof(newer) }, 7 };
+	} newer = { { .struct_size = sizeof(newer) }, 7 };
 	tarn_dev_info info;
 	struct rig    r;
 
 	rig_open(&r, state, 0);
 	for (size_t bytes = 0; bytes <= sizeof(size_t); bytes++) {
-		info.struct_bytes = bytes;
+		info.struct_size = bytes;
 		assert_error(tarn_dev_get_info(r.dev, &info), INVAL);
 		assert_error(tarn_dev_query("mem:1M", &info), INVAL);
 	}
-	info.struct_bytes = SIZE_MAX;
+	info.struct_size = SIZE_MAX;
 	assert_error(tarn_dev_get_info(r.dev, &info), INVAL);
 	memset(&info, 0xa5, sizeof(info));
-	info.struct_bytes = offsetof(tarn_dev_info, size);
+	info.struct_size = offsetof(tarn_dev_info, size);
 	assert_ok(tarn_dev_get_info(r.dev, &info));
 	assert_string_equal(info.uri, r.info.uri);
 	assert_int_equal(info.size, UINT64_C(0xa5a5a5a5a5a5a5a5));
-	assert_int_equal(info.struct_bytes, offsetof(tarn_dev_info, size));
+	assert_int_equal(info.struct_size, offsetof(tarn_dev_info, size));
 	assert_ok(tarn_dev_get_info(r.dev, &newer.info));
 	assert_int_equal(newer.later, 0);
 	assert_int_equal(newer.info.size, r.info.size);
@@ -272,9 +272,9 @@ static void test_queue_info_sizes(void **state)
 	rig_open(&r, state, 0);
 	queue = rig_queue(&r, 4);
 	memset(&info, 0xa5, sizeof(info));
-	info.struct_bytes = 0;
+	info.struct_size = 0;
 	assert_error(tarn_dev_queue_get_info(queue, &info), INVAL);
-	info.struct_bytes = offsetof(tarn_dev_queue_info, in_flight);
+	info.struct_size = offsetof(tarn_dev_queue_info, in_flight);
 	assert_ok(tarn_dev_queue_get_info(queue, &info));
 	assert_int_equal(info.depth, 4);
 	assert_int_equal(info.in_flight, 0xa5a5a5a5);
@@ -297,20 +297,20 @@ static void test_list_sizes(void **state)
 	room  = n + 8;
 	newer = calloc(room, sizeof(*newer));
 	assert_non_null(newer);
-	newer[0].info.struct_bytes = sizeof(*newer);
-	newer[0].later		   = 7;
+	newer[0].info.struct_size = sizeof(*newer);
+	newer[0].later		  = 7;
 	assert_ok(tarn_dev_list(&newer[0].info, &room));
 	for (size_t i = 0; i < room; i++) {
-		assert_int_equal(newer[i].info.struct_bytes, sizeof(*newer));
+		assert_int_equal(newer[i].info.struct_size, sizeof(*newer));
 		assert_non_null(strchr(newer[i].info.uri, ':'));
 		assert_int_equal(newer[i].later, 0);
 	}
-	room		   = 1;
-	small.struct_bytes = 4;
+	room		  = 1;
+	small.struct_size = 4;
 	assert_error(tarn_dev_list(&small, &room), INVAL);
 	if (n > 1) {
-		small.struct_bytes = offsetof(tarn_dev_info, size);
-		small.size	   = 77;
+		small.struct_size = offsetof(tarn_dev_info, size);
+		small.size	  = 77;
 		assert_error(tarn_dev_list(&small, &room), TRUNC);
 		assert_true(room > 1);
 		assert_int_equal(small.size, 77);

@@ -81,8 +81,8 @@ static void child_use(tarn_dev *dev)
 
 static void without_rings(void)
 {
-	tarn_dev_options options = { .struct_bytes = sizeof(options), .flags = TARN_DEV_RDWR };
-	tarn_dev_info	 info	 = { .struct_bytes = sizeof(info) };
+	tarn_dev_options options = { .struct_size = sizeof(options), .flags = TARN_DEV_RDWR };
+	tarn_dev_info	 info	 = { .struct_size = sizeof(info) };
 	char		 uri[SCRATCH_PATH];
 	tarn_dev	*dev;
 
@@ -100,7 +100,7 @@ static void without_rings(void)
 	options.backend = "threads"; /* as asked is no fallback */
 	CHILD_CHECK(tarn_dev_open(uri, &options, &dev) == 0);
 	CHILD_CHECK(tarn_dev_close(dev) == 0);
-	options = (tarn_dev_options){ .struct_bytes = sizeof(options), .backend = "io_uring" };
+	options = (tarn_dev_options){ .struct_size = sizeof(options), .backend = "io_uring" };
 	CHILD_CHECK(tarn_dev_open(uri, &options, &dev) == -TARN_E_NOTSUPPORTED);
 }
 
@@ -113,7 +113,7 @@ static void test_rings_refused(void **state)
 /* Rings that are refused after the open: the queue says so, and calls that wait go on. */
 static void without_rings_later(void)
 {
-	tarn_dev_options options = { .struct_bytes = sizeof(options), .flags = TARN_DEV_RDWR };
+	tarn_dev_options options = { .struct_size = sizeof(options), .flags = TARN_DEV_RDWR };
 	uint8_t		*bytes	 = tarn_dev_alloc(UNIT, 0);
 	char		 uri[SCRATCH_PATH];
 	tarn_dev_queue	*queue = (void *)1;
@@ -142,7 +142,7 @@ static void test_rings_refused_later(void **state)
 static void without_locked_memory(void)
 {
 	struct rlimit	 none	 = { 0, 0 };
-	tarn_dev_options options = { .struct_bytes = sizeof(options), .flags = TARN_DEV_RDWR };
+	tarn_dev_options options = { .struct_size = sizeof(options), .flags = TARN_DEV_RDWR };
 	tarn_dev_vec	 vec	 = { tarn_dev_alloc(64 * UNIT, 0), 64 * UNIT };
 	char		 uri[SCRATCH_PATH];
 	tarn_dev_queue	*queue;
@@ -205,7 +205,7 @@ static void test_no_descriptors(void **state)
 
 static void backend_of_the_environment(void)
 {
-	tarn_dev_info info = { .struct_bytes = sizeof(info) };
+	tarn_dev_info info = { .struct_size = sizeof(info) };
 	char	      uri[SCRATCH_PATH];
 	tarn_dev     *dev;
 
@@ -227,7 +227,7 @@ static void test_backend_of_the_environment(void **state)
 
 static tarn_dev *open_faulty(const char *uri)
 {
-	tarn_dev_options options = { .struct_bytes = sizeof(options), .flags = TARN_DEV_RDWR };
+	tarn_dev_options options = { .struct_size = sizeof(options), .flags = TARN_DEV_RDWR };
 	tarn_dev	*dev;
 
 	assert_ok(tarn_dev_open(uri, &options, &dev));
@@ -238,7 +238,7 @@ static tarn_dev *open_faulty(const char *uri)
 static void test_never_completes(void **state)
 {
 	tarn_dev	*dev  = open_faulty("sim:1M?never=read:2");
-	tarn_dev_info	 info = { .struct_bytes = sizeof(info) };
+	tarn_dev_info	 info = { .struct_size = sizeof(info) };
 	tarn_dev_io	*done[4];
 	struct dev_batch b;
 	tarn_dev_queue	*queue;

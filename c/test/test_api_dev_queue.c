@@ -6,7 +6,7 @@
 
 static tarn_dev_queue_info info_of(tarn_dev_queue *queue)
 {
-	tarn_dev_queue_info info = { .struct_bytes = sizeof(info) };
+	tarn_dev_queue_info info = { .struct_size = sizeof(info) };
 
 	assert_ok(tarn_dev_queue_get_info(queue, &info));
 	return info;
@@ -37,7 +37,7 @@ static void test_info(void **state)
 /* Each combination of flags is had, or a note says what is not, or (strictly) it is refused. Either way the queue works. */
 static void open_with_flags(struct rig *r, uint32_t flags)
 {
-	tarn_dev_queue_options options = { .struct_bytes = sizeof(options), .flags = flags, .depth = 8 };
+	tarn_dev_queue_options options = { .struct_size = sizeof(options), .flags = flags, .depth = 8 };
 	struct dev_batch       b;
 	tarn_dev_queue	      *queue;
 	int		       rc = tarn_dev_queue_open(r->dev, &options, &queue);
@@ -58,7 +58,7 @@ static void open_with_flags(struct rig *r, uint32_t flags)
 
 static void test_flags(void **state)
 {
-	tarn_dev_options strict = { .struct_bytes = sizeof(strict), .flags = TARN_DEV_STRICT };
+	tarn_dev_options strict = { .struct_size = sizeof(strict), .flags = TARN_DEV_STRICT };
 	struct rig	 r;
 
 	rig_open(&r, state, 0);

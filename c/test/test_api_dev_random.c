@@ -360,7 +360,7 @@ static void begin(struct world *w, void **state, unsigned round)
 
 static void end(struct world *w)
 {
-	tarn_dev_queue_info info = { .struct_bytes = sizeof(info), .in_flight = 1 };
+	tarn_dev_queue_info info = { .struct_size = sizeof(info), .in_flight = 1 };
 
 	for (unsigned i = 0; i < 10 * DEPTH_MAX && info.in_flight; i++) {
 		reap(w, 1, WAIT_US);

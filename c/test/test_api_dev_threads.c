@@ -240,7 +240,7 @@ static void *use_own_queue(void *arg)
 {
 	struct worker	      *w     = arg;
 	uint8_t		      *wrote = tarn_dev_alloc(UNIT, 0), *got = tarn_dev_alloc(UNIT, 0);
-	tarn_dev_queue_options options = { .struct_bytes = sizeof(options), .flags = TARN_DEV_QUEUE_SINGLE, .depth = 2 };
+	tarn_dev_queue_options options = { .struct_size = sizeof(options), .flags = TARN_DEV_QUEUE_SINGLE, .depth = 2 };
 	tarn_dev_queue	      *queue   = NULL;
 
 	w->rc = wrote && got ? tarn_dev_queue_open(w->rig->dev, &options, &queue) : -TARN_E_NOMEM;

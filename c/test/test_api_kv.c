@@ -300,7 +300,7 @@ static void test_apply(void **state)
 	tarn_mutation	muts[3] = {
 		  { .key = text("a"), .val = text("1") },
 		  { .key = text("b"), .val = text("2"), .cond = TARN_COND_INSERT },
-		  { .key = text("c"), .del = 1 },
+		  { .key = text("c"), .change = TARN_CHANGE_DEL },
 	};
 	tarn_kv_stat stat;
 	size_t	     failed = 9;
@@ -326,10 +326,10 @@ static void test_apply(void **state)
 	assert_error(tarn_kv_apply(s->kv, muts, 3, &failed, NULL), TX_RESTART);
 	assert_value(s->kv, text("a"), text("changed"));
 
-	muts[2]	     = (tarn_mutation){ .key = text("a"), .del = 1 };
+	muts[2]	     = (tarn_mutation){ .key = text("a"), .change = TARN_CHANGE_DEL };
 	muts[1].cond = TARN_COND_NONE;
 	assert_error(tarn_kv_apply(s->kv, muts, 3, &failed, NULL), INVAL);
-	muts[2] = (tarn_mutation){ .key = { "", 0 }, .del = 1 };
+	muts[2] = (tarn_mutation){ .key = { "", 0 }, .change = TARN_CHANGE_DEL };
 	assert_error(tarn_kv_apply(s->kv, muts, 3, &failed, NULL), INVAL);
 	assert_int_equal(failed, 2);
 	assert_error(tarn_kv_apply(s->kv, muts, 0, &failed, NULL), INVAL);
@@ -338,6 +338,43 @@ static void test_apply(void **state)
 	scratch_reopen(s);
 	assert_value(s->kv, text("a"), text("changed"));
 	assert_value(s->kv, text("b"), text("x"));
+}
+
+/* A check changes nothing: it is only a condition, wherever it stands in the batch. */
+static void test_check(void **state)
+{
+	struct scratch *s = *state;
+	tarn_kv_stat	before, stat;
+	size_t		failed = 9;
+	tarn_mutation	muts[] = {
+		  { .key = text("absent"), .change = TARN_CHANGE_CHECK, .cond = TARN_COND_INSERT },
+		  { .key = text("a"), .val = text("2") },
+		  { .key = text("b"), .change = TARN_CHANGE_CHECK, .cond = TARN_COND_REVISION },
+	};
+
+	put_text(s->kv, "a", "1");
+	put_text(s->kv, "b", "kept");
+	assert_ok(tarn_kv_exists(s->kv, text("b"), &before, NULL));
+	assert_error(tarn_kv_apply(s->kv, muts, 3, &failed, NULL), TX_RESTART);
+	assert_int_equal(failed, 2);
+	assert_value(s->kv, text("a"), text("1"));
+	muts[2].revision = before.revision;
+	assert_ok(tarn_kv_apply(s->kv, muts, 3, NULL, NULL));
+	assert_value(s->kv, text("a"), text("2"));
+	assert_ok(tarn_kv_exists(s->kv, text("b"), &stat, NULL));
+	assert_int_equal(stat.revision, before.revision);
+	assert_error(tarn_kv_exists(s->kv, text("absent"), NULL, NULL), NONEXIST);
+
+	assert_ok(tarn_kv_apply(s->kv, &muts[2], 1, NULL, NULL)); /* checks alone */
+	muts[0].key = text("a");
+	assert_error(tarn_kv_apply(s->kv, muts, 1, &failed, NULL), EXIST);
+	assert_int_equal(failed, 0);
+	assert_error(tarn_kv_apply(s->kv, muts, 3, &failed, NULL), INVAL); /* a key twice */
+	muts[0].change = (tarn_change)3;
+	assert_error(tarn_kv_apply(s->kv, muts, 1, &failed, NULL), INVAL);
+	scratch_reopen(s);
+	assert_value(s->kv, text("a"), text("2"));
+	assert_value(s->kv, text("b"), text("kept"));
 }
 
 /* ---- values in pieces ---- */
@@ -494,10 +531,11 @@ static void test_threads(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		scratch_test(test_put_get),	    scratch_test(test_conditions), scratch_test(test_limits),
-		scratch_test(test_sizes),	    scratch_test(test_ranges),	   scratch_test(test_del_range),
-		scratch_test(test_list_omits_long), scratch_test(test_apply),	   scratch_test(test_writer),
-		scratch_test(test_writer_limit),    scratch_test(test_reader),	   scratch_test(test_threads),
+		scratch_test(test_put_get),	    scratch_test(test_conditions),   scratch_test(test_limits),
+		scratch_test(test_sizes),	    scratch_test(test_ranges),	     scratch_test(test_del_range),
+		scratch_test(test_list_omits_long), scratch_test(test_apply),	     scratch_test(test_check),
+		scratch_test(test_writer),	    scratch_test(test_writer_limit), scratch_test(test_reader),
+		scratch_test(test_threads),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -515,7 +515,7 @@ static void test_block_device_is_held(void **state)
 static void test_mounted_block_device_is_busy(void **state)
 {
 	char	      command[512], out[64], point[SCRATCH_PATH];
-	tarn_dev_info info = { .struct_bytes = sizeof(info) };
+	tarn_dev_info info = { .struct_size = sizeof(info) };
 
 	(void)state;
 	if (!*scratch_loop)
@@ -542,7 +542,7 @@ static void test_mounted_block_device_is_busy(void **state)
 static void test_query(void **state)
 {
 	char	       path[SCRATCH_PATH];
-	tarn_dev_info  info = { .struct_bytes = sizeof(info) };
+	tarn_dev_info  info = { .struct_size = sizeof(info) };
 	struct device *dev;
 
 	(void)state;
@@ -565,7 +565,7 @@ static void test_query(void **state)
 
 static void test_query_block(void **state)
 {
-	tarn_dev_info info = { .struct_bytes = sizeof(info) };
+	tarn_dev_info info = { .struct_size = sizeof(info) };
 	int	      fd;
 
 	(void)state;
@@ -601,7 +601,7 @@ static const tarn_dev_info *find_loop(const tarn_dev_info *infos, size_t count)
 
 static void test_list(void **state)
 {
-	tarn_dev_info	     infos[64] = { { .struct_bytes = sizeof(infos[0]) } };
+	tarn_dev_info	     infos[64] = { { .struct_size = sizeof(infos[0]) } };
 	const tarn_dev_info *loop;
 	size_t		     count = ARRAY_LEN(infos);
 
@@ -619,7 +619,7 @@ static void test_list(void **state)
 
 static void test_list_counts(void **state)
 {
-	tarn_dev_info one   = { .struct_bytes = sizeof(one) };
+	tarn_dev_info one   = { .struct_size = sizeof(one) };
 	size_t	      count = 0;
 
 	(void)state;
@@ -633,7 +633,7 @@ static void test_list_counts(void **state)
 
 static void test_list_shows_use(void **state)
 {
-	tarn_dev_info	     infos[64] = { { .struct_bytes = sizeof(infos[0]) } };
+	tarn_dev_info	     infos[64] = { { .struct_size = sizeof(infos[0]) } };
 	const tarn_dev_info *loop;
 	size_t		     count = ARRAY_LEN(infos);
 	struct device	    *dev;

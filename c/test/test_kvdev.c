@@ -157,7 +157,7 @@ static void test_value_limit(void **state)
 	struct scratch *s     = *state;
 	const tarn_prop limit = { .id = TARN_PROP_VALUE_MAX, .number = 8 };
 	tarn_kvdev     *dev   = open_device(s);
-	tarn_kvdev_info info  = { .struct_bytes = sizeof(info) };
+	tarn_kvdev_info info  = { .struct_size = sizeof(info) };
 
 	assert_ok(tarn_kvdev_get_info(dev, &info));
 	assert_int_equal(info.value_max, TARN_VALUE_MAX);
@@ -349,7 +349,7 @@ static void test_model(void **state)
 {
 	struct scratch *s     = *state;
 	const tarn_prop fast  = { .id = TARN_PROP_DURABILITY, .number = TARN_DURABILITY_RELAXED };
-	tarn_kvdev_info info  = { .struct_bytes = sizeof(info) };
+	tarn_kvdev_info info  = { .struct_size = sizeof(info) };
 	uint64_t       *model = calloc(SPACE, sizeof(*model)), keys = 0;
 	tarn_kvdev     *dev;
 	tarn_event	ev;
@@ -423,7 +423,7 @@ static void test_read_only(void **state)
 
 static void test_null_handles(void **state)
 {
-	tarn_kvdev_info info = { .struct_bytes = sizeof(info) };
+	tarn_kvdev_info info = { .struct_size = sizeof(info) };
 	size_t		len  = 24;
 	char		buf[24];
 
@@ -442,17 +442,17 @@ static void test_info_sizes(void **state)
 	struct {
 		tarn_kvdev_info info;
 		uint64_t	later;
-	} newer		    = { .info.struct_bytes = sizeof(newer), .later = 7 };
+	} newer		    = { .info.struct_size = sizeof(newer), .later = 7 };
 	tarn_kvdev     *dev = open_device(*state);
 	tarn_kvdev_info info;
 
 	assert_error(tarn_kvdev_get_info(dev, NULL), INVAL);
-	info.struct_bytes = sizeof(size_t);
+	info.struct_size = sizeof(size_t);
 	assert_error(tarn_kvdev_get_info(dev, &info), INVAL);
 	memset(&info, 0xa5, sizeof(info));
-	info.struct_bytes = offsetof(tarn_kvdev_info, key_count);
+	info.struct_size = offsetof(tarn_kvdev_info, key_count);
 	assert_ok(tarn_kvdev_get_info(dev, &info));
-	assert_int_equal(info.struct_bytes, offsetof(tarn_kvdev_info, key_count));
+	assert_int_equal(info.struct_size, offsetof(tarn_kvdev_info, key_count));
 	assert_int_equal(info.key_max, TARN_KVDEV_KEY_MAX);
 	assert_int_equal(info.key_count, UINT64_C(0xa5a5a5a5a5a5a5a5));
 	assert_ok(tarn_kvdev_get_info(dev, &newer.info));

@@ -38,10 +38,10 @@ static void forbid_io_uring(void)
 /* 0, or the line that is not as it should be. */
 static int use_without_io_uring(void)
 {
-	tarn_dev_options strict = { .struct_bytes = sizeof(strict), .flags = TARN_DEV_STRICT };
+	tarn_dev_options strict = { .struct_size = sizeof(strict), .flags = TARN_DEV_STRICT };
 	tarn_dev	*dev	= NULL;
 	void		*a	= tarn_dev_alloc(4096, 0);
-	tarn_dev_info	 info	= { .struct_bytes = sizeof(info) };
+	tarn_dev_info	 info	= { .struct_size = sizeof(info) };
 
 	if (tarn_dev_open("nvme:/dev/ng0n1", &strict, &dev) != -TARN_E_NOTSUPPORTED || !strstr(tarn_last_error(), "io_uring"))
 		return __LINE__;
@@ -72,7 +72,7 @@ static void test_io_uring_is_forbidden(void **state)
 static void test_identify_controller(void **state)
 {
 	tarn_nvme	    *nvme = open_nvme("/dev/nvme0", 0);
-	tarn_nvme_controller c = { .struct_bytes = sizeof(c) }, again = { .struct_bytes = sizeof(again) };
+	tarn_nvme_controller c = { .struct_size = sizeof(c) }, again = { .struct_size = sizeof(again) };
 	uint8_t		     raw[TARN_NVME_PAGE];
 	uint32_t	     nsid = 9;
 
@@ -100,8 +100,8 @@ static void test_by_any_node(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
 		tarn_nvme	    *nvme = open_nvme(paths[i], 0);
-		tarn_nvme_controller c	  = { .struct_bytes = sizeof(c) };
-		tarn_nvme_namespace  ns	  = { .struct_bytes = sizeof(ns) };
+		tarn_nvme_controller c	  = { .struct_size = sizeof(c) };
+		tarn_nvme_namespace  ns	  = { .struct_size = sizeof(ns) };
 		uint32_t	     nsid;
 
 		assert_ok(tarn_nvme_identify_controller(nvme, &c, NULL));
@@ -118,7 +118,7 @@ static void test_by_any_node(void **state)
 static void test_identify_namespaces(void **state)
 {
 	tarn_nvme	   *nvme = open_nvme("/dev/nvme0", 0);
-	tarn_nvme_namespace ns	 = { .struct_bytes = sizeof(ns) };
+	tarn_nvme_namespace ns	 = { .struct_size = sizeof(ns) };
 	uint8_t		    raw[TARN_NVME_PAGE];
 
 	(void)state;
@@ -165,8 +165,8 @@ static void test_lists(void **state)
 static void test_log_pages(void **state)
 {
 	tarn_nvme	  *nvme	    = open_nvme("/dev/nvme0", 0);
-	tarn_nvme_health   health   = { .struct_bytes = sizeof(health) };
-	tarn_nvme_firmware firmware = { .struct_bytes = sizeof(firmware) };
+	tarn_nvme_health   health   = { .struct_size = sizeof(health) };
+	tarn_nvme_firmware firmware = { .struct_size = sizeof(firmware) };
 	tarn_nvme_error	   errors[4];
 	uint8_t		   raw[512], part[64];
 	uint32_t	   count = 4;
@@ -233,7 +233,7 @@ static const tarn_dev_info *find(const tarn_dev_info *infos, size_t count, const
 
 static void test_list(void **state)
 {
-	tarn_dev_info	     infos[64] = { { .struct_bytes = sizeof(infos[0]) } };
+	tarn_dev_info	     infos[64] = { { .struct_size = sizeof(infos[0]) } };
 	size_t		     count     = ARRAY_LEN(infos);
 	const tarn_dev_info *block, *generic, *controller;
 
@@ -294,7 +294,7 @@ static void test_geometry(void **state)
 
 static void refuse(const char *uri, uint32_t flags, const char *backend, int code)
 {
-	tarn_dev_options options = { .struct_bytes = sizeof(options), .flags = flags, .backend = backend };
+	tarn_dev_options options = { .struct_size = sizeof(options), .flags = flags, .backend = backend };
 	tarn_dev	*dev	 = NULL;
 	int		 rc	 = tarn_dev_open(uri, &options, &dev);
 

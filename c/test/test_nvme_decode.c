@@ -26,7 +26,7 @@ static void put_text(uint8_t *to, const char *text, size_t len)
 static void test_controller(void **state)
 {
 	uint8_t		    *page = make_page(TARN_NVME_PAGE);
-	tarn_nvme_controller c	  = { .struct_bytes = sizeof(c) };
+	tarn_nvme_controller c	  = { .struct_size = sizeof(c) };
 
 	(void)state;
 	put16(page, 0x144d);	 /* VID */
@@ -107,7 +107,7 @@ static void fill_namespace(uint8_t *page)
 static void test_namespace(void **state)
 {
 	uint8_t		   *page = make_page(TARN_NVME_PAGE);
-	tarn_nvme_namespace ns	 = { .struct_bytes = sizeof(ns) };
+	tarn_nvme_namespace ns	 = { .struct_size = sizeof(ns) };
 
 	(void)state;
 	fill_namespace(page);
@@ -140,7 +140,7 @@ static void test_namespace(void **state)
 static void test_fields_without_their_bit(void **state)
 {
 	uint8_t		   *page = make_page(TARN_NVME_PAGE);
-	tarn_nvme_namespace ns	 = { .struct_bytes = sizeof(ns) };
+	tarn_nvme_namespace ns	 = { .struct_size = sizeof(ns) };
 
 	(void)state;
 	fill_namespace(page);
@@ -157,7 +157,7 @@ static void test_fields_without_their_bit(void **state)
 static void test_many_formats(void **state)
 {
 	uint8_t		   *page = make_page(TARN_NVME_PAGE);
-	tarn_nvme_namespace ns	 = { .struct_bytes = sizeof(ns) };
+	tarn_nvme_namespace ns	 = { .struct_size = sizeof(ns) };
 
 	(void)state;
 	page[25] = 63;
@@ -178,7 +178,7 @@ static void test_many_formats(void **state)
 static void test_zoned(void **state)
 {
 	uint8_t		   *page = make_page(TARN_NVME_PAGE), *zoned = make_page(TARN_NVME_PAGE);
-	tarn_nvme_namespace ns = { .struct_bytes = sizeof(ns) };
+	tarn_nvme_namespace ns = { .struct_size = sizeof(ns) };
 
 	(void)state;
 	fill_namespace(page);
@@ -198,7 +198,7 @@ static void test_zoned(void **state)
 static void test_health(void **state)
 {
 	uint8_t		*page	= make_page(HEALTH_BYTES);
-	tarn_nvme_health health = { .struct_bytes = sizeof(health) };
+	tarn_nvme_health health = { .struct_size = sizeof(health) };
 
 	(void)state;
 	page[0] = TARN_NVME_WARN_SPARE | TARN_NVME_WARN_READ_ONLY;
@@ -235,7 +235,7 @@ static void test_health(void **state)
 static void test_firmware(void **state)
 {
 	uint8_t		  *page	    = make_page(HEALTH_BYTES);
-	tarn_nvme_firmware firmware = { .struct_bytes = sizeof(firmware) };
+	tarn_nvme_firmware firmware = { .struct_size = sizeof(firmware) };
 
 	(void)state;
 	page[0] = 2 | 3 << 4;
@@ -254,7 +254,7 @@ static void test_firmware(void **state)
 static void test_text_is_printable(void **state)
 {
 	uint8_t		    *page = make_page(TARN_NVME_PAGE);
-	tarn_nvme_controller c	  = { .struct_bytes = sizeof(c) };
+	tarn_nvme_controller c	  = { .struct_size = sizeof(c) };
 
 	(void)state;
 	memset(page, 0x1b, TARN_NVME_PAGE);
@@ -281,9 +281,9 @@ static void decode_of_size(const uint8_t *page, size_t bytes)
 	} to;
 
 	memset(&to, 0x5a, sizeof(to));
-	to.ns.struct_bytes = bytes;
+	to.ns.struct_size = bytes;
 	assert_ok(tarn_nvme_decode_namespace(page, page, &to.ns));
-	assert_int_equal(to.ns.struct_bytes, bytes);
+	assert_int_equal(to.ns.struct_size, bytes);
 	for (size_t i = bytes; i < sizeof(to.raw); i++)
 		assert_int_equal(to.raw[i], 0x5a);
 	for (size_t i = sizeof(to.ns); i < bytes; i++)
@@ -293,9 +293,9 @@ static void decode_of_size(const uint8_t *page, size_t bytes)
 static void test_any_bytes(void **state)
 {
 	uint8_t		    *page = make_page(TARN_NVME_PAGE), *small = make_page(HEALTH_BYTES);
-	tarn_nvme_controller c = { .struct_bytes = sizeof(c) };
-	tarn_nvme_firmware   f = { .struct_bytes = sizeof(f) };
-	tarn_nvme_health     h = { .struct_bytes = sizeof(h) };
+	tarn_nvme_controller c = { .struct_size = sizeof(c) };
+	tarn_nvme_firmware   f = { .struct_size = sizeof(f) };
+	tarn_nvme_health     h = { .struct_size = sizeof(h) };
 	struct rng	     rng;
 
 	(void)state;
@@ -333,16 +333,16 @@ static void test_status_names(void **state)
 static void test_bad_arguments(void **state)
 {
 	uint8_t		    *page = make_page(TARN_NVME_PAGE);
-	tarn_nvme_controller c	  = { .struct_bytes = sizeof(c) };
+	tarn_nvme_controller c	  = { .struct_size = sizeof(c) };
 	tarn_nvme	    *nvme = NULL;
 	uint32_t	     n;
 
 	(void)state;
 	assert_error(tarn_nvme_decode_controller(NULL, &c), INVAL);
 	assert_error(tarn_nvme_decode_controller(page, NULL), INVAL);
-	c.struct_bytes = 0;
+	c.struct_size = 0;
 	assert_error(tarn_nvme_decode_controller(page, &c), INVAL);
-	c.struct_bytes = sizeof(c);
+	c.struct_size = sizeof(c);
 	assert_error(tarn_nvme_open(NULL, 0, &nvme), INVAL);
 	assert_error(tarn_nvme_open("", 0, &nvme), INVAL);
 	assert_error(tarn_nvme_open("/dev/nvme0", 0, NULL), INVAL);
@@ -386,7 +386,7 @@ static void test_list(void **state)
 	assert_ok(tarn_dev_list(NULL, &count));
 	infos = calloc(count + 8, sizeof(*infos));
 	assert_non_null(infos);
-	infos[0].struct_bytes = sizeof(infos[0]);
+	infos[0].struct_size = sizeof(infos[0]);
 	count += 8;
 	assert_ok(tarn_dev_list(infos, &count));
 	for (size_t i = 0; i < count; i++) {
@@ -395,7 +395,7 @@ static void test_list(void **state)
 		assert_true(block || strcmp(infos[i].kind, "nvme") == 0 || strcmp(infos[i].kind, "nvme-ctrl") == 0);
 		assert_int_equal(strncmp(infos[i].uri, block ? "block:/dev/" : "nvme:/dev/", 10), 0);
 		assert_true(!block || infos[i].size);
-		assert_int_equal(infos[i].struct_bytes, sizeof(infos[i]));
+		assert_int_equal(infos[i].struct_size, sizeof(infos[i]));
 	}
 	free(infos);
 }

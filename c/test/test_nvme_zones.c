@@ -223,9 +223,9 @@ static void test_polled_queue(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < 2 * ARRAY_LEN(uris); i++) {
-		tarn_dev_queue_options options = { .struct_bytes = sizeof(options),
-						   .flags	 = TARN_DEV_QUEUE_IOPOLL | (i % 2 ? TARN_DEV_QUEUE_SINGLE : 0),
-						   .depth	 = 8 };
+		tarn_dev_queue_options options = { .struct_size = sizeof(options),
+						   .flags	= TARN_DEV_QUEUE_IOPOLL | (i % 2 ? TARN_DEV_QUEUE_SINGLE : 0),
+						   .depth	= 8 };
 		tarn_dev	      *dev     = open_dev(uris[i / 2], TARN_DEV_RDWR | TARN_DEV_STRICT, NULL);
 		tarn_dev_io	       ios[8], *list[8], *got[8];
 		tarn_dev_queue	      *queue;
@@ -289,7 +289,7 @@ static void test_removal(void **state)
 	uint8_t	       *a = tarn_dev_alloc(8 * 4096, 0);
 	tarn_dev_io	ios[8], *io = ios, *got;
 	tarn_dev_queue *queue, *other;
-	tarn_dev_info	info = { .struct_bytes = sizeof(info) };
+	tarn_dev_info	info = { .struct_size = sizeof(info) };
 
 	(void)state;
 	for (unsigned i = 0; i < 8; i++)

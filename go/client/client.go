@@ -52,6 +52,8 @@ type System struct {
 	containers apiv1.ContainerServiceClient
 	objects    apiv1.ObjectServiceClient
 	keyValues  apiv1.KeyValueServiceClient
+	snapshots  apiv1.SnapshotServiceClient
+	operations apiv1.OperationServiceClient
 	devices    apiv1.DeviceServiceClient
 	admin      apiv1.AdminServiceClient
 }
@@ -95,6 +97,8 @@ func newSystem(conn *grpc.ClientConn, endpoint string) *System {
 		containers: apiv1.NewContainerServiceClient(conn),
 		objects:    apiv1.NewObjectServiceClient(conn),
 		keyValues:  apiv1.NewKeyValueServiceClient(conn),
+		snapshots:  apiv1.NewSnapshotServiceClient(conn),
+		operations: apiv1.NewOperationServiceClient(conn),
 		devices:    apiv1.NewDeviceServiceClient(conn),
 		admin:      apiv1.NewAdminServiceClient(conn),
 	}

@@ -104,10 +104,12 @@ func TestRetries(t *testing.T) {
 	for _, n := range config.MethodConfig[0].Name {
 		got = append(got, strings.TrimPrefix(n.Service, "tarn.v1.")+"."+n.Method)
 	}
-	want := []string{"PoolService.GetPool", "PoolService.ListPools", "PoolService.CheckPool", "ContainerService.GetContainer",
+	want := []string{"PoolService.GetPool", "PoolService.ListPools", "ContainerService.GetContainer",
 		"ContainerService.ListContainers", "ObjectService.GetObject", "ObjectService.ListObjects", "KeyValueService.Get",
-		"KeyValueService.Head", "KeyValueService.BatchGet", "KeyValueService.Count", "KeyValueService.Scan", "KeyValueService.GetStream",
-		"AdminService.GetServerInfo", "AdminService.Echo", "DeviceService.ListDevices", "DeviceService.GetDevice", "DeviceService.ReadDevice"}
+		"KeyValueService.Head", "KeyValueService.BatchGet", "KeyValueService.ListKeys", "KeyValueService.Count", "KeyValueService.Scan",
+		"KeyValueService.GetStream", "SnapshotService.GetSnapshot", "SnapshotService.ListSnapshots", "OperationService.GetOperation",
+		"OperationService.ListOperations", "OperationService.WaitOperation", "AdminService.GetServerInfo", "AdminService.GetStats",
+		"AdminService.Echo", "DeviceService.ListDevices", "DeviceService.GetDevice", "DeviceService.ReadDevice"}
 	if !slices.Equal(got, want) {
 		t.Errorf("repeated calls: %q", got)
 	}

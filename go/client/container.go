@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"iter"
-	"strings"
 
 	apiv1 "github.com/tarn-storage/tarn/go/api/v1"
 	"github.com/tarn-storage/tarn/go/errno"
@@ -18,7 +17,8 @@ import (
 type Container struct {
 	handle
 	sys  *System
-	name string // "pool/container", in UUIDs
+	pool *Pool
+	name string // "pool/container", in UUIDs; of a snapshot "pool/container@@epoch"
 }
 
 // Close closes the handle. BUSY while an object of it is open.
@@ -43,10 +43,11 @@ func (c *Container) SetProperties(ctx context.Context, p system.Properties) erro
 	if err := c.check(ctx, op); err != nil {
 		return err
 	}
-	if err := checkProperties(op, c.ref, p); err != nil {
+	wire, err := wireProperties(op, c.ref, p)
+	if err != nil {
 		return err
 	}
-	_, err := c.sys.containers.UpdateContainer(ctx, &apiv1.UpdateContainerRequest{Container: c.name, Properties: wireProperties(p)})
+	_, err = c.sys.containers.UpdateContainer(ctx, &apiv1.UpdateContainerRequest{Container: c.name, Properties: wire})
 	return fromStatus(ctx, op, c.ref, err)
 }
 
@@ -56,37 +57,16 @@ func (c *Container) Sync(ctx context.Context) error {
 	if err := c.check(ctx, op); err != nil {
 		return err
 	}
-	pool, _, _ := strings.Cut(c.name, "/")
-	_, err := c.sys.pools.SyncPool(ctx, &apiv1.SyncPoolRequest{Pool: pool})
+	_, err := c.sys.containers.SyncContainer(ctx, &apiv1.SyncContainerRequest{Container: c.name})
 	return fromStatus(ctx, op, c.ref, err)
 }
 
-// CreateSnapshot is not offered by the gateway: NOTSUPPORTED.
-func (c *Container) CreateSnapshot(context.Context, string) (uint64, error) {
-	return 0, notOffered("snapshot create", c.ref, "snapshots")
-}
-
-// Snapshots is not offered by the gateway: NOTSUPPORTED.
-func (c *Container) Snapshots(context.Context) ([]system.SnapshotInfo, error) {
-	return nil, notOffered("snapshot list", c.ref, "snapshots")
-}
-
-// DestroySnapshot is not offered by the gateway: NOTSUPPORTED.
-func (c *Container) DestroySnapshot(context.Context, uint64) error {
-	return notOffered("snapshot destroy", c.ref, "snapshots")
-}
-
-// OpenSnapshot is not offered by the gateway: NOTSUPPORTED.
-func (c *Container) OpenSnapshot(context.Context, system.SnapshotRef) (system.Container, error) {
-	return nil, notOffered("snapshot open", c.ref, "snapshots")
-}
-
-// Objects lists the objects in the order of their names.
-func (c *Container) Objects(ctx context.Context) iter.Seq2[system.ObjectInfo, error] {
+// Objects lists the objects in the order of their names, those after one; "": all.
+func (c *Container) Objects(ctx context.Context, after string) iter.Seq2[system.ObjectInfo, error] {
 	const op = "object list"
 	return func(yield func(system.ObjectInfo, error) bool) {
 		for token := ""; ; {
-			resp, err := c.page(ctx, op, token)
+			resp, err := c.page(ctx, op, after, token)
 			if err != nil {
 				yield(system.ObjectInfo{}, err)
 				return
@@ -103,12 +83,12 @@ func (c *Container) Objects(ctx context.Context) iter.Seq2[system.ObjectInfo, er
 	}
 }
 
-func (c *Container) page(ctx context.Context, op, token string) (*apiv1.ListObjectsResponse, error) {
+func (c *Container) page(ctx context.Context, op, after, token string) (*apiv1.ListObjectsResponse, error) {
 	if err := c.check(ctx, op); err != nil {
 		return nil, err
 	}
 	resp, err := c.sys.objects.ListObjects(ctx, &apiv1.ListObjectsRequest{
-		Container: c.name, PageSize: int32(c.sys.limits.GetPageSize()), PageToken: token,
+		Container: c.name, PageSize: int32(c.sys.limits.GetPageSize()), PageToken: token, After: after,
 	})
 	return resp, fromStatus(ctx, op, c.ref, err)
 }
@@ -185,8 +165,7 @@ var _ system.KeyValueDevices = (*Container)(nil)
 func (c *Container) OpenKeyValueDevice(ctx context.Context) (system.KeyValueDevice, error) {
 	return kvdevice.Open(ctx, c, func(ctx context.Context) (system.PoolInfo, error) {
 		const op = "pool query"
-		pool, _, _ := strings.Cut(c.name, "/")
-		resp, err := c.sys.pools.GetPool(ctx, &apiv1.GetPoolRequest{Pool: pool})
+		resp, err := c.sys.pools.GetPool(ctx, &apiv1.GetPoolRequest{Pool: c.pool.name})
 		if err != nil {
 			return system.PoolInfo{}, fromStatus(ctx, op, c.ref, err)
 		}

@@ -5,6 +5,7 @@ package client
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	apiv1 "github.com/tarn-storage/tarn/go/api/v1"
 	"github.com/tarn-storage/tarn/go/errno"
@@ -54,22 +55,6 @@ func (p *Pool) Checkpoint(ctx context.Context) error {
 	return fromStatus(ctx, op, p.ref, err)
 }
 
-// Check reads and verifies everything in the pool. The gateway says whether all is sound, and what the first finding is: that is the
-// error, and the report is empty.
-func (p *Pool) Check(ctx context.Context, _ system.CheckOptions) (system.CheckReport, error) {
-	const op = "pool check"
-	if err := p.check(ctx, op); err != nil {
-		return system.CheckReport{}, err
-	}
-	_, err := p.sys.pools.CheckPool(ctx, &apiv1.CheckPoolRequest{Pool: p.name})
-	return system.CheckReport{}, fromStatus(ctx, op, p.ref, err)
-}
-
-// Scrub is not offered by the gateway: NOTSUPPORTED.
-func (p *Pool) Scrub(context.Context, system.CheckOptions) (system.CheckReport, error) {
-	return system.CheckReport{}, notOffered("pool scrub", p.ref, "a scrub")
-}
-
 // Containers lists the containers in the order of their labels.
 func (p *Pool) Containers(ctx context.Context) ([]system.ContainerInfo, error) {
 	const op = "container list"
@@ -98,7 +83,8 @@ func (p *Pool) CreateContainer(ctx context.Context, label string, opts system.Cr
 	if err := p.checkName(ctx, op, ref, label); err != nil {
 		return system.ContainerInfo{}, err
 	}
-	if err := checkProperties(op, ref, opts.Properties); err != nil {
+	props, err := wireProperties(op, ref, opts.Properties)
+	if err != nil {
 		return system.ContainerInfo{}, err
 	}
 	kind, ok := containerTypes[opts.Type]
@@ -106,7 +92,7 @@ func (p *Pool) CreateContainer(ctx context.Context, label string, opts system.Cr
 		return system.ContainerInfo{}, errno.New(op, ref, errno.Inval, fmt.Sprintf("there is no container type %q", opts.Type))
 	}
 	resp, err := p.sys.containers.CreateContainer(ctx, &apiv1.CreateContainerRequest{
-		Pool: p.name, Label: label, Type: kind, Properties: wireProperties(opts.Properties),
+		Pool: p.name, Label: label, Type: kind, Properties: props,
 	})
 	if err != nil {
 		return system.ContainerInfo{}, fromStatus(ctx, op, ref, err)
@@ -125,7 +111,7 @@ func (p *Pool) OpenContainer(ctx context.Context, labelOrUUID string) (system.Co
 	if err != nil {
 		return nil, fromStatus(ctx, op, ref, err)
 	}
-	c := &Container{sys: p.sys, name: p.name + "/" + resp.GetContainer().GetUuid()}
+	c := &Container{sys: p.sys, pool: p, name: p.name + "/" + resp.GetContainer().GetUuid()}
 	if err := c.init(&p.handle, "container", p.ref+"/"+resp.GetContainer().GetLabel()); err != nil {
 		return nil, err
 	}
@@ -162,21 +148,24 @@ func containerType(kind apiv1.ContainerType) system.ContainerType {
 	return system.TypeUnknown
 }
 
-// notOffered says that the gateway has no call for something.
-func notOffered(op, ref, what string) error {
-	return errno.New(op, ref, errno.NotSupported, "the gateway does not offer "+what+": open the pool in this process")
-}
-
-// checkProperties refuses what the wire has no field for.
-func checkProperties(op, ref string, p system.Properties) error {
+// wireProperties is the properties as the wire has them.
+func wireProperties(op, ref string, p system.Properties) (*apiv1.ContainerProperties, error) {
+	wire := &apiv1.ContainerProperties{Owner: p.Owner, Description: p.Description, ValueMax: p.ValueMax}
 	if p.Durability != nil {
-		return notOffered(op, ref, "the property durability")
+		number, ok := apiv1.Durability_value["DURABILITY_"+strings.ToUpper(string(*p.Durability))]
+		if !ok || number == 0 {
+			return nil, errno.New(op, ref, errno.Inval, fmt.Sprintf("there is no durability %q: use durable or relaxed", *p.Durability))
+		}
+		wire.Durability = apiv1.Durability(number).Enum()
 	}
-	return nil
+	return wire, nil
 }
 
-func wireProperties(p system.Properties) *apiv1.ContainerProperties {
-	return &apiv1.ContainerProperties{Owner: p.Owner, Description: p.Description, ValueMax: p.ValueMax}
+func durability(d apiv1.Durability) system.Durability {
+	if d == apiv1.Durability_DURABILITY_UNSPECIFIED {
+		return ""
+	}
+	return system.Durability(strings.ToLower(strings.TrimPrefix(d.String(), "DURABILITY_")))
 }
 
 func containerInfo(c *apiv1.Container) system.ContainerInfo {
@@ -185,5 +174,6 @@ func containerInfo(c *apiv1.Container) system.ContainerInfo {
 		UUID: c.GetUuid(), Label: c.GetLabel(), Type: containerType(c.GetType()), Created: c.GetCreateTime().AsTime(),
 		OpenHandles: c.GetOpenHandles(), Objects: c.GetObjects(),
 		ValueMax: props.GetValueMax(), Owner: props.GetOwner(), Description: props.GetDescription(),
+		Durability: durability(props.GetDurability()), Snapshots: c.GetSnapshots(), Epoch: c.GetEpoch(),
 	}
 }

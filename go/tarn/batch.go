@@ -67,9 +67,12 @@ func pack(s *slot, batch []Mutation) (unsafe.Pointer, error) {
 		muts[i].cond = C.tarn_cond(m.Cond)
 		muts[i].revision = C.uint64_t(m.Revision)
 		muts[i].key, room = place(room, m.Key)
-		if m.Delete {
-			muts[i].del = 1
-		} else {
+		switch {
+		case m.Check:
+			muts[i].change = C.TARN_CHANGE_CHECK
+		case m.Delete:
+			muts[i].change = C.TARN_CHANGE_DEL
+		default:
 			muts[i].val, room = place(room, m.Value)
 		}
 	}

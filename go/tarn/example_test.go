@@ -211,7 +211,7 @@ func ExampleContainer() {
 		_, err = cont.CreateObject(ctx, name)
 		check(err)
 	}
-	for o, err := range cont.Objects(ctx) {
+	for o, err := range cont.Objects(ctx, "") {
 		check(err)
 		fmt.Println(o.Name, o.Type)
 	}

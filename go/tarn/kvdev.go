@@ -56,7 +56,7 @@ func (d *KeyValueDevice) Info(ctx context.Context) (KeyValueDeviceInfo, error) {
 	}
 	defer d.end(s)
 	info := (*C.tarn_kvdev_info)(s.data())
-	*info = C.tarn_kvdev_info{struct_bytes: C.sizeof_tarn_kvdev_info}
+	*info = C.tarn_kvdev_info{struct_size: C.sizeof_tarn_kvdev_info}
 	if err = direct(s.op, s.ref, func() C.int { return C.tarn_kvdev_get_info(d.c, info) }); err != nil {
 		return KeyValueDeviceInfo{}, err
 	}

@@ -68,9 +68,9 @@ static uint64_t random_block(struct run *r)
 
 static void open_run(struct run *r, const char *uri, bool buffered)
 {
-	tarn_dev_options       options = { .struct_bytes = sizeof(options), .flags = buffered ? TARN_DEV_BUFFERED : 0 };
-	tarn_dev_queue_options queue   = { .struct_bytes = sizeof(queue), .flags = TARN_DEV_QUEUE_SINGLE, .depth = r->depth };
-	tarn_dev_info	       info    = { .struct_bytes = sizeof(info) };
+	tarn_dev_options       options = { .struct_size = sizeof(options), .flags = buffered ? TARN_DEV_BUFFERED : 0 };
+	tarn_dev_queue_options queue   = { .struct_size = sizeof(queue), .flags = TARN_DEV_QUEUE_SINGLE, .depth = r->depth };
+	tarn_dev_info	       info    = { .struct_size = sizeof(info) };
 	tarn_dev_vec	       vec     = { .len = r->depth * r->bs };
 
 	check(tarn_dev_open(uri, &options, &r->dev), uri);

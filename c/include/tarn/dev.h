@@ -41,18 +41,18 @@ typedef struct tarn_dev tarn_dev;
  * same. */
 
 /* Unknown flags are INVAL, and so are bytes behind the fields that this library knows which are not 0, and create_bytes without
- * TARN_DEV_CREATE. A field that lies behind struct_bytes is taken as 0. A backend that the device does not have is INVAL, and one that
+ * TARN_DEV_CREATE. A field that lies behind struct_size is taken as 0. A backend that the device does not have is INVAL, and one that
  * is refused here NOTSUPPORTED. */
 typedef struct tarn_dev_options {
-	size_t	    struct_bytes; /* sizeof(tarn_dev_options) */
+	size_t	    struct_size;  /* sizeof(tarn_dev_options) */
 	uint32_t    flags;	  /* TARN_DEV_... */
 	uint64_t    create_bytes; /* with TARN_DEV_CREATE */
 	const char *backend;	  /* "io_uring", "threads"; for nvme: "io_uring_cmd", "ioctl". NULL: $TARN_BACKEND, or the best */
 } tarn_dev_options;
 
-/* No more than struct_bytes are written; bytes behind the fields that this library knows become 0. */
+/* No more than struct_size are written; bytes behind the fields that this library knows become 0. */
 typedef struct tarn_dev_info {
-	size_t	 struct_bytes; /* set by the caller: sizeof(tarn_dev_info) */
+	size_t	 struct_size; /* set by the caller: sizeof(tarn_dev_info) */
 	char	 uri[256];
 	char	 kind[16];	   /* "file", "block", "nvme" (namespace), "nvme-ctrl", "mem", "sim" */
 	char	 driver[32];	   /* the kernel's: "nvme", "virtio_blk", "loop", "null_blk"; "" when there is none */
@@ -72,7 +72,7 @@ typedef struct tarn_dev_info {
 	uint32_t direct;	   /* 1: past the page cache */
 	uint32_t volatile_cache;   /* 1: a flush is needed for durability; 0: the device says that it has no volatile cache */
 	uint32_t rotational;	   /* 1: a spinning disk */
-	uint32_t readonly;
+	uint32_t readonly;	   /* 1: it cannot be written; of an open device also: it was opened for reading */
 	uint32_t in_use;	   /* 1: mounted, or held by another user */
 	uint32_t nsid;		   /* of an NVMe namespace; else 0 */
 	uint32_t csi;		   /* NVMe command set: 0 NVM, 1 KV, 2 zoned */
@@ -85,7 +85,7 @@ typedef struct tarn_dev_info {
 } tarn_dev_info;
 
 /* Lists block devices, NVMe controllers and namespaces (the block and the character node are two entries, each the other's twin) without
- * opening any. *count is the room in infos, then the number there is. infos NULL: count only. infos[0].struct_bytes holds for all of
+ * opening any. *count is the room in infos, then the number there is. infos NULL: count only. infos[0].struct_size holds for all of
  * them, and is the distance from one to the next. Fields that only an open can tell are 0 or "". Errors: TRUNC (the room is too small:
  * *count says how many, and those that fit are there), INVAL, IO, NOMEM. */
 TARN_API int tarn_dev_list(tarn_dev_info *infos, size_t *count);
@@ -100,7 +100,7 @@ TARN_API int tarn_dev_open(const char *uri, const tarn_dev_options *options, tar
 /* BUSY while a queue of it is open or a call on it is running; then it stays open. Else the handle is gone. It does not flush. */
 TARN_API int tarn_dev_close(tarn_dev *dev);
 
-/* What was really chosen. Does not wait. Errors: INVAL (struct_bytes). */
+/* What was really chosen. Does not wait. Errors: INVAL (struct_size). */
 TARN_API int tarn_dev_get_info(tarn_dev *dev, tarn_dev_info *info);
 
 /* A piece of memory; laid out as struct iovec. */

@@ -61,14 +61,14 @@ typedef struct tarn_dev_io {
 #define TARN_DEV_QUEUE_SQPOLL 4u /* a kernel thread submits: no system call to submit, and a core that it may use */
 
 typedef struct tarn_dev_queue_options {
-	size_t	 struct_bytes; /* sizeof(tarn_dev_queue_options) */
-	uint32_t flags;	       /* TARN_DEV_QUEUE_... */
-	uint32_t depth;	       /* I/Os in flight: 1 to 4096 */
+	size_t	 struct_size; /* sizeof(tarn_dev_queue_options) */
+	uint32_t flags;	      /* TARN_DEV_QUEUE_... */
+	uint32_t depth;	      /* I/Os in flight: 1 to 4096 */
 } tarn_dev_queue_options;
 
 typedef struct tarn_dev_queue_info {
-	size_t	 struct_bytes; /* set by the caller */
-	uint32_t flags;	       /* what was really taken */
+	size_t	 struct_size; /* set by the caller */
+	uint32_t flags;	      /* what was really taken */
 	uint32_t depth;
 	uint32_t in_flight;   /* submitted and not reaped */
 	uint32_t fixed_count; /* registered buffers */
@@ -76,7 +76,7 @@ typedef struct tarn_dev_queue_info {
 	char	 note[128]; /* what was not to be had, and why; else "" */
 } tarn_dev_queue_info;
 
-/* options NULL: depth 128, no flags. Errors: INVAL (depth, unknown flags, struct_bytes), NOTSUPPORTED, NOMEM, NO_HDL (dev is NULL). */
+/* options NULL: depth 128, no flags. Errors: INVAL (depth, unknown flags, struct_size), NOTSUPPORTED, NOMEM, NO_HDL (dev is NULL). */
 TARN_API int tarn_dev_queue_open(tarn_dev *dev, const tarn_dev_queue_options *options, tarn_dev_queue **queue);
 
 /* Waits up to timeout_us (negative: for ever) until nothing is in flight; what was not reaped is dropped. TIMEDOUT: the queue stays

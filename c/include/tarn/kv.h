@@ -98,11 +98,17 @@ typedef struct tarn_listing {
 TARN_API int tarn_kv_list(tarn_kv *kv, const tarn_range *range, uint32_t max, void *buf, size_t cap, tarn_listing *out,
 			  tarn_event *ev);
 
+typedef enum tarn_change {
+	TARN_CHANGE_PUT	  = 0,
+	TARN_CHANGE_DEL	  = 1, /* val is ignored */
+	TARN_CHANGE_CHECK = 2, /* only the condition, nothing is changed; val is ignored */
+} tarn_change;
+
 typedef struct tarn_mutation {
-	tarn_buf  key, val;
-	tarn_cond cond;
-	uint32_t  del;	    /* 1: delete key, val is ignored; 0: put */
-	uint64_t  revision; /* for TARN_COND_REVISION; 0 means that the key must be absent */
+	tarn_buf    key, val;
+	tarn_cond   cond;
+	tarn_change change;
+	uint64_t    revision; /* for TARN_COND_REVISION; 0 means that the key must be absent */
 } tarn_mutation;
 
 /* Applies n mutations as one: all of them or none, now and after a crash. Conditions look at the state before the batch; when one

@@ -19,8 +19,8 @@ extern "C" {
 typedef struct tarn_kvdev tarn_kvdev;
 
 typedef struct tarn_kvdev_info {
-	size_t	 struct_bytes; /* set by the caller: sizeof(tarn_kvdev_info) */
-	uint32_t key_max;      /* bytes */
+	size_t	 struct_size; /* set by the caller: sizeof(tarn_kvdev_info) */
+	uint32_t key_max;     /* bytes */
 	uint32_t reserved;
 	uint64_t value_max; /* bytes */
 	uint64_t key_count;
@@ -32,7 +32,7 @@ typedef struct tarn_kvdev_info {
  * the close. NOTYPE when the container is not of type KV. */
 TARN_API int tarn_kvdev_open(tarn_cont *cont, tarn_kvdev **dev, tarn_event *ev);
 TARN_API int tarn_kvdev_close(tarn_kvdev *dev); /* BUSY while a call on it is running */
-/* Waits for the device. Errors also: INVAL (struct_bytes). */
+/* Waits for the device. Errors also: INVAL (struct_size). */
 TARN_API int tarn_kvdev_get_info(tarn_kvdev *dev, tarn_kvdev_info *info);
 
 #define TARN_KVDEV_UPDATE 1u /* only when the key is there: else NONEXIST (store option 0) */

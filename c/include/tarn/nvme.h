@@ -9,7 +9,7 @@
  *
  * Errors of all that ask the controller: NO_PERM (Linux wants CAP_SYS_ADMIN), INVAL, NOTSUPPORTED (the controller does not
  * know the command or the page), NONEXIST (no such namespace), IO (it is gone), TIMEDOUT, NOMEM, else NVME_IO: a sentence
- * gives the status by its name. A struct whose struct_bytes is none is INVAL. */
+ * gives the status by its name. A struct whose struct_size is none is INVAL. */
 #ifndef TARN_NVME_H
 #define TARN_NVME_H
 
@@ -39,7 +39,7 @@ TARN_API int tarn_nvme_get_nsid(tarn_nvme *nvme, uint32_t *nsid);
 
 /* [5.17.2.1, Identify Controller] */
 typedef struct tarn_nvme_controller {
-	size_t	 struct_bytes; /* set by the caller: sizeof(tarn_nvme_controller); no more than that is written */
+	size_t	 struct_size; /* set by the caller: sizeof(tarn_nvme_controller); no more than that is written */
 	char	 serial[24];
 	char	 model[48];
 	char	 firmware[16];
@@ -92,7 +92,7 @@ typedef struct tarn_nvme_format {
 
 /* [Identify Namespace of the NVM Command Set; ZNS Command Set 1.1, 4.1.5.1] */
 typedef struct tarn_nvme_namespace {
-	size_t		 struct_bytes; /* set by the caller */
+	size_t		 struct_size; /* set by the caller */
 	uint32_t	 nsid;
 	uint32_t	 csi;		      /* command set: 0 NVM, 1 KV, 2 zoned; of a KV namespace the rest is 0 */
 	uint64_t	 size;		      /* bytes [NSZE] */
@@ -122,7 +122,7 @@ typedef struct tarn_nvme_namespace {
 
 /* [Get Log Page, SMART / Health Information, 02h] */
 typedef struct tarn_nvme_health {
-	size_t	 struct_bytes;	     /* set by the caller */
+	size_t	 struct_size;	     /* set by the caller */
 	uint32_t critical_warning;   /* TARN_NVME_WARN_... */
 	uint32_t temperature;	     /* kelvin */
 	uint32_t available_spare;    /* percent */
@@ -163,7 +163,7 @@ typedef struct tarn_nvme_error {
 
 /* [Get Log Page, Firmware Slot Information, 03h] */
 typedef struct tarn_nvme_firmware {
-	size_t	 struct_bytes;	  /* set by the caller */
+	size_t	 struct_size;	  /* set by the caller */
 	uint32_t active;	  /* slot 1 to 7 */
 	uint32_t next;		  /* at the next reset; 0: the same */
 	char	 revision[7][16]; /* of slot 1 to 7; "": empty */

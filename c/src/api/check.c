@@ -114,11 +114,13 @@ static int check_mutation(const tarn_kv *kv, const tarn_mutation *mut)
 {
 	int rc = check_key(mut->key);
 
-	if (rc == 0 && !mut->del)
+	if (rc == 0 && mut->change > TARN_CHANGE_CHECK)
+		return fail(INVAL, "there is no change with the number %d", (int)mut->change);
+	if (rc == 0 && mut->change == TARN_CHANGE_PUT)
 		rc = check_value(kv, mut->val);
 	if (rc == 0 && mut->cond != TARN_COND_REVISION)
 		rc = check_put_cond(mut->cond);
-	if (rc == 0 && mut->del && mut->cond == TARN_COND_INSERT)
+	if (rc == 0 && mut->change == TARN_CHANGE_DEL && mut->cond == TARN_COND_INSERT)
 		rc = fail(INVAL, "a deletion cannot have the condition that its key is absent");
 	return rc;
 }

@@ -44,7 +44,7 @@ static int list_all(tarn_dev_info **all, size_t *count)
 /* The caller's structs follow each other at the distance of the first one's size. */
 static void give_all(tarn_dev_info *infos, const tarn_dev_info *all, size_t n)
 {
-	size_t bytes = n ? infos->struct_bytes : 0;
+	size_t bytes = n ? infos->struct_size : 0;
 	char  *to    = (char *)infos;
 
 	for (size_t i = 0; i < n; i++, to += bytes) {

@@ -81,7 +81,7 @@ int tarn_dev_queue_close(tarn_dev_queue *queue, int64_t timeout_us)
 
 int tarn_dev_queue_get_info(tarn_dev_queue *queue, tarn_dev_queue_info *info)
 {
-	tarn_dev_queue_info full = { .struct_bytes = sizeof(full) };
+	tarn_dev_queue_info full = { .struct_size = sizeof(full) };
 	int		    rc	 = check_queue(queue);
 
 	if (rc == 0)

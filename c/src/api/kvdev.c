@@ -155,7 +155,7 @@ static int info_body(struct call *call, unsigned flags)
 int tarn_kvdev_get_info(tarn_kvdev *dev, tarn_kvdev_info *info)
 {
 	static const struct verb verb = { .body = info_body, .size = sizeof(struct kvdev_call) };
-	tarn_kvdev_info		 full = { .struct_bytes = sizeof(full) };
+	tarn_kvdev_info		 full = { .struct_size = sizeof(full) };
 	struct kvdev_call	 c    = { .dev = dev, .info = &full };
 	int			 rc   = check_dev(dev);
 

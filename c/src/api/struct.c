@@ -20,7 +20,7 @@ int struct_check_info(const char *what, const void *to)
 		return fail(INVAL, "there is no place for a %s (NULL)", what);
 	bytes = given_bytes(to);
 	if (bytes <= sizeof(bytes) || bytes > BYTES_MAX)
-		return fail(INVAL, "%s: struct_bytes is %zu: set it to sizeof(%s)", what, bytes, what);
+		return fail(INVAL, "%s: struct_size is %zu: set it to sizeof(%s)", what, bytes, what);
 	return 0;
 }
 

@@ -41,10 +41,11 @@
 
 struct device {
 	const struct device_backend *backend;
-	tarn_dev_info		     info;   /* complete once the device is open */
-	_Atomic unsigned	     queues; /* open ones */
-	bool			     strict; /* refuses what cannot be had, also of a queue */
-	struct device_bounce	    *bounce; /* bounce.c's; NULL: misaligned I/O is refused */
+	tarn_dev_info		     info;	      /* complete once the device is open */
+	_Atomic unsigned	     queues;	      /* open ones */
+	bool			     write_protected; /* however it is opened */
+	bool			     strict;	      /* refuses what cannot be had, also of a queue */
+	struct device_bounce	    *bounce;	      /* bounce.c's; NULL: misaligned I/O is refused */
 };
 
 /* Completed I/O in the order of completion. */

@@ -57,7 +57,7 @@ int  device_queue_open_with(struct device *dev, const struct device_queue_option
 void device_queue_close(struct device_queue *queue); /* waits for what is in flight; nobody is in another call on it */
 /* The same, for no longer than timeout_us (negative: for ever). TIMEDOUT: it stays open. INVAL: see device_queue_register(). */
 int  device_queue_close_within(struct device_queue *queue, int64_t timeout_us);
-void device_queue_describe(struct device_queue *queue, tarn_dev_queue_info *info); /* all of it but struct_bytes */
+void device_queue_describe(struct device_queue *queue, tarn_dev_queue_info *info); /* all of it but struct_size */
 
 /* As tarn_dev_queue_register(). INVAL also when another thread has I/O in flight on a SINGLE queue. The array is copied. */
 int device_queue_register(struct device_queue *queue, const tarn_dev_vec *buffers, unsigned n);

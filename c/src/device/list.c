@@ -207,7 +207,8 @@ int device_query(const char *uri, tarn_dev_info *info)
 
 	if (rc)
 		return rc;
-	*info = *device_info(dev);
+	*info	       = *device_info(dev);
+	info->readonly = dev->write_protected;
 	if (strcmp(info->kind, "file") == 0 || strcmp(info->kind, "block") == 0)
 		info->in_use = is_file_in_use(file_of(dev));
 	else if (strcmp(info->kind, "nvme") == 0)

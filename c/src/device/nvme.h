@@ -70,7 +70,7 @@ int nvme_get_feature(const struct nvme_admin *nvme, uint32_t cdw10, uint32_t nsi
 int nvme_set_feature(const struct nvme_admin *nvme, uint32_t cdw10, uint32_t nsid, uint32_t value, const void *data,
 		     uint32_t len);
 
-/* All of a struct but struct_bytes. */
+/* All of a struct but struct_size. */
 void nvme_decode_controller(const uint8_t *page, tarn_nvme_controller *controller);
 void nvme_decode_namespace(const uint8_t *page, tarn_nvme_namespace *ns);
 void nvme_decode_zoned(const uint8_t *page, tarn_nvme_namespace *ns); /* behind the one above: the zoned page */

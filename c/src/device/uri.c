@@ -133,8 +133,9 @@ int device_open(const char *uri, const struct device_options *options, struct de
 		device_bounce_destroy(bounce);
 		return rc;
 	}
-	(*dev)->bounce = bounce;
-	(*dev)->strict = options->strict;
+	(*dev)->bounce		= bounce;
+	(*dev)->strict		= options->strict;
+	(*dev)->write_protected = (*dev)->info.readonly;
 	(*dev)->info.readonly |= options->readonly;
 	return 0;
 }

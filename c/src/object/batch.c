@@ -5,9 +5,10 @@
 
 struct batch {
 	struct object	      *object;
-	size_t		       n;
-	uint8_t		      *values; /* copies, after batch_keep() */
-	struct store_mutation *muts;   /* the keys stand behind them, in the same piece of memory */
+	size_t		       n, changes; /* all; those that are no checks */
+	uint8_t		      *values;	   /* copies, after batch_keep() */
+	struct store_mutation *muts;	   /* changes, then checks; the keys stand behind them, in the same piece of memory */
+	uint32_t	      *places;	   /* in the caller's order */
 };
 
 static size_t bytes_of_keys(const tarn_mutation *muts, size_t n)
@@ -19,22 +20,37 @@ static size_t bytes_of_keys(const tarn_mutation *muts, size_t n)
 	return bytes;
 }
 
+static size_t count_changes(const tarn_mutation *muts, size_t n)
+{
+	size_t changes = 0;
+
+	for (size_t i = 0; i < n; i++)
+		changes += muts[i].change != TARN_CHANGE_CHECK;
+	return changes;
+}
+
 static void fill(struct batch *batch, const tarn_mutation *muts, uint8_t *keys)
 {
+	static const enum store_change kinds[] = {
+		[TARN_CHANGE_PUT] = STORE_PUT, [TARN_CHANGE_DEL] = STORE_DEL, [TARN_CHANGE_CHECK] = STORE_CHECK
+	};
 	const struct object *object = batch->object;
+	size_t		     change = 0, check = batch->changes;
 
 	for (size_t i = 0; i < batch->n; i++) {
 		const tarn_mutation *mut = &muts[i];
+		size_t		     to	 = mut->change == TARN_CHANGE_CHECK ? check++ : change++;
 
 		memcpy(keys, object->oid, OID_BYTES);
 		memcpy(keys + OID_BYTES, mut->key.ptr, mut->key.len);
-		batch->muts[i] = (struct store_mutation){
-			.change	  = mut->del ? STORE_DEL : STORE_PUT,
-			.cond	  = mut->cond,
-			.revision = mut->revision,
-			.tree	  = object->container->tree,
-			.key	  = { keys, OID_BYTES + mut->key.len },
-			.val	  = mut->del ? (tarn_buf){ NULL, 0 } : mut->val,
+		batch->places[to] = (uint32_t)i;
+		batch->muts[to]	  = (struct store_mutation){
+			  .change   = kinds[mut->change],
+			  .cond	    = mut->cond,
+			  .revision = mut->revision,
+			  .tree	    = object->container->tree,
+			  .key	    = { keys, OID_BYTES + mut->key.len },
+			  .val	    = mut->change == TARN_CHANGE_PUT ? mut->val : (tarn_buf){ NULL, 0 },
 		};
 		keys += OID_BYTES + mut->key.len;
 	}
@@ -42,12 +58,15 @@ static void fill(struct batch *batch, const tarn_mutation *muts, uint8_t *keys)
 
 int batch_make(struct object *object, const tarn_mutation *muts, size_t n, struct batch **out)
 {
-	size_t	      head  = sizeof(struct batch) + n * sizeof(struct store_mutation);
+	size_t	      head  = sizeof(struct batch) + n * (sizeof(struct store_mutation) + sizeof(uint32_t));
 	struct batch *batch = malloc(head + bytes_of_keys(muts, n));
 
 	if (!batch)
 		return fail(NOMEM, "no memory for a batch of %zu mutations", n);
-	*batch = (struct batch){ .object = object, .n = n, .muts = (struct store_mutation *)(batch + 1) };
+	*batch = (struct batch){
+		.object = object, .n = n, .changes = count_changes(muts, n), .muts = (struct store_mutation *)(batch + 1)
+	};
+	batch->places = (uint32_t *)(batch->muts + n);
 	fill(batch, muts, (uint8_t *)batch + head);
 	*out = batch;
 	return 0;
@@ -96,7 +115,8 @@ int batch_apply(struct batch *batch, unsigned flags, uint64_t *lsn, size_t *fail
 	size_t	       index  = 0;
 	int	       rc;
 
-	rc = driver->ops->apply(driver, batch->muts, batch->n, flags, lsn, &index);
+	rc    = driver->ops->apply(driver, batch->muts, batch->n, flags, lsn, &index);
+	index = batch->places[index];
 	if (rc && rc != -TARN_E_AGAIN && failed)
 		*failed = index;
 	return explain(rc, batch->object, index);

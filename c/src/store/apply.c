@@ -9,7 +9,7 @@
 
 struct batch {
 	struct store_mutation *muts;
-	size_t		       n;
+	size_t		       n, all; /* changes; these, and the checks behind them */
 	unsigned	       flags;
 	uint64_t	      *lsn;
 	size_t		      *failed;	 /* may be NULL */
@@ -34,7 +34,13 @@ static uint32_t inline_max(const struct store *s)
 
 static bool is_key_change(const struct store_mutation *m)
 {
-	return m->change == STORE_PUT || m->change == STORE_DEL;
+	return m->change == STORE_PUT || m->change == STORE_DEL || m->change == STORE_CHECK;
+}
+
+/* A batch of one finds its key once. */
+static bool is_single(const struct batch *b)
+{
+	return b->all == 1;
 }
 
 static int check_shape(const struct store_mutation *m)
@@ -60,7 +66,7 @@ static int make_value(struct store *s, struct batch *b, size_t i, unsigned flags
 	if (flags & STORE_NOWAIT)
 		return fail(AGAIN, "the value must be written first");
 	if (!b->made)
-		b->made = calloc(b->n, sizeof(struct store_value *));
+		b->made = calloc(b->all, sizeof(struct store_value *));
 	if (!b->made)
 		return fail(NOMEM, "no memory for a batch of %zu changes", b->n);
 	rc = store_value_new(s, &b->made[i]);
@@ -76,12 +82,15 @@ static struct store_value *value_of(const struct batch *b, size_t i)
 
 static int check_batch(struct store *s, struct batch *b, unsigned flags)
 {
-	int rc = b->n ? 0 : fail(INVAL, "the batch is empty");
+	int rc = b->all ? 0 : fail(INVAL, "the batch is empty");
 
-	for (size_t i = 0; !rc && i < b->n; i++) {
+	for (size_t i = 0; !rc && i < b->all; i++) {
 		struct store_mutation *m = &b->muts[i];
 
 		rc = check_shape(m);
+		if (!rc && b->n < i && m->change != STORE_CHECK)
+			rc = fail(INVAL, "a change stands behind a check in a batch");
+		b->n += m->change != STORE_CHECK;
 		if (rc || m->change != STORE_PUT)
 			continue;
 		if (m->value)
@@ -104,15 +113,15 @@ static int check_duplicates(const struct batch *b)
 	const struct store_mutation **sorted;
 	int			      rc = 0;
 
-	if (b->n == 1)
+	if (is_single(b))
 		return 0;
-	sorted = malloc(b->n * sizeof(struct store_mutation *));
+	sorted = malloc(b->all * sizeof(struct store_mutation *));
 	if (!sorted)
 		return fail(NOMEM, "no memory for a batch of %zu changes", b->n);
-	for (size_t i = 0; i < b->n; i++)
+	for (size_t i = 0; i < b->all; i++)
 		sorted[i] = &b->muts[i];
-	qsort(sorted, b->n, sizeof(sorted[0]), compare_keys);
-	for (size_t i = 1; !rc && i < b->n; i++)
+	qsort(sorted, b->all, sizeof(sorted[0]), compare_keys);
+	for (size_t i = 1; !rc && i < b->all; i++)
 		if (is_key_change(sorted[i]) && compare_keys(&sorted[i - 1], &sorted[i]) == 0)
 			rc = fail(INVAL, "a key of %zu bytes stands twice in the batch: a batch may change a key once",
 				  sorted[i]->key.len);
@@ -190,6 +199,8 @@ static int prepare_key(struct store *s, struct batch *b, struct tree *t, struct 
 		return rc;
 	old = found_value(path);
 	rc  = check_condition(m, path->found, old.revision);
+	if (m->change == STORE_CHECK)
+		return rc;
 	if (!rc && old.extents)
 		rc = old_runs(s, b, t, &old);
 	if (!rc && m->change == STORE_DEL && path->found)
@@ -213,7 +224,7 @@ static int prepare_one(struct store *s, struct batch *b, struct store_mutation *
 		return prepare_tree(s, b, t, m);
 	b->tree = t;
 	rc	= prepare_key(s, b, t, m, &b->path);
-	if (rc || b->n > 1)
+	if (rc || !is_single(b))
 		path_release(&b->path);
 	return rc;
 }
@@ -302,7 +313,7 @@ static int prepare(struct store *s, struct batch *b)
 	b->adds		      = false;
 	b->freed.n	      = 0;
 	s->batch++;
-	for (size_t i = 0; !rc && i < b->n; i++) {
+	for (size_t i = 0; !rc && i < b->all; i++) {
 		rc = prepare_one(s, b, &b->muts[i]);
 		if (rc < 0 && b->failed)
 			*b->failed = i;
@@ -318,7 +329,7 @@ static int put_or_del(struct store *s, struct batch *b, const struct store_mutat
 {
 	int rc;
 
-	if (b->n > 1) {
+	if (!is_single(b)) {
 		rc = m->change == STORE_PUT ? tree_put(s, t, m->key, val) : tree_del(s, t, m->key);
 		return rc == -TARN_E_NONEXIST ? 0 : rc;
 	}
@@ -427,7 +438,10 @@ static int apply(struct store *s, void *arg)
 	show_made(b, true);
 	b->bytes = log_record_bytes(b->muts, b->n);
 	rc	 = prepare(s, b);
-	rc	 = rc ? rc : commit_to(s, b);
+	if (!rc && !b->n)
+		*b->lsn = s->log.lsn; /* nothing changes: who commits that waits for what the checks have seen */
+	else if (!rc)
+		rc = commit_to(s, b);
 	show_made(b, false);
 	path_release(&b->path);
 	if (!rc)
@@ -441,7 +455,7 @@ int store_apply(struct store *s, struct store_mutation *muts, size_t n, unsigned
 	int	     rc;
 
 	memset(&b, 0, offsetof(struct batch, path));
-	b.muts = muts, b.n = n, b.flags = flags, b.lsn = lsn, b.failed = failed;
+	b.muts = muts, b.all = n, b.flags = flags, b.lsn = lsn, b.failed = failed;
 	b.path.depth = 0;
 	rc	     = check_batch(s, &b, flags);
 	rc	     = rc ? rc : store_run(s, flags, apply, &b);
@@ -508,7 +522,7 @@ int apply_replayed(struct store *s, struct store_mutation *muts, const bool *ext
 		}
 
 		memset(&b, 0, offsetof(struct batch, path));
-		b.n = 1, b.path.depth = 0;
+		b.n = b.all = 1, b.path.depth = 0;
 		rc = replay_one(s, &b, &muts[i], &val);
 		free(b.freed.runs);
 	}

@@ -116,8 +116,8 @@ struct store_value; /* a value on its way, see below */
 
 /* DROP: the whole tree with its snapshots. SNAP: a snapshot of it, whose epoch is the batch's lsn (the batch's other changes are in it: it stands
  * last). UNSNAP: the snapshot of epoch `revision` is gone: NONEXIST when there is none. These three ignore key and cond, and stand
- * once a tree in a batch. */
-enum store_change { STORE_PUT, STORE_DEL, STORE_DROP, STORE_SNAP, STORE_UNSNAP };
+ * once a tree in a batch. CHECK: only the condition; checks stand behind all changes. */
+enum store_change { STORE_PUT, STORE_DEL, STORE_DROP, STORE_SNAP, STORE_UNSNAP, STORE_CHECK };
 
 struct store_mutation {
 	enum store_change   change;

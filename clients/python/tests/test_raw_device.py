@@ -27,9 +27,9 @@ class Open(RawCase):
         self.assertIn(info.backend, ("io_uring", "threads"))
 
     def test_info_has_every_field(self):
-        names = [name for name, _ in raw.api.tarn_dev_info._fields_ if name != "struct_bytes"]
+        names = [name for name, _ in raw.api.tarn_dev_info._fields_ if name != "struct_size"]
         self.assertEqual([field.name for field in dataclasses.fields(raw.DeviceInfo)], names)
-        names = [name for name, _ in raw.api.tarn_dev_queue_info._fields_ if name != "struct_bytes"]
+        names = [name for name, _ in raw.api.tarn_dev_queue_info._fields_ if name != "struct_size"]
         self.assertEqual([field.name for field in dataclasses.fields(raw.QueueInfo)], names)
         names = [name for name, _ in raw.api.tarn_dev_zone._fields_]
         self.assertEqual([field.name for field in dataclasses.fields(raw.Zone)], names)

@@ -13,6 +13,7 @@ package apiv1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -226,6 +227,216 @@ func (x *GetServerInfoResponse) GetFeatures() []string {
 	return nil
 }
 
+// GetStatsRequest is the request of GetStats.
+type GetStatsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetStatsRequest) Reset() {
+	*x = GetStatsRequest{}
+	mi := &file_tarn_v1_admin_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetStatsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetStatsRequest) ProtoMessage() {}
+
+func (x *GetStatsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_admin_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetStatsRequest.ProtoReflect.Descriptor instead.
+func (*GetStatsRequest) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{3}
+}
+
+// GetStatsResponse is the answer of GetStats.
+type GetStatsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// start_time is when the server began to serve.
+	StartTime *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	// in_flight_bytes is what the calls that are under way hold.
+	InFlightBytes uint64 `protobuf:"varint,2,opt,name=in_flight_bytes,json=inFlightBytes,proto3" json:"in_flight_bytes,omitempty"`
+	// in_flight_limit_bytes is what they may hold together.
+	InFlightLimitBytes uint64 `protobuf:"varint,3,opt,name=in_flight_limit_bytes,json=inFlightLimitBytes,proto3" json:"in_flight_limit_bytes,omitempty"`
+	// open_handles is the number of pools, containers and objects that are open.
+	OpenHandles uint32 `protobuf:"varint,4,opt,name=open_handles,json=openHandles,proto3" json:"open_handles,omitempty"`
+	// goroutines is the number of the server's goroutines.
+	Goroutines uint32 `protobuf:"varint,5,opt,name=goroutines,proto3" json:"goroutines,omitempty"`
+	// heap_bytes is the memory in use by the server's Go part.
+	HeapBytes uint64 `protobuf:"varint,6,opt,name=heap_bytes,json=heapBytes,proto3" json:"heap_bytes,omitempty"`
+	// methods has the calls since the start, for each method that was called, in the order of their names.
+	Methods       []*MethodStats `protobuf:"bytes,7,rep,name=methods,proto3" json:"methods,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetStatsResponse) Reset() {
+	*x = GetStatsResponse{}
+	mi := &file_tarn_v1_admin_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetStatsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetStatsResponse) ProtoMessage() {}
+
+func (x *GetStatsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_admin_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetStatsResponse.ProtoReflect.Descriptor instead.
+func (*GetStatsResponse) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *GetStatsResponse) GetStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartTime
+	}
+	return nil
+}
+
+func (x *GetStatsResponse) GetInFlightBytes() uint64 {
+	if x != nil {
+		return x.InFlightBytes
+	}
+	return 0
+}
+
+func (x *GetStatsResponse) GetInFlightLimitBytes() uint64 {
+	if x != nil {
+		return x.InFlightLimitBytes
+	}
+	return 0
+}
+
+func (x *GetStatsResponse) GetOpenHandles() uint32 {
+	if x != nil {
+		return x.OpenHandles
+	}
+	return 0
+}
+
+func (x *GetStatsResponse) GetGoroutines() uint32 {
+	if x != nil {
+		return x.Goroutines
+	}
+	return 0
+}
+
+func (x *GetStatsResponse) GetHeapBytes() uint64 {
+	if x != nil {
+		return x.HeapBytes
+	}
+	return 0
+}
+
+func (x *GetStatsResponse) GetMethods() []*MethodStats {
+	if x != nil {
+		return x.Methods
+	}
+	return nil
+}
+
+// MethodStats counts the calls of one method.
+type MethodStats struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// method is its full name: "/tarn.v1.KeyValueService/Get".
+	Method string `protobuf:"bytes,1,opt,name=method,proto3" json:"method,omitempty"`
+	// calls is the number of calls that have ended.
+	Calls uint64 `protobuf:"varint,2,opt,name=calls,proto3" json:"calls,omitempty"`
+	// errors is how many of them failed.
+	Errors uint64 `protobuf:"varint,3,opt,name=errors,proto3" json:"errors,omitempty"`
+	// seconds is the time that all of them took together.
+	Seconds       float64 `protobuf:"fixed64,4,opt,name=seconds,proto3" json:"seconds,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MethodStats) Reset() {
+	*x = MethodStats{}
+	mi := &file_tarn_v1_admin_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MethodStats) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MethodStats) ProtoMessage() {}
+
+func (x *MethodStats) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_admin_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MethodStats.ProtoReflect.Descriptor instead.
+func (*MethodStats) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *MethodStats) GetMethod() string {
+	if x != nil {
+		return x.Method
+	}
+	return ""
+}
+
+func (x *MethodStats) GetCalls() uint64 {
+	if x != nil {
+		return x.Calls
+	}
+	return 0
+}
+
+func (x *MethodStats) GetErrors() uint64 {
+	if x != nil {
+		return x.Errors
+	}
+	return 0
+}
+
+func (x *MethodStats) GetSeconds() float64 {
+	if x != nil {
+		return x.Seconds
+	}
+	return 0
+}
+
 // EchoRequest is the request of Echo.
 type EchoRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -235,7 +446,7 @@ type EchoRequest struct {
 
 func (x *EchoRequest) Reset() {
 	*x = EchoRequest{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[3]
+	mi := &file_tarn_v1_admin_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -247,7 +458,7 @@ func (x *EchoRequest) String() string {
 func (*EchoRequest) ProtoMessage() {}
 
 func (x *EchoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[3]
+	mi := &file_tarn_v1_admin_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -260,7 +471,7 @@ func (x *EchoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EchoRequest.ProtoReflect.Descriptor instead.
 func (*EchoRequest) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{3}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{6}
 }
 
 // EchoResponse is the answer of Echo.
@@ -272,7 +483,7 @@ type EchoResponse struct {
 
 func (x *EchoResponse) Reset() {
 	*x = EchoResponse{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[4]
+	mi := &file_tarn_v1_admin_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -284,7 +495,7 @@ func (x *EchoResponse) String() string {
 func (*EchoResponse) ProtoMessage() {}
 
 func (x *EchoResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[4]
+	mi := &file_tarn_v1_admin_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -297,14 +508,14 @@ func (x *EchoResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EchoResponse.ProtoReflect.Descriptor instead.
 func (*EchoResponse) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{4}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{7}
 }
 
 var File_tarn_v1_admin_proto protoreflect.FileDescriptor
 
 const file_tarn_v1_admin_proto_rawDesc = "" +
 	"\n" +
-	"\x13tarn/v1/admin.proto\x12\atarn.v1\"\x82\x02\n" +
+	"\x13tarn/v1/admin.proto\x12\atarn.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x82\x02\n" +
 	"\fServerLimits\x12\x1b\n" +
 	"\tkey_bytes\x18\x01 \x01(\x04R\bkeyBytes\x12\x1f\n" +
 	"\vvalue_bytes\x18\x02 \x01(\x04R\n" +
@@ -319,11 +530,30 @@ const file_tarn_v1_admin_proto_rawDesc = "" +
 	"\x15GetServerInfoResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12-\n" +
 	"\x06limits\x18\x02 \x01(\v2\x15.tarn.v1.ServerLimitsR\x06limits\x12\x1a\n" +
-	"\bfeatures\x18\x03 \x03(\tR\bfeatures\"\r\n" +
+	"\bfeatures\x18\x03 \x03(\tR\bfeatures\"\x11\n" +
+	"\x0fGetStatsRequest\"\xba\x02\n" +
+	"\x10GetStatsResponse\x129\n" +
+	"\n" +
+	"start_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x12&\n" +
+	"\x0fin_flight_bytes\x18\x02 \x01(\x04R\rinFlightBytes\x121\n" +
+	"\x15in_flight_limit_bytes\x18\x03 \x01(\x04R\x12inFlightLimitBytes\x12!\n" +
+	"\fopen_handles\x18\x04 \x01(\rR\vopenHandles\x12\x1e\n" +
+	"\n" +
+	"goroutines\x18\x05 \x01(\rR\n" +
+	"goroutines\x12\x1d\n" +
+	"\n" +
+	"heap_bytes\x18\x06 \x01(\x04R\theapBytes\x12.\n" +
+	"\amethods\x18\a \x03(\v2\x14.tarn.v1.MethodStatsR\amethods\"m\n" +
+	"\vMethodStats\x12\x16\n" +
+	"\x06method\x18\x01 \x01(\tR\x06method\x12\x14\n" +
+	"\x05calls\x18\x02 \x01(\x04R\x05calls\x12\x16\n" +
+	"\x06errors\x18\x03 \x01(\x04R\x06errors\x12\x18\n" +
+	"\aseconds\x18\x04 \x01(\x01R\aseconds\"\r\n" +
 	"\vEchoRequest\"\x0e\n" +
-	"\fEchoResponse2\x9d\x01\n" +
+	"\fEchoResponse2\xe3\x01\n" +
 	"\fAdminService\x12S\n" +
-	"\rGetServerInfo\x12\x1d.tarn.v1.GetServerInfoRequest\x1a\x1e.tarn.v1.GetServerInfoResponse\"\x03\x90\x02\x01\x128\n" +
+	"\rGetServerInfo\x12\x1d.tarn.v1.GetServerInfoRequest\x1a\x1e.tarn.v1.GetServerInfoResponse\"\x03\x90\x02\x01\x12D\n" +
+	"\bGetStats\x12\x18.tarn.v1.GetStatsRequest\x1a\x19.tarn.v1.GetStatsResponse\"\x03\x90\x02\x01\x128\n" +
 	"\x04Echo\x12\x14.tarn.v1.EchoRequest\x1a\x15.tarn.v1.EchoResponse\"\x03\x90\x02\x01B.Z,github.com/tarn-storage/tarn/go/api/v1;apiv1b\x06proto3"
 
 var (
@@ -338,25 +568,33 @@ func file_tarn_v1_admin_proto_rawDescGZIP() []byte {
 	return file_tarn_v1_admin_proto_rawDescData
 }
 
-var file_tarn_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_tarn_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_tarn_v1_admin_proto_goTypes = []any{
 	(*ServerLimits)(nil),          // 0: tarn.v1.ServerLimits
 	(*GetServerInfoRequest)(nil),  // 1: tarn.v1.GetServerInfoRequest
 	(*GetServerInfoResponse)(nil), // 2: tarn.v1.GetServerInfoResponse
-	(*EchoRequest)(nil),           // 3: tarn.v1.EchoRequest
-	(*EchoResponse)(nil),          // 4: tarn.v1.EchoResponse
+	(*GetStatsRequest)(nil),       // 3: tarn.v1.GetStatsRequest
+	(*GetStatsResponse)(nil),      // 4: tarn.v1.GetStatsResponse
+	(*MethodStats)(nil),           // 5: tarn.v1.MethodStats
+	(*EchoRequest)(nil),           // 6: tarn.v1.EchoRequest
+	(*EchoResponse)(nil),          // 7: tarn.v1.EchoResponse
+	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
 }
 var file_tarn_v1_admin_proto_depIdxs = []int32{
 	0, // 0: tarn.v1.GetServerInfoResponse.limits:type_name -> tarn.v1.ServerLimits
-	1, // 1: tarn.v1.AdminService.GetServerInfo:input_type -> tarn.v1.GetServerInfoRequest
-	3, // 2: tarn.v1.AdminService.Echo:input_type -> tarn.v1.EchoRequest
-	2, // 3: tarn.v1.AdminService.GetServerInfo:output_type -> tarn.v1.GetServerInfoResponse
-	4, // 4: tarn.v1.AdminService.Echo:output_type -> tarn.v1.EchoResponse
-	3, // [3:5] is the sub-list for method output_type
-	1, // [1:3] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	8, // 1: tarn.v1.GetStatsResponse.start_time:type_name -> google.protobuf.Timestamp
+	5, // 2: tarn.v1.GetStatsResponse.methods:type_name -> tarn.v1.MethodStats
+	1, // 3: tarn.v1.AdminService.GetServerInfo:input_type -> tarn.v1.GetServerInfoRequest
+	3, // 4: tarn.v1.AdminService.GetStats:input_type -> tarn.v1.GetStatsRequest
+	6, // 5: tarn.v1.AdminService.Echo:input_type -> tarn.v1.EchoRequest
+	2, // 6: tarn.v1.AdminService.GetServerInfo:output_type -> tarn.v1.GetServerInfoResponse
+	4, // 7: tarn.v1.AdminService.GetStats:output_type -> tarn.v1.GetStatsResponse
+	7, // 8: tarn.v1.AdminService.Echo:output_type -> tarn.v1.EchoResponse
+	6, // [6:9] is the sub-list for method output_type
+	3, // [3:6] is the sub-list for method input_type
+	3, // [3:3] is the sub-list for extension type_name
+	3, // [3:3] is the sub-list for extension extendee
+	0, // [0:3] is the sub-list for field type_name
 }
 
 func init() { file_tarn_v1_admin_proto_init() }
@@ -370,7 +608,7 @@ func file_tarn_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tarn_v1_admin_proto_rawDesc), len(file_tarn_v1_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   5,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

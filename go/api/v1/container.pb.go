@@ -92,6 +92,59 @@ func (ContainerType) EnumDescriptor() ([]byte, []int) {
 	return file_tarn_v1_container_proto_rawDescGZIP(), []int{0}
 }
 
+// Durability is when a change of a container's objects is acknowledged.
+type Durability int32
+
+const (
+	// DURABILITY_UNSPECIFIED is DURABLE when a container is made.
+	Durability_DURABILITY_UNSPECIFIED Durability = 0
+	// DURABILITY_DURABLE: when it is durable.
+	Durability_DURABILITY_DURABLE Durability = 1
+	// DURABILITY_RELAXED: when it is applied. It is durable a tenth of a second later: a crash may lose the changes of that time, in order.
+	Durability_DURABILITY_RELAXED Durability = 2
+)
+
+// Enum value maps for Durability.
+var (
+	Durability_name = map[int32]string{
+		0: "DURABILITY_UNSPECIFIED",
+		1: "DURABILITY_DURABLE",
+		2: "DURABILITY_RELAXED",
+	}
+	Durability_value = map[string]int32{
+		"DURABILITY_UNSPECIFIED": 0,
+		"DURABILITY_DURABLE":     1,
+		"DURABILITY_RELAXED":     2,
+	}
+)
+
+func (x Durability) Enum() *Durability {
+	p := new(Durability)
+	*p = x
+	return p
+}
+
+func (x Durability) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Durability) Descriptor() protoreflect.EnumDescriptor {
+	return file_tarn_v1_container_proto_enumTypes[1].Descriptor()
+}
+
+func (Durability) Type() protoreflect.EnumType {
+	return &file_tarn_v1_container_proto_enumTypes[1]
+}
+
+func (x Durability) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Durability.Descriptor instead.
+func (Durability) EnumDescriptor() ([]byte, []int) {
+	return file_tarn_v1_container_proto_rawDescGZIP(), []int{1}
+}
+
 // Container describes a container.
 type Container struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -108,7 +161,11 @@ type Container struct {
 	// objects is the number of its objects.
 	Objects uint64 `protobuf:"varint,6,opt,name=objects,proto3" json:"objects,omitempty"`
 	// properties can be changed by UpdateContainer.
-	Properties    *ContainerProperties `protobuf:"bytes,7,opt,name=properties,proto3" json:"properties,omitempty"`
+	Properties *ContainerProperties `protobuf:"bytes,7,opt,name=properties,proto3" json:"properties,omitempty"`
+	// snapshots is the number of its snapshots.
+	Snapshots uint64 `protobuf:"varint,8,opt,name=snapshots,proto3" json:"snapshots,omitempty"`
+	// epoch is that of the snapshot that was asked for; 0: the container as it is.
+	Epoch         uint64 `protobuf:"varint,9,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -192,6 +249,20 @@ func (x *Container) GetProperties() *ContainerProperties {
 	return nil
 }
 
+func (x *Container) GetSnapshots() uint64 {
+	if x != nil {
+		return x.Snapshots
+	}
+	return 0
+}
+
+func (x *Container) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
 // ContainerProperties are the typed properties of a container. A field that is not set has its default.
 type ContainerProperties struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -200,7 +271,9 @@ type ContainerProperties struct {
 	// description is free text of at most 1023 bytes.
 	Description *string `protobuf:"bytes,2,opt,name=description,proto3,oneof" json:"description,omitempty"`
 	// value_max is the largest value in bytes, at most 4 GiB, the default. A larger one is refused with DER_REC2BIG.
-	ValueMax      *uint64 `protobuf:"varint,3,opt,name=value_max,json=valueMax,proto3,oneof" json:"value_max,omitempty"`
+	ValueMax *uint64 `protobuf:"varint,3,opt,name=value_max,json=valueMax,proto3,oneof" json:"value_max,omitempty"`
+	// durability is when its changes are acknowledged; default: DURABLE.
+	Durability    *Durability `protobuf:"varint,4,opt,name=durability,proto3,enum=tarn.v1.Durability,oneof" json:"durability,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -254,6 +327,13 @@ func (x *ContainerProperties) GetValueMax() uint64 {
 		return *x.ValueMax
 	}
 	return 0
+}
+
+func (x *ContainerProperties) GetDurability() Durability {
+	if x != nil && x.Durability != nil {
+		return *x.Durability
+	}
+	return Durability_DURABILITY_UNSPECIFIED
 }
 
 // CreateContainerRequest is the request of CreateContainer.
@@ -602,7 +682,7 @@ type UpdateContainerRequest struct {
 	Container string `protobuf:"bytes,1,opt,name=container,proto3" json:"container,omitempty"`
 	// properties are the new values.
 	Properties *ContainerProperties `protobuf:"bytes,2,opt,name=properties,proto3" json:"properties,omitempty"`
-	// update_mask names what is changed: "owner", "description", "value_max". Empty: those that are set in properties. A property that
+	// update_mask names what is changed: "owner", "description", "value_max", "durability". Empty: those that are set in properties. A property that
 	// is named must be set.
 	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,3,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -706,6 +786,89 @@ func (x *UpdateContainerResponse) GetContainer() *Container {
 	return nil
 }
 
+// SyncContainerRequest is the request of SyncContainer.
+type SyncContainerRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// container is "pool/container".
+	Container     string `protobuf:"bytes,1,opt,name=container,proto3" json:"container,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SyncContainerRequest) Reset() {
+	*x = SyncContainerRequest{}
+	mi := &file_tarn_v1_container_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SyncContainerRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SyncContainerRequest) ProtoMessage() {}
+
+func (x *SyncContainerRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_container_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SyncContainerRequest.ProtoReflect.Descriptor instead.
+func (*SyncContainerRequest) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_container_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *SyncContainerRequest) GetContainer() string {
+	if x != nil {
+		return x.Container
+	}
+	return ""
+}
+
+// SyncContainerResponse is the answer of SyncContainer.
+type SyncContainerResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SyncContainerResponse) Reset() {
+	*x = SyncContainerResponse{}
+	mi := &file_tarn_v1_container_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SyncContainerResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SyncContainerResponse) ProtoMessage() {}
+
+func (x *SyncContainerResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_container_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SyncContainerResponse.ProtoReflect.Descriptor instead.
+func (*SyncContainerResponse) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_container_proto_rawDescGZIP(), []int{11}
+}
+
 // DeleteContainerRequest is the request of DeleteContainer.
 type DeleteContainerRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -719,7 +882,7 @@ type DeleteContainerRequest struct {
 
 func (x *DeleteContainerRequest) Reset() {
 	*x = DeleteContainerRequest{}
-	mi := &file_tarn_v1_container_proto_msgTypes[10]
+	mi := &file_tarn_v1_container_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -731,7 +894,7 @@ func (x *DeleteContainerRequest) String() string {
 func (*DeleteContainerRequest) ProtoMessage() {}
 
 func (x *DeleteContainerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_container_proto_msgTypes[10]
+	mi := &file_tarn_v1_container_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -744,7 +907,7 @@ func (x *DeleteContainerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteContainerRequest.ProtoReflect.Descriptor instead.
 func (*DeleteContainerRequest) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_container_proto_rawDescGZIP(), []int{10}
+	return file_tarn_v1_container_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *DeleteContainerRequest) GetContainer() string {
@@ -770,7 +933,7 @@ type DeleteContainerResponse struct {
 
 func (x *DeleteContainerResponse) Reset() {
 	*x = DeleteContainerResponse{}
-	mi := &file_tarn_v1_container_proto_msgTypes[11]
+	mi := &file_tarn_v1_container_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -782,7 +945,7 @@ func (x *DeleteContainerResponse) String() string {
 func (*DeleteContainerResponse) ProtoMessage() {}
 
 func (x *DeleteContainerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_container_proto_msgTypes[11]
+	mi := &file_tarn_v1_container_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -795,14 +958,14 @@ func (x *DeleteContainerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteContainerResponse.ProtoReflect.Descriptor instead.
 func (*DeleteContainerResponse) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_container_proto_rawDescGZIP(), []int{11}
+	return file_tarn_v1_container_proto_rawDescGZIP(), []int{13}
 }
 
 var File_tarn_v1_container_proto protoreflect.FileDescriptor
 
 const file_tarn_v1_container_proto_rawDesc = "" +
 	"\n" +
-	"\x17tarn/v1/container.proto\x12\atarn.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x99\x02\n" +
+	"\x17tarn/v1/container.proto\x12\atarn.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcd\x02\n" +
 	"\tContainer\x12\x12\n" +
 	"\x04uuid\x18\x01 \x01(\tR\x04uuid\x12\x14\n" +
 	"\x05label\x18\x02 \x01(\tR\x05label\x12*\n" +
@@ -813,15 +976,21 @@ const file_tarn_v1_container_proto_rawDesc = "" +
 	"\aobjects\x18\x06 \x01(\x04R\aobjects\x12<\n" +
 	"\n" +
 	"properties\x18\a \x01(\v2\x1c.tarn.v1.ContainerPropertiesR\n" +
-	"properties\"\xa1\x01\n" +
+	"properties\x12\x1c\n" +
+	"\tsnapshots\x18\b \x01(\x04R\tsnapshots\x12\x14\n" +
+	"\x05epoch\x18\t \x01(\x04R\x05epoch\"\xea\x01\n" +
 	"\x13ContainerProperties\x12\x19\n" +
 	"\x05owner\x18\x01 \x01(\tH\x00R\x05owner\x88\x01\x01\x12%\n" +
 	"\vdescription\x18\x02 \x01(\tH\x01R\vdescription\x88\x01\x01\x12 \n" +
-	"\tvalue_max\x18\x03 \x01(\x04H\x02R\bvalueMax\x88\x01\x01B\b\n" +
+	"\tvalue_max\x18\x03 \x01(\x04H\x02R\bvalueMax\x88\x01\x01\x128\n" +
+	"\n" +
+	"durability\x18\x04 \x01(\x0e2\x13.tarn.v1.DurabilityH\x03R\n" +
+	"durability\x88\x01\x01B\b\n" +
 	"\x06_ownerB\x0e\n" +
 	"\f_descriptionB\f\n" +
 	"\n" +
-	"_value_max\"\xcb\x01\n" +
+	"_value_maxB\r\n" +
+	"\v_durability\"\xcb\x01\n" +
 	"\x16CreateContainerRequest\x12\x12\n" +
 	"\x04pool\x18\x01 \x01(\tR\x04pool\x12\x14\n" +
 	"\x05label\x18\x02 \x01(\tR\x05label\x12*\n" +
@@ -855,7 +1024,10 @@ const file_tarn_v1_container_proto_rawDesc = "" +
 	"\vupdate_mask\x18\x03 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
 	"updateMask\"K\n" +
 	"\x17UpdateContainerResponse\x120\n" +
-	"\tcontainer\x18\x01 \x01(\v2\x12.tarn.v1.ContainerR\tcontainer\"L\n" +
+	"\tcontainer\x18\x01 \x01(\v2\x12.tarn.v1.ContainerR\tcontainer\"4\n" +
+	"\x14SyncContainerRequest\x12\x1c\n" +
+	"\tcontainer\x18\x01 \x01(\tR\tcontainer\"\x17\n" +
+	"\x15SyncContainerResponse\"L\n" +
 	"\x16DeleteContainerRequest\x12\x1c\n" +
 	"\tcontainer\x18\x01 \x01(\tR\tcontainer\x12\x14\n" +
 	"\x05force\x18\x02 \x01(\bR\x05force\"\x19\n" +
@@ -866,12 +1038,18 @@ const file_tarn_v1_container_proto_rawDesc = "" +
 	"\x14CONTAINER_TYPE_POSIX\x10\x02\x12\x17\n" +
 	"\x13CONTAINER_TYPE_HDF5\x10\x03\x12\x19\n" +
 	"\x15CONTAINER_TYPE_PYTHON\x10\x04\x12\x15\n" +
-	"\x11CONTAINER_TYPE_KV\x10\x052\xc3\x03\n" +
+	"\x11CONTAINER_TYPE_KV\x10\x05*X\n" +
+	"\n" +
+	"Durability\x12\x1a\n" +
+	"\x16DURABILITY_UNSPECIFIED\x10\x00\x12\x16\n" +
+	"\x12DURABILITY_DURABLE\x10\x01\x12\x16\n" +
+	"\x12DURABILITY_RELAXED\x10\x022\x98\x04\n" +
 	"\x10ContainerService\x12T\n" +
 	"\x0fCreateContainer\x12\x1f.tarn.v1.CreateContainerRequest\x1a .tarn.v1.CreateContainerResponse\x12P\n" +
 	"\fGetContainer\x12\x1c.tarn.v1.GetContainerRequest\x1a\x1d.tarn.v1.GetContainerResponse\"\x03\x90\x02\x01\x12V\n" +
 	"\x0eListContainers\x12\x1e.tarn.v1.ListContainersRequest\x1a\x1f.tarn.v1.ListContainersResponse\"\x03\x90\x02\x01\x12Y\n" +
-	"\x0fUpdateContainer\x12\x1f.tarn.v1.UpdateContainerRequest\x1a .tarn.v1.UpdateContainerResponse\"\x03\x90\x02\x02\x12T\n" +
+	"\x0fUpdateContainer\x12\x1f.tarn.v1.UpdateContainerRequest\x1a .tarn.v1.UpdateContainerResponse\"\x03\x90\x02\x02\x12S\n" +
+	"\rSyncContainer\x12\x1d.tarn.v1.SyncContainerRequest\x1a\x1e.tarn.v1.SyncContainerResponse\"\x03\x90\x02\x02\x12T\n" +
 	"\x0fDeleteContainer\x12\x1f.tarn.v1.DeleteContainerRequest\x1a .tarn.v1.DeleteContainerResponseB.Z,github.com/tarn-storage/tarn/go/api/v1;apiv1b\x06proto3"
 
 var (
@@ -886,52 +1064,58 @@ func file_tarn_v1_container_proto_rawDescGZIP() []byte {
 	return file_tarn_v1_container_proto_rawDescData
 }
 
-var file_tarn_v1_container_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_tarn_v1_container_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_tarn_v1_container_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_tarn_v1_container_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_tarn_v1_container_proto_goTypes = []any{
 	(ContainerType)(0),              // 0: tarn.v1.ContainerType
-	(*Container)(nil),               // 1: tarn.v1.Container
-	(*ContainerProperties)(nil),     // 2: tarn.v1.ContainerProperties
-	(*CreateContainerRequest)(nil),  // 3: tarn.v1.CreateContainerRequest
-	(*CreateContainerResponse)(nil), // 4: tarn.v1.CreateContainerResponse
-	(*GetContainerRequest)(nil),     // 5: tarn.v1.GetContainerRequest
-	(*GetContainerResponse)(nil),    // 6: tarn.v1.GetContainerResponse
-	(*ListContainersRequest)(nil),   // 7: tarn.v1.ListContainersRequest
-	(*ListContainersResponse)(nil),  // 8: tarn.v1.ListContainersResponse
-	(*UpdateContainerRequest)(nil),  // 9: tarn.v1.UpdateContainerRequest
-	(*UpdateContainerResponse)(nil), // 10: tarn.v1.UpdateContainerResponse
-	(*DeleteContainerRequest)(nil),  // 11: tarn.v1.DeleteContainerRequest
-	(*DeleteContainerResponse)(nil), // 12: tarn.v1.DeleteContainerResponse
-	(*timestamppb.Timestamp)(nil),   // 13: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),   // 14: google.protobuf.FieldMask
+	(Durability)(0),                 // 1: tarn.v1.Durability
+	(*Container)(nil),               // 2: tarn.v1.Container
+	(*ContainerProperties)(nil),     // 3: tarn.v1.ContainerProperties
+	(*CreateContainerRequest)(nil),  // 4: tarn.v1.CreateContainerRequest
+	(*CreateContainerResponse)(nil), // 5: tarn.v1.CreateContainerResponse
+	(*GetContainerRequest)(nil),     // 6: tarn.v1.GetContainerRequest
+	(*GetContainerResponse)(nil),    // 7: tarn.v1.GetContainerResponse
+	(*ListContainersRequest)(nil),   // 8: tarn.v1.ListContainersRequest
+	(*ListContainersResponse)(nil),  // 9: tarn.v1.ListContainersResponse
+	(*UpdateContainerRequest)(nil),  // 10: tarn.v1.UpdateContainerRequest
+	(*UpdateContainerResponse)(nil), // 11: tarn.v1.UpdateContainerResponse
+	(*SyncContainerRequest)(nil),    // 12: tarn.v1.SyncContainerRequest
+	(*SyncContainerResponse)(nil),   // 13: tarn.v1.SyncContainerResponse
+	(*DeleteContainerRequest)(nil),  // 14: tarn.v1.DeleteContainerRequest
+	(*DeleteContainerResponse)(nil), // 15: tarn.v1.DeleteContainerResponse
+	(*timestamppb.Timestamp)(nil),   // 16: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),   // 17: google.protobuf.FieldMask
 }
 var file_tarn_v1_container_proto_depIdxs = []int32{
 	0,  // 0: tarn.v1.Container.type:type_name -> tarn.v1.ContainerType
-	13, // 1: tarn.v1.Container.create_time:type_name -> google.protobuf.Timestamp
-	2,  // 2: tarn.v1.Container.properties:type_name -> tarn.v1.ContainerProperties
-	0,  // 3: tarn.v1.CreateContainerRequest.type:type_name -> tarn.v1.ContainerType
-	2,  // 4: tarn.v1.CreateContainerRequest.properties:type_name -> tarn.v1.ContainerProperties
-	1,  // 5: tarn.v1.CreateContainerResponse.container:type_name -> tarn.v1.Container
-	1,  // 6: tarn.v1.GetContainerResponse.container:type_name -> tarn.v1.Container
-	1,  // 7: tarn.v1.ListContainersResponse.containers:type_name -> tarn.v1.Container
-	2,  // 8: tarn.v1.UpdateContainerRequest.properties:type_name -> tarn.v1.ContainerProperties
-	14, // 9: tarn.v1.UpdateContainerRequest.update_mask:type_name -> google.protobuf.FieldMask
-	1,  // 10: tarn.v1.UpdateContainerResponse.container:type_name -> tarn.v1.Container
-	3,  // 11: tarn.v1.ContainerService.CreateContainer:input_type -> tarn.v1.CreateContainerRequest
-	5,  // 12: tarn.v1.ContainerService.GetContainer:input_type -> tarn.v1.GetContainerRequest
-	7,  // 13: tarn.v1.ContainerService.ListContainers:input_type -> tarn.v1.ListContainersRequest
-	9,  // 14: tarn.v1.ContainerService.UpdateContainer:input_type -> tarn.v1.UpdateContainerRequest
-	11, // 15: tarn.v1.ContainerService.DeleteContainer:input_type -> tarn.v1.DeleteContainerRequest
-	4,  // 16: tarn.v1.ContainerService.CreateContainer:output_type -> tarn.v1.CreateContainerResponse
-	6,  // 17: tarn.v1.ContainerService.GetContainer:output_type -> tarn.v1.GetContainerResponse
-	8,  // 18: tarn.v1.ContainerService.ListContainers:output_type -> tarn.v1.ListContainersResponse
-	10, // 19: tarn.v1.ContainerService.UpdateContainer:output_type -> tarn.v1.UpdateContainerResponse
-	12, // 20: tarn.v1.ContainerService.DeleteContainer:output_type -> tarn.v1.DeleteContainerResponse
-	16, // [16:21] is the sub-list for method output_type
-	11, // [11:16] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	16, // 1: tarn.v1.Container.create_time:type_name -> google.protobuf.Timestamp
+	3,  // 2: tarn.v1.Container.properties:type_name -> tarn.v1.ContainerProperties
+	1,  // 3: tarn.v1.ContainerProperties.durability:type_name -> tarn.v1.Durability
+	0,  // 4: tarn.v1.CreateContainerRequest.type:type_name -> tarn.v1.ContainerType
+	3,  // 5: tarn.v1.CreateContainerRequest.properties:type_name -> tarn.v1.ContainerProperties
+	2,  // 6: tarn.v1.CreateContainerResponse.container:type_name -> tarn.v1.Container
+	2,  // 7: tarn.v1.GetContainerResponse.container:type_name -> tarn.v1.Container
+	2,  // 8: tarn.v1.ListContainersResponse.containers:type_name -> tarn.v1.Container
+	3,  // 9: tarn.v1.UpdateContainerRequest.properties:type_name -> tarn.v1.ContainerProperties
+	17, // 10: tarn.v1.UpdateContainerRequest.update_mask:type_name -> google.protobuf.FieldMask
+	2,  // 11: tarn.v1.UpdateContainerResponse.container:type_name -> tarn.v1.Container
+	4,  // 12: tarn.v1.ContainerService.CreateContainer:input_type -> tarn.v1.CreateContainerRequest
+	6,  // 13: tarn.v1.ContainerService.GetContainer:input_type -> tarn.v1.GetContainerRequest
+	8,  // 14: tarn.v1.ContainerService.ListContainers:input_type -> tarn.v1.ListContainersRequest
+	10, // 15: tarn.v1.ContainerService.UpdateContainer:input_type -> tarn.v1.UpdateContainerRequest
+	12, // 16: tarn.v1.ContainerService.SyncContainer:input_type -> tarn.v1.SyncContainerRequest
+	14, // 17: tarn.v1.ContainerService.DeleteContainer:input_type -> tarn.v1.DeleteContainerRequest
+	5,  // 18: tarn.v1.ContainerService.CreateContainer:output_type -> tarn.v1.CreateContainerResponse
+	7,  // 19: tarn.v1.ContainerService.GetContainer:output_type -> tarn.v1.GetContainerResponse
+	9,  // 20: tarn.v1.ContainerService.ListContainers:output_type -> tarn.v1.ListContainersResponse
+	11, // 21: tarn.v1.ContainerService.UpdateContainer:output_type -> tarn.v1.UpdateContainerResponse
+	13, // 22: tarn.v1.ContainerService.SyncContainer:output_type -> tarn.v1.SyncContainerResponse
+	15, // 23: tarn.v1.ContainerService.DeleteContainer:output_type -> tarn.v1.DeleteContainerResponse
+	18, // [18:24] is the sub-list for method output_type
+	12, // [12:18] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_tarn_v1_container_proto_init() }
@@ -945,8 +1129,8 @@ func file_tarn_v1_container_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tarn_v1_container_proto_rawDesc), len(file_tarn_v1_container_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   12,
+			NumEnums:      2,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

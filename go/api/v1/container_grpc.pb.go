@@ -27,6 +27,7 @@ const (
 	ContainerService_GetContainer_FullMethodName    = "/tarn.v1.ContainerService/GetContainer"
 	ContainerService_ListContainers_FullMethodName  = "/tarn.v1.ContainerService/ListContainers"
 	ContainerService_UpdateContainer_FullMethodName = "/tarn.v1.ContainerService/UpdateContainer"
+	ContainerService_SyncContainer_FullMethodName   = "/tarn.v1.ContainerService/SyncContainer"
 	ContainerService_DeleteContainer_FullMethodName = "/tarn.v1.ContainerService/DeleteContainer"
 )
 
@@ -46,6 +47,9 @@ type ContainerServiceClient interface {
 	// UpdateContainer sets the properties that update_mask names, all or none. Errors: NOT_FOUND, INVALID_ARGUMENT (a path that cannot
 	// be changed, a property).
 	UpdateContainer(ctx context.Context, in *UpdateContainerRequest, opts ...grpc.CallOption) (*UpdateContainerResponse, error)
+	// SyncContainer waits until every change of the container that was acknowledged before it is durable. It matters where its property
+	// durability is RELAXED. Errors: NOT_FOUND.
+	SyncContainer(ctx context.Context, in *SyncContainerRequest, opts ...grpc.CallOption) (*SyncContainerResponse, error)
 	// DeleteContainer destroys a container with all its objects. Errors: NOT_FOUND; FAILED_PRECONDITION (DER_BUSY: it holds objects and
 	// force is not set, or a call is using it).
 	DeleteContainer(ctx context.Context, in *DeleteContainerRequest, opts ...grpc.CallOption) (*DeleteContainerResponse, error)
@@ -99,6 +103,16 @@ func (c *containerServiceClient) UpdateContainer(ctx context.Context, in *Update
 	return out, nil
 }
 
+func (c *containerServiceClient) SyncContainer(ctx context.Context, in *SyncContainerRequest, opts ...grpc.CallOption) (*SyncContainerResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SyncContainerResponse)
+	err := c.cc.Invoke(ctx, ContainerService_SyncContainer_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *containerServiceClient) DeleteContainer(ctx context.Context, in *DeleteContainerRequest, opts ...grpc.CallOption) (*DeleteContainerResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(DeleteContainerResponse)
@@ -125,6 +139,9 @@ type ContainerServiceServer interface {
 	// UpdateContainer sets the properties that update_mask names, all or none. Errors: NOT_FOUND, INVALID_ARGUMENT (a path that cannot
 	// be changed, a property).
 	UpdateContainer(context.Context, *UpdateContainerRequest) (*UpdateContainerResponse, error)
+	// SyncContainer waits until every change of the container that was acknowledged before it is durable. It matters where its property
+	// durability is RELAXED. Errors: NOT_FOUND.
+	SyncContainer(context.Context, *SyncContainerRequest) (*SyncContainerResponse, error)
 	// DeleteContainer destroys a container with all its objects. Errors: NOT_FOUND; FAILED_PRECONDITION (DER_BUSY: it holds objects and
 	// force is not set, or a call is using it).
 	DeleteContainer(context.Context, *DeleteContainerRequest) (*DeleteContainerResponse, error)
@@ -149,6 +166,9 @@ func (UnimplementedContainerServiceServer) ListContainers(context.Context, *List
 }
 func (UnimplementedContainerServiceServer) UpdateContainer(context.Context, *UpdateContainerRequest) (*UpdateContainerResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method UpdateContainer not implemented")
+}
+func (UnimplementedContainerServiceServer) SyncContainer(context.Context, *SyncContainerRequest) (*SyncContainerResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SyncContainer not implemented")
 }
 func (UnimplementedContainerServiceServer) DeleteContainer(context.Context, *DeleteContainerRequest) (*DeleteContainerResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeleteContainer not implemented")
@@ -246,6 +266,24 @@ func _ContainerService_UpdateContainer_Handler(srv interface{}, ctx context.Cont
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ContainerService_SyncContainer_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SyncContainerRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ContainerServiceServer).SyncContainer(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ContainerService_SyncContainer_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ContainerServiceServer).SyncContainer(ctx, req.(*SyncContainerRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _ContainerService_DeleteContainer_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(DeleteContainerRequest)
 	if err := dec(in); err != nil {
@@ -286,6 +324,10 @@ var ContainerService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "UpdateContainer",
 			Handler:    _ContainerService_UpdateContainer_Handler,
+		},
+		{
+			MethodName: "SyncContainer",
+			Handler:    _ContainerService_SyncContainer_Handler,
 		},
 		{
 			MethodName: "DeleteContainer",

@@ -138,6 +138,67 @@ func (ChecksumType) EnumDescriptor() ([]byte, []int) {
 	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{1}
 }
 
+// Comparison is how a Compare compares.
+type Comparison int32
+
+const (
+	// COMPARISON_UNSPECIFIED is refused.
+	Comparison_COMPARISON_UNSPECIFIED Comparison = 0
+	// COMPARISON_EQUAL: what the key has is equal to what is given.
+	Comparison_COMPARISON_EQUAL Comparison = 1
+	// COMPARISON_NOT_EQUAL: it is not.
+	Comparison_COMPARISON_NOT_EQUAL Comparison = 2
+	// COMPARISON_LESS: it is less; values compare bytewise.
+	Comparison_COMPARISON_LESS Comparison = 3
+	// COMPARISON_GREATER: it is greater.
+	Comparison_COMPARISON_GREATER Comparison = 4
+)
+
+// Enum value maps for Comparison.
+var (
+	Comparison_name = map[int32]string{
+		0: "COMPARISON_UNSPECIFIED",
+		1: "COMPARISON_EQUAL",
+		2: "COMPARISON_NOT_EQUAL",
+		3: "COMPARISON_LESS",
+		4: "COMPARISON_GREATER",
+	}
+	Comparison_value = map[string]int32{
+		"COMPARISON_UNSPECIFIED": 0,
+		"COMPARISON_EQUAL":       1,
+		"COMPARISON_NOT_EQUAL":   2,
+		"COMPARISON_LESS":        3,
+		"COMPARISON_GREATER":     4,
+	}
+)
+
+func (x Comparison) Enum() *Comparison {
+	p := new(Comparison)
+	*p = x
+	return p
+}
+
+func (x Comparison) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Comparison) Descriptor() protoreflect.EnumDescriptor {
+	return file_tarn_v1_kv_proto_enumTypes[2].Descriptor()
+}
+
+func (Comparison) Type() protoreflect.EnumType {
+	return &file_tarn_v1_kv_proto_enumTypes[2]
+}
+
+func (x Comparison) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Comparison.Descriptor instead.
+func (Comparison) EnumDescriptor() ([]byte, []int) {
+	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{2}
+}
+
 // KeyRange is a range of keys: those that begin with prefix, are at or after start and before end. An empty part does not bound.
 type KeyRange struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1253,6 +1314,7 @@ type Mutation struct {
 	//
 	//	*Mutation_Put
 	//	*Mutation_Delete
+	//	*Mutation_Check
 	Change isMutation_Change `protobuf_oneof:"change"`
 	// condition is when the batch is applied.
 	Condition Condition `protobuf:"varint,4,opt,name=condition,proto3,enum=tarn.v1.Condition" json:"condition,omitempty"`
@@ -1324,6 +1386,15 @@ func (x *Mutation) GetDelete() bool {
 	return false
 }
 
+func (x *Mutation) GetCheck() bool {
+	if x != nil {
+		if x, ok := x.Change.(*Mutation_Check); ok {
+			return x.Check
+		}
+	}
+	return false
+}
+
 func (x *Mutation) GetCondition() Condition {
 	if x != nil {
 		return x.Condition
@@ -1352,9 +1423,16 @@ type Mutation_Delete struct {
 	Delete bool `protobuf:"varint,3,opt,name=delete,proto3,oneof"`
 }
 
+type Mutation_Check struct {
+	// check changes nothing: it is only the condition; it must be true.
+	Check bool `protobuf:"varint,6,opt,name=check,proto3,oneof"`
+}
+
 func (*Mutation_Put) isMutation_Change() {}
 
 func (*Mutation_Delete) isMutation_Change() {}
+
+func (*Mutation_Check) isMutation_Change() {}
 
 // ApplyBatchRequest is the request of ApplyBatch.
 type ApplyBatchRequest struct {
@@ -1457,6 +1535,1214 @@ func (*ApplyBatchResponse) Descriptor() ([]byte, []int) {
 	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{21}
 }
 
+// IncrementRequest is the request of Increment.
+type IncrementRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// object is "pool/container/object".
+	Object string `protobuf:"bytes,1,opt,name=object,proto3" json:"object,omitempty"`
+	// key is the key.
+	Key []byte `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	// delta is what is added; 0 reads.
+	Delta int64 `protobuf:"zigzag64,3,opt,name=delta,proto3" json:"delta,omitempty"`
+	// request_id makes the call safe to repeat, see CreatePoolRequest.
+	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IncrementRequest) Reset() {
+	*x = IncrementRequest{}
+	mi := &file_tarn_v1_kv_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IncrementRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IncrementRequest) ProtoMessage() {}
+
+func (x *IncrementRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_kv_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IncrementRequest.ProtoReflect.Descriptor instead.
+func (*IncrementRequest) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *IncrementRequest) GetObject() string {
+	if x != nil {
+		return x.Object
+	}
+	return ""
+}
+
+func (x *IncrementRequest) GetKey() []byte {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+func (x *IncrementRequest) GetDelta() int64 {
+	if x != nil {
+		return x.Delta
+	}
+	return 0
+}
+
+func (x *IncrementRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// IncrementResponse is the answer of Increment: the sum is durable.
+type IncrementResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// value is the sum.
+	Value         int64 `protobuf:"zigzag64,1,opt,name=value,proto3" json:"value,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IncrementResponse) Reset() {
+	*x = IncrementResponse{}
+	mi := &file_tarn_v1_kv_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IncrementResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IncrementResponse) ProtoMessage() {}
+
+func (x *IncrementResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_kv_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IncrementResponse.ProtoReflect.Descriptor instead.
+func (*IncrementResponse) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *IncrementResponse) GetValue() int64 {
+	if x != nil {
+		return x.Value
+	}
+	return 0
+}
+
+// Compare is one comparison of a transaction.
+type Compare struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// key is the key.
+	Key []byte `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	// comparison is how it is compared.
+	Comparison Comparison `protobuf:"varint,2,opt,name=comparison,proto3,enum=tarn.v1.Comparison" json:"comparison,omitempty"`
+	// target is what it is compared with. An absent key has revision 0 and size 0, and no value: of values only NOT_EQUAL holds then.
+	//
+	// Types that are valid to be assigned to Target:
+	//
+	//	*Compare_Revision
+	//	*Compare_Value
+	//	*Compare_Size
+	//	*Compare_Exists
+	Target        isCompare_Target `protobuf_oneof:"target"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Compare) Reset() {
+	*x = Compare{}
+	mi := &file_tarn_v1_kv_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Compare) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Compare) ProtoMessage() {}
+
+func (x *Compare) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_kv_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Compare.ProtoReflect.Descriptor instead.
+func (*Compare) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *Compare) GetKey() []byte {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+func (x *Compare) GetComparison() Comparison {
+	if x != nil {
+		return x.Comparison
+	}
+	return Comparison_COMPARISON_UNSPECIFIED
+}
+
+func (x *Compare) GetTarget() isCompare_Target {
+	if x != nil {
+		return x.Target
+	}
+	return nil
+}
+
+func (x *Compare) GetRevision() uint64 {
+	if x != nil {
+		if x, ok := x.Target.(*Compare_Revision); ok {
+			return x.Revision
+		}
+	}
+	return 0
+}
+
+func (x *Compare) GetValue() []byte {
+	if x != nil {
+		if x, ok := x.Target.(*Compare_Value); ok {
+			return x.Value
+		}
+	}
+	return nil
+}
+
+func (x *Compare) GetSize() uint64 {
+	if x != nil {
+		if x, ok := x.Target.(*Compare_Size); ok {
+			return x.Size
+		}
+	}
+	return 0
+}
+
+func (x *Compare) GetExists() bool {
+	if x != nil {
+		if x, ok := x.Target.(*Compare_Exists); ok {
+			return x.Exists
+		}
+	}
+	return false
+}
+
+type isCompare_Target interface {
+	isCompare_Target()
+}
+
+type Compare_Revision struct {
+	// revision of the key.
+	Revision uint64 `protobuf:"varint,3,opt,name=revision,proto3,oneof"`
+}
+
+type Compare_Value struct {
+	// value of the key.
+	Value []byte `protobuf:"bytes,4,opt,name=value,proto3,oneof"`
+}
+
+type Compare_Size struct {
+	// size of the value in bytes.
+	Size uint64 `protobuf:"varint,5,opt,name=size,proto3,oneof"`
+}
+
+type Compare_Exists struct {
+	// exists: whether the key is there (EQUAL and NOT_EQUAL).
+	Exists bool `protobuf:"varint,6,opt,name=exists,proto3,oneof"`
+}
+
+func (*Compare_Revision) isCompare_Target() {}
+
+func (*Compare_Value) isCompare_Target() {}
+
+func (*Compare_Size) isCompare_Target() {}
+
+func (*Compare_Exists) isCompare_Target() {}
+
+// Step is one step of a transaction.
+type Step struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// step is what is done.
+	//
+	// Types that are valid to be assigned to Step:
+	//
+	//	*Step_Get
+	//	*Step_Change
+	Step          isStep_Step `protobuf_oneof:"step"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Step) Reset() {
+	*x = Step{}
+	mi := &file_tarn_v1_kv_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Step) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Step) ProtoMessage() {}
+
+func (x *Step) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_kv_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Step.ProtoReflect.Descriptor instead.
+func (*Step) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *Step) GetStep() isStep_Step {
+	if x != nil {
+		return x.Step
+	}
+	return nil
+}
+
+func (x *Step) GetGet() []byte {
+	if x != nil {
+		if x, ok := x.Step.(*Step_Get); ok {
+			return x.Get
+		}
+	}
+	return nil
+}
+
+func (x *Step) GetChange() *Mutation {
+	if x != nil {
+		if x, ok := x.Step.(*Step_Change); ok {
+			return x.Change
+		}
+	}
+	return nil
+}
+
+type isStep_Step interface {
+	isStep_Step()
+}
+
+type Step_Get struct {
+	// get reads this key, as it was before the transaction.
+	Get []byte `protobuf:"bytes,1,opt,name=get,proto3,oneof"`
+}
+
+type Step_Change struct {
+	// change is a change.
+	Change *Mutation `protobuf:"bytes,2,opt,name=change,proto3,oneof"`
+}
+
+func (*Step_Get) isStep_Step() {}
+
+func (*Step_Change) isStep_Step() {}
+
+// TransactRequest is the request of Transact.
+type TransactRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// object is "pool/container/object".
+	Object string `protobuf:"bytes,1,opt,name=object,proto3" json:"object,omitempty"`
+	// compares are the comparisons; all of them must hold for success.
+	Compares []*Compare `protobuf:"bytes,2,rep,name=compares,proto3" json:"compares,omitempty"`
+	// success is what is done when they do.
+	Success []*Step `protobuf:"bytes,3,rep,name=success,proto3" json:"success,omitempty"`
+	// failure is what is done when one does not.
+	Failure []*Step `protobuf:"bytes,4,rep,name=failure,proto3" json:"failure,omitempty"`
+	// request_id makes the call safe to repeat, see CreatePoolRequest.
+	RequestId     string `protobuf:"bytes,5,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TransactRequest) Reset() {
+	*x = TransactRequest{}
+	mi := &file_tarn_v1_kv_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TransactRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TransactRequest) ProtoMessage() {}
+
+func (x *TransactRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_kv_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TransactRequest.ProtoReflect.Descriptor instead.
+func (*TransactRequest) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *TransactRequest) GetObject() string {
+	if x != nil {
+		return x.Object
+	}
+	return ""
+}
+
+func (x *TransactRequest) GetCompares() []*Compare {
+	if x != nil {
+		return x.Compares
+	}
+	return nil
+}
+
+func (x *TransactRequest) GetSuccess() []*Step {
+	if x != nil {
+		return x.Success
+	}
+	return nil
+}
+
+func (x *TransactRequest) GetFailure() []*Step {
+	if x != nil {
+		return x.Failure
+	}
+	return nil
+}
+
+func (x *TransactRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// TransactResponse is the answer of Transact: its changes are durable.
+type TransactResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// succeeded says whether all comparisons held.
+	Succeeded bool `protobuf:"varint,1,opt,name=succeeded,proto3" json:"succeeded,omitempty"`
+	// gets has what was read, in the order of the steps that read.
+	Gets          []*TransactGet `protobuf:"bytes,2,rep,name=gets,proto3" json:"gets,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TransactResponse) Reset() {
+	*x = TransactResponse{}
+	mi := &file_tarn_v1_kv_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TransactResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TransactResponse) ProtoMessage() {}
+
+func (x *TransactResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_kv_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TransactResponse.ProtoReflect.Descriptor instead.
+func (*TransactResponse) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *TransactResponse) GetSucceeded() bool {
+	if x != nil {
+		return x.Succeeded
+	}
+	return false
+}
+
+func (x *TransactResponse) GetGets() []*TransactGet {
+	if x != nil {
+		return x.Gets
+	}
+	return nil
+}
+
+// TransactGet is a key as it was before the transaction.
+type TransactGet struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// key is the key.
+	Key []byte `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	// value is absent when the key was.
+	Value []byte `protobuf:"bytes,2,opt,name=value,proto3,oneof" json:"value,omitempty"`
+	// revision of the key; 0: it was absent.
+	Revision      uint64 `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TransactGet) Reset() {
+	*x = TransactGet{}
+	mi := &file_tarn_v1_kv_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TransactGet) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TransactGet) ProtoMessage() {}
+
+func (x *TransactGet) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_kv_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TransactGet.ProtoReflect.Descriptor instead.
+func (*TransactGet) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *TransactGet) GetKey() []byte {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+func (x *TransactGet) GetValue() []byte {
+	if x != nil {
+		return x.Value
+	}
+	return nil
+}
+
+func (x *TransactGet) GetRevision() uint64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+// ListKeysRequest is the request of ListKeys.
+type ListKeysRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// object is "pool/container/object".
+	Object string `protobuf:"bytes,1,opt,name=object,proto3" json:"object,omitempty"`
+	// range is what is listed; absent: all keys.
+	Range *KeyRange `protobuf:"bytes,2,opt,name=range,proto3" json:"range,omitempty"`
+	// page_size is the largest number of keys in the answer; 0: 100; more than 1000 means 1000.
+	PageSize int32 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// page_token is the next_page_token of the page before; empty: the first page.
+	PageToken     string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListKeysRequest) Reset() {
+	*x = ListKeysRequest{}
+	mi := &file_tarn_v1_kv_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListKeysRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListKeysRequest) ProtoMessage() {}
+
+func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_kv_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListKeysRequest.ProtoReflect.Descriptor instead.
+func (*ListKeysRequest) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *ListKeysRequest) GetObject() string {
+	if x != nil {
+		return x.Object
+	}
+	return ""
+}
+
+func (x *ListKeysRequest) GetRange() *KeyRange {
+	if x != nil {
+		return x.Range
+	}
+	return nil
+}
+
+func (x *ListKeysRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListKeysRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ListKeysResponse is the answer of ListKeys.
+type ListKeysResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// keys are in order.
+	Keys [][]byte `protobuf:"bytes,1,rep,name=keys,proto3" json:"keys,omitempty"`
+	// next_page_token is empty when there is no more.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListKeysResponse) Reset() {
+	*x = ListKeysResponse{}
+	mi := &file_tarn_v1_kv_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListKeysResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListKeysResponse) ProtoMessage() {}
+
+func (x *ListKeysResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_kv_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListKeysResponse.ProtoReflect.Descriptor instead.
+func (*ListKeysResponse) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *ListKeysResponse) GetKeys() [][]byte {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+func (x *ListKeysResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// BulkLoadRequest is one message of BulkLoad: one header, then any number of entries.
+type BulkLoadRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// header is set in the first message, which may have entries too.
+	Header *BulkLoadHeader `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	// entries are stored.
+	Entries       []*PutEntry `protobuf:"bytes,2,rep,name=entries,proto3" json:"entries,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BulkLoadRequest) Reset() {
+	*x = BulkLoadRequest{}
+	mi := &file_tarn_v1_kv_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BulkLoadRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BulkLoadRequest) ProtoMessage() {}
+
+func (x *BulkLoadRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_kv_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BulkLoadRequest.ProtoReflect.Descriptor instead.
+func (*BulkLoadRequest) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *BulkLoadRequest) GetHeader() *BulkLoadHeader {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *BulkLoadRequest) GetEntries() []*PutEntry {
+	if x != nil {
+		return x.Entries
+	}
+	return nil
+}
+
+// BulkLoadHeader says where the entries go.
+type BulkLoadHeader struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// object is "pool/container/object".
+	Object string `protobuf:"bytes,1,opt,name=object,proto3" json:"object,omitempty"`
+	// condition is of each entry by itself: UNSPECIFIED, INSERT or UPDATE.
+	Condition     Condition `protobuf:"varint,2,opt,name=condition,proto3,enum=tarn.v1.Condition" json:"condition,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BulkLoadHeader) Reset() {
+	*x = BulkLoadHeader{}
+	mi := &file_tarn_v1_kv_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BulkLoadHeader) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BulkLoadHeader) ProtoMessage() {}
+
+func (x *BulkLoadHeader) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_kv_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BulkLoadHeader.ProtoReflect.Descriptor instead.
+func (*BulkLoadHeader) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *BulkLoadHeader) GetObject() string {
+	if x != nil {
+		return x.Object
+	}
+	return ""
+}
+
+func (x *BulkLoadHeader) GetCondition() Condition {
+	if x != nil {
+		return x.Condition
+	}
+	return Condition_CONDITION_UNSPECIFIED
+}
+
+// BulkLoadResponse is the answer of BulkLoad: all entries are durable.
+type BulkLoadResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// stored is the number of entries.
+	Stored        uint64 `protobuf:"varint,1,opt,name=stored,proto3" json:"stored,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BulkLoadResponse) Reset() {
+	*x = BulkLoadResponse{}
+	mi := &file_tarn_v1_kv_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BulkLoadResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BulkLoadResponse) ProtoMessage() {}
+
+func (x *BulkLoadResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_kv_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BulkLoadResponse.ProtoReflect.Descriptor instead.
+func (*BulkLoadResponse) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *BulkLoadResponse) GetStored() uint64 {
+	if x != nil {
+		return x.Stored
+	}
+	return 0
+}
+
+// SessionRequest is one message of a client's side of Session.
+type SessionRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// calls begin in their order, and end in any.
+	Calls         []*SessionCall `protobuf:"bytes,1,rep,name=calls,proto3" json:"calls,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SessionRequest) Reset() {
+	*x = SessionRequest{}
+	mi := &file_tarn_v1_kv_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SessionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SessionRequest) ProtoMessage() {}
+
+func (x *SessionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_kv_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SessionRequest.ProtoReflect.Descriptor instead.
+func (*SessionRequest) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *SessionRequest) GetCalls() []*SessionCall {
+	if x != nil {
+		return x.Calls
+	}
+	return nil
+}
+
+// SessionCall is one call in a session.
+type SessionCall struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// tag is the client's.
+	Tag uint64 `protobuf:"varint,1,opt,name=tag,proto3" json:"tag,omitempty"`
+	// object is "pool/container/object"; empty: that of the call before in this stream.
+	Object string `protobuf:"bytes,2,opt,name=object,proto3" json:"object,omitempty"`
+	// call is what is asked. Fields named object in it are ignored.
+	//
+	// Types that are valid to be assigned to Call:
+	//
+	//	*SessionCall_Get
+	//	*SessionCall_Head
+	//	*SessionCall_Put
+	//	*SessionCall_Delete
+	Call          isSessionCall_Call `protobuf_oneof:"call"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SessionCall) Reset() {
+	*x = SessionCall{}
+	mi := &file_tarn_v1_kv_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SessionCall) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SessionCall) ProtoMessage() {}
+
+func (x *SessionCall) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_kv_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SessionCall.ProtoReflect.Descriptor instead.
+func (*SessionCall) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *SessionCall) GetTag() uint64 {
+	if x != nil {
+		return x.Tag
+	}
+	return 0
+}
+
+func (x *SessionCall) GetObject() string {
+	if x != nil {
+		return x.Object
+	}
+	return ""
+}
+
+func (x *SessionCall) GetCall() isSessionCall_Call {
+	if x != nil {
+		return x.Call
+	}
+	return nil
+}
+
+func (x *SessionCall) GetGet() *GetRequest {
+	if x != nil {
+		if x, ok := x.Call.(*SessionCall_Get); ok {
+			return x.Get
+		}
+	}
+	return nil
+}
+
+func (x *SessionCall) GetHead() *HeadRequest {
+	if x != nil {
+		if x, ok := x.Call.(*SessionCall_Head); ok {
+			return x.Head
+		}
+	}
+	return nil
+}
+
+func (x *SessionCall) GetPut() *PutRequest {
+	if x != nil {
+		if x, ok := x.Call.(*SessionCall_Put); ok {
+			return x.Put
+		}
+	}
+	return nil
+}
+
+func (x *SessionCall) GetDelete() *DeleteRequest {
+	if x != nil {
+		if x, ok := x.Call.(*SessionCall_Delete); ok {
+			return x.Delete
+		}
+	}
+	return nil
+}
+
+type isSessionCall_Call interface {
+	isSessionCall_Call()
+}
+
+type SessionCall_Get struct {
+	// get is as Get.
+	Get *GetRequest `protobuf:"bytes,3,opt,name=get,proto3,oneof"`
+}
+
+type SessionCall_Head struct {
+	// head is as Head.
+	Head *HeadRequest `protobuf:"bytes,4,opt,name=head,proto3,oneof"`
+}
+
+type SessionCall_Put struct {
+	// put is as Put.
+	Put *PutRequest `protobuf:"bytes,5,opt,name=put,proto3,oneof"`
+}
+
+type SessionCall_Delete struct {
+	// delete is as Delete.
+	Delete *DeleteRequest `protobuf:"bytes,6,opt,name=delete,proto3,oneof"`
+}
+
+func (*SessionCall_Get) isSessionCall_Call() {}
+
+func (*SessionCall_Head) isSessionCall_Call() {}
+
+func (*SessionCall_Put) isSessionCall_Call() {}
+
+func (*SessionCall_Delete) isSessionCall_Call() {}
+
+// SessionResponse is one message of the server's side of Session.
+type SessionResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// results are answers, in the order in which they were found.
+	Results       []*SessionResult `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SessionResponse) Reset() {
+	*x = SessionResponse{}
+	mi := &file_tarn_v1_kv_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SessionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SessionResponse) ProtoMessage() {}
+
+func (x *SessionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_kv_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SessionResponse.ProtoReflect.Descriptor instead.
+func (*SessionResponse) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *SessionResponse) GetResults() []*SessionResult {
+	if x != nil {
+		return x.Results
+	}
+	return nil
+}
+
+// SessionResult is the answer of one call in a session.
+type SessionResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// tag is that of the call.
+	Tag uint64 `protobuf:"varint,1,opt,name=tag,proto3" json:"tag,omitempty"`
+	// result is the answer, or why there is none.
+	//
+	// Types that are valid to be assigned to Result:
+	//
+	//	*SessionResult_Error
+	//	*SessionResult_Get
+	//	*SessionResult_Head
+	//	*SessionResult_Put
+	//	*SessionResult_Delete
+	Result        isSessionResult_Result `protobuf_oneof:"result"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SessionResult) Reset() {
+	*x = SessionResult{}
+	mi := &file_tarn_v1_kv_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SessionResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SessionResult) ProtoMessage() {}
+
+func (x *SessionResult) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_kv_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SessionResult.ProtoReflect.Descriptor instead.
+func (*SessionResult) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *SessionResult) GetTag() uint64 {
+	if x != nil {
+		return x.Tag
+	}
+	return 0
+}
+
+func (x *SessionResult) GetResult() isSessionResult_Result {
+	if x != nil {
+		return x.Result
+	}
+	return nil
+}
+
+func (x *SessionResult) GetError() *KeyError {
+	if x != nil {
+		if x, ok := x.Result.(*SessionResult_Error); ok {
+			return x.Error
+		}
+	}
+	return nil
+}
+
+func (x *SessionResult) GetGet() *GetResponse {
+	if x != nil {
+		if x, ok := x.Result.(*SessionResult_Get); ok {
+			return x.Get
+		}
+	}
+	return nil
+}
+
+func (x *SessionResult) GetHead() *HeadResponse {
+	if x != nil {
+		if x, ok := x.Result.(*SessionResult_Head); ok {
+			return x.Head
+		}
+	}
+	return nil
+}
+
+func (x *SessionResult) GetPut() *PutResponse {
+	if x != nil {
+		if x, ok := x.Result.(*SessionResult_Put); ok {
+			return x.Put
+		}
+	}
+	return nil
+}
+
+func (x *SessionResult) GetDelete() *DeleteResponse {
+	if x != nil {
+		if x, ok := x.Result.(*SessionResult_Delete); ok {
+			return x.Delete
+		}
+	}
+	return nil
+}
+
+type isSessionResult_Result interface {
+	isSessionResult_Result()
+}
+
+type SessionResult_Error struct {
+	// error is why the call failed.
+	Error *KeyError `protobuf:"bytes,2,opt,name=error,proto3,oneof"`
+}
+
+type SessionResult_Get struct {
+	// get is the answer of a get.
+	Get *GetResponse `protobuf:"bytes,3,opt,name=get,proto3,oneof"`
+}
+
+type SessionResult_Head struct {
+	// head is the answer of a head.
+	Head *HeadResponse `protobuf:"bytes,4,opt,name=head,proto3,oneof"`
+}
+
+type SessionResult_Put struct {
+	// put is the answer of a put.
+	Put *PutResponse `protobuf:"bytes,5,opt,name=put,proto3,oneof"`
+}
+
+type SessionResult_Delete struct {
+	// delete is the answer of a delete.
+	Delete *DeleteResponse `protobuf:"bytes,6,opt,name=delete,proto3,oneof"`
+}
+
+func (*SessionResult_Error) isSessionResult_Result() {}
+
+func (*SessionResult_Get) isSessionResult_Result() {}
+
+func (*SessionResult_Head) isSessionResult_Result() {}
+
+func (*SessionResult_Put) isSessionResult_Result() {}
+
+func (*SessionResult_Delete) isSessionResult_Result() {}
+
 // CountRequest is the request of Count.
 type CountRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1470,7 +2756,7 @@ type CountRequest struct {
 
 func (x *CountRequest) Reset() {
 	*x = CountRequest{}
-	mi := &file_tarn_v1_kv_proto_msgTypes[22]
+	mi := &file_tarn_v1_kv_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1482,7 +2768,7 @@ func (x *CountRequest) String() string {
 func (*CountRequest) ProtoMessage() {}
 
 func (x *CountRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_kv_proto_msgTypes[22]
+	mi := &file_tarn_v1_kv_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1495,7 +2781,7 @@ func (x *CountRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountRequest.ProtoReflect.Descriptor instead.
 func (*CountRequest) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{22}
+	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *CountRequest) GetObject() string {
@@ -1523,7 +2809,7 @@ type CountResponse struct {
 
 func (x *CountResponse) Reset() {
 	*x = CountResponse{}
-	mi := &file_tarn_v1_kv_proto_msgTypes[23]
+	mi := &file_tarn_v1_kv_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1535,7 +2821,7 @@ func (x *CountResponse) String() string {
 func (*CountResponse) ProtoMessage() {}
 
 func (x *CountResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_kv_proto_msgTypes[23]
+	mi := &file_tarn_v1_kv_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1548,7 +2834,7 @@ func (x *CountResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountResponse.ProtoReflect.Descriptor instead.
 func (*CountResponse) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{23}
+	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *CountResponse) GetCount() uint64 {
@@ -1577,7 +2863,7 @@ type ScanRequest struct {
 
 func (x *ScanRequest) Reset() {
 	*x = ScanRequest{}
-	mi := &file_tarn_v1_kv_proto_msgTypes[24]
+	mi := &file_tarn_v1_kv_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1589,7 +2875,7 @@ func (x *ScanRequest) String() string {
 func (*ScanRequest) ProtoMessage() {}
 
 func (x *ScanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_kv_proto_msgTypes[24]
+	mi := &file_tarn_v1_kv_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1602,7 +2888,7 @@ func (x *ScanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanRequest.ProtoReflect.Descriptor instead.
 func (*ScanRequest) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{24}
+	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ScanRequest) GetObject() string {
@@ -1657,7 +2943,7 @@ type ScanEntry struct {
 
 func (x *ScanEntry) Reset() {
 	*x = ScanEntry{}
-	mi := &file_tarn_v1_kv_proto_msgTypes[25]
+	mi := &file_tarn_v1_kv_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1669,7 +2955,7 @@ func (x *ScanEntry) String() string {
 func (*ScanEntry) ProtoMessage() {}
 
 func (x *ScanEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_kv_proto_msgTypes[25]
+	mi := &file_tarn_v1_kv_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1682,7 +2968,7 @@ func (x *ScanEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanEntry.ProtoReflect.Descriptor instead.
 func (*ScanEntry) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{25}
+	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ScanEntry) GetKey() []byte {
@@ -1724,7 +3010,7 @@ type ScanResponse struct {
 
 func (x *ScanResponse) Reset() {
 	*x = ScanResponse{}
-	mi := &file_tarn_v1_kv_proto_msgTypes[26]
+	mi := &file_tarn_v1_kv_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1736,7 +3022,7 @@ func (x *ScanResponse) String() string {
 func (*ScanResponse) ProtoMessage() {}
 
 func (x *ScanResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_kv_proto_msgTypes[26]
+	mi := &file_tarn_v1_kv_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1749,7 +3035,7 @@ func (x *ScanResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanResponse.ProtoReflect.Descriptor instead.
 func (*ScanResponse) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{26}
+	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ScanResponse) GetEntries() []*ScanEntry {
@@ -1765,14 +3051,18 @@ type DeleteRangeRequest struct {
 	// object is "pool/container/object".
 	Object string `protobuf:"bytes,1,opt,name=object,proto3" json:"object,omitempty"`
 	// range is what is removed; it must be present: an empty range is all keys.
-	Range         *KeyRange `protobuf:"bytes,2,opt,name=range,proto3" json:"range,omitempty"`
+	Range *KeyRange `protobuf:"bytes,2,opt,name=range,proto3" json:"range,omitempty"`
+	// limit is the largest number of keys that are removed, the first of the range; 0: all.
+	Limit uint64 `protobuf:"varint,3,opt,name=limit,proto3" json:"limit,omitempty"`
+	// reverse removes the last ones of the range, when there is a limit.
+	Reverse       bool `protobuf:"varint,4,opt,name=reverse,proto3" json:"reverse,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DeleteRangeRequest) Reset() {
 	*x = DeleteRangeRequest{}
-	mi := &file_tarn_v1_kv_proto_msgTypes[27]
+	mi := &file_tarn_v1_kv_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1784,7 +3074,7 @@ func (x *DeleteRangeRequest) String() string {
 func (*DeleteRangeRequest) ProtoMessage() {}
 
 func (x *DeleteRangeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_kv_proto_msgTypes[27]
+	mi := &file_tarn_v1_kv_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1797,7 +3087,7 @@ func (x *DeleteRangeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteRangeRequest.ProtoReflect.Descriptor instead.
 func (*DeleteRangeRequest) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{27}
+	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *DeleteRangeRequest) GetObject() string {
@@ -1814,6 +3104,20 @@ func (x *DeleteRangeRequest) GetRange() *KeyRange {
 	return nil
 }
 
+func (x *DeleteRangeRequest) GetLimit() uint64 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+func (x *DeleteRangeRequest) GetReverse() bool {
+	if x != nil {
+		return x.Reverse
+	}
+	return false
+}
+
 // DeleteRangeResponse is the answer of DeleteRange.
 type DeleteRangeResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1825,7 +3129,7 @@ type DeleteRangeResponse struct {
 
 func (x *DeleteRangeResponse) Reset() {
 	*x = DeleteRangeResponse{}
-	mi := &file_tarn_v1_kv_proto_msgTypes[28]
+	mi := &file_tarn_v1_kv_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1837,7 +3141,7 @@ func (x *DeleteRangeResponse) String() string {
 func (*DeleteRangeResponse) ProtoMessage() {}
 
 func (x *DeleteRangeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_kv_proto_msgTypes[28]
+	mi := &file_tarn_v1_kv_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1850,7 +3154,7 @@ func (x *DeleteRangeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteRangeResponse.ProtoReflect.Descriptor instead.
 func (*DeleteRangeResponse) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{28}
+	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *DeleteRangeResponse) GetDeleted() uint64 {
@@ -1875,7 +3179,7 @@ type GetStreamRequest struct {
 
 func (x *GetStreamRequest) Reset() {
 	*x = GetStreamRequest{}
-	mi := &file_tarn_v1_kv_proto_msgTypes[29]
+	mi := &file_tarn_v1_kv_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1887,7 +3191,7 @@ func (x *GetStreamRequest) String() string {
 func (*GetStreamRequest) ProtoMessage() {}
 
 func (x *GetStreamRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_kv_proto_msgTypes[29]
+	mi := &file_tarn_v1_kv_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1900,7 +3204,7 @@ func (x *GetStreamRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStreamRequest.ProtoReflect.Descriptor instead.
 func (*GetStreamRequest) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{29}
+	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *GetStreamRequest) GetObject() string {
@@ -1941,7 +3245,7 @@ type GetStreamResponse struct {
 
 func (x *GetStreamResponse) Reset() {
 	*x = GetStreamResponse{}
-	mi := &file_tarn_v1_kv_proto_msgTypes[30]
+	mi := &file_tarn_v1_kv_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1953,7 +3257,7 @@ func (x *GetStreamResponse) String() string {
 func (*GetStreamResponse) ProtoMessage() {}
 
 func (x *GetStreamResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_kv_proto_msgTypes[30]
+	mi := &file_tarn_v1_kv_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1966,7 +3270,7 @@ func (x *GetStreamResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStreamResponse.ProtoReflect.Descriptor instead.
 func (*GetStreamResponse) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{30}
+	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *GetStreamResponse) GetPart() isGetStreamResponse_Part {
@@ -2043,7 +3347,7 @@ type GetStreamHeader struct {
 
 func (x *GetStreamHeader) Reset() {
 	*x = GetStreamHeader{}
-	mi := &file_tarn_v1_kv_proto_msgTypes[31]
+	mi := &file_tarn_v1_kv_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2055,7 +3359,7 @@ func (x *GetStreamHeader) String() string {
 func (*GetStreamHeader) ProtoMessage() {}
 
 func (x *GetStreamHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_kv_proto_msgTypes[31]
+	mi := &file_tarn_v1_kv_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2068,7 +3372,7 @@ func (x *GetStreamHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStreamHeader.ProtoReflect.Descriptor instead.
 func (*GetStreamHeader) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{31}
+	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *GetStreamHeader) GetSize() uint64 {
@@ -2103,7 +3407,7 @@ type GetStreamTrailer struct {
 
 func (x *GetStreamTrailer) Reset() {
 	*x = GetStreamTrailer{}
-	mi := &file_tarn_v1_kv_proto_msgTypes[32]
+	mi := &file_tarn_v1_kv_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2115,7 +3419,7 @@ func (x *GetStreamTrailer) String() string {
 func (*GetStreamTrailer) ProtoMessage() {}
 
 func (x *GetStreamTrailer) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_kv_proto_msgTypes[32]
+	mi := &file_tarn_v1_kv_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2128,7 +3432,7 @@ func (x *GetStreamTrailer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStreamTrailer.ProtoReflect.Descriptor instead.
 func (*GetStreamTrailer) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{32}
+	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *GetStreamTrailer) GetChecksum() []byte {
@@ -2155,7 +3459,7 @@ type PutStreamRequest struct {
 
 func (x *PutStreamRequest) Reset() {
 	*x = PutStreamRequest{}
-	mi := &file_tarn_v1_kv_proto_msgTypes[33]
+	mi := &file_tarn_v1_kv_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2167,7 +3471,7 @@ func (x *PutStreamRequest) String() string {
 func (*PutStreamRequest) ProtoMessage() {}
 
 func (x *PutStreamRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_kv_proto_msgTypes[33]
+	mi := &file_tarn_v1_kv_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2180,7 +3484,7 @@ func (x *PutStreamRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutStreamRequest.ProtoReflect.Descriptor instead.
 func (*PutStreamRequest) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{33}
+	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *PutStreamRequest) GetPart() isPutStreamRequest_Part {
@@ -2261,7 +3565,7 @@ type PutStreamHeader struct {
 
 func (x *PutStreamHeader) Reset() {
 	*x = PutStreamHeader{}
-	mi := &file_tarn_v1_kv_proto_msgTypes[34]
+	mi := &file_tarn_v1_kv_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2273,7 +3577,7 @@ func (x *PutStreamHeader) String() string {
 func (*PutStreamHeader) ProtoMessage() {}
 
 func (x *PutStreamHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_kv_proto_msgTypes[34]
+	mi := &file_tarn_v1_kv_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2286,7 +3590,7 @@ func (x *PutStreamHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutStreamHeader.ProtoReflect.Descriptor instead.
 func (*PutStreamHeader) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{34}
+	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *PutStreamHeader) GetObject() string {
@@ -2335,7 +3639,7 @@ type PutStreamCommit struct {
 
 func (x *PutStreamCommit) Reset() {
 	*x = PutStreamCommit{}
-	mi := &file_tarn_v1_kv_proto_msgTypes[35]
+	mi := &file_tarn_v1_kv_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2347,7 +3651,7 @@ func (x *PutStreamCommit) String() string {
 func (*PutStreamCommit) ProtoMessage() {}
 
 func (x *PutStreamCommit) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_kv_proto_msgTypes[35]
+	mi := &file_tarn_v1_kv_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2360,7 +3664,7 @@ func (x *PutStreamCommit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutStreamCommit.ProtoReflect.Descriptor instead.
 func (*PutStreamCommit) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{35}
+	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *PutStreamCommit) GetChecksum() []byte {
@@ -2381,7 +3685,7 @@ type PutStreamResponse struct {
 
 func (x *PutStreamResponse) Reset() {
 	*x = PutStreamResponse{}
-	mi := &file_tarn_v1_kv_proto_msgTypes[36]
+	mi := &file_tarn_v1_kv_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2393,7 +3697,7 @@ func (x *PutStreamResponse) String() string {
 func (*PutStreamResponse) ProtoMessage() {}
 
 func (x *PutStreamResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_kv_proto_msgTypes[36]
+	mi := &file_tarn_v1_kv_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2406,7 +3710,7 @@ func (x *PutStreamResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutStreamResponse.ProtoReflect.Descriptor instead.
 func (*PutStreamResponse) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{36}
+	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *PutStreamResponse) GetSize() uint64 {
@@ -2483,11 +3787,12 @@ const file_tarn_v1_kv_proto_rawDesc = "" +
 	"\x04keys\x18\x02 \x03(\fR\x04keys\x120\n" +
 	"\tcondition\x18\x03 \x01(\x0e2\x12.tarn.v1.ConditionR\tcondition\"C\n" +
 	"\x13BatchDeleteResponse\x12,\n" +
-	"\aresults\x18\x01 \x03(\v2\x12.tarn.v1.KeyResultR\aresults\"\xa2\x01\n" +
+	"\aresults\x18\x01 \x03(\v2\x12.tarn.v1.KeyResultR\aresults\"\xba\x01\n" +
 	"\bMutation\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\fR\x03key\x12\x12\n" +
 	"\x03put\x18\x02 \x01(\fH\x00R\x03put\x12\x18\n" +
-	"\x06delete\x18\x03 \x01(\bH\x00R\x06delete\x120\n" +
+	"\x06delete\x18\x03 \x01(\bH\x00R\x06delete\x12\x16\n" +
+	"\x05check\x18\x06 \x01(\bH\x00R\x05check\x120\n" +
 	"\tcondition\x18\x04 \x01(\x0e2\x12.tarn.v1.ConditionR\tcondition\x12\x1a\n" +
 	"\brevision\x18\x05 \x01(\x04R\brevisionB\b\n" +
 	"\x06change\"{\n" +
@@ -2496,7 +3801,81 @@ const file_tarn_v1_kv_proto_rawDesc = "" +
 	"\tmutations\x18\x02 \x03(\v2\x11.tarn.v1.MutationR\tmutations\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x03 \x01(\tR\trequestId\"\x14\n" +
-	"\x12ApplyBatchResponse\"O\n" +
+	"\x12ApplyBatchResponse\"q\n" +
+	"\x10IncrementRequest\x12\x16\n" +
+	"\x06object\x18\x01 \x01(\tR\x06object\x12\x10\n" +
+	"\x03key\x18\x02 \x01(\fR\x03key\x12\x14\n" +
+	"\x05delta\x18\x03 \x01(\x12R\x05delta\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x04 \x01(\tR\trequestId\")\n" +
+	"\x11IncrementResponse\x12\x14\n" +
+	"\x05value\x18\x01 \x01(\x12R\x05value\"\xc0\x01\n" +
+	"\aCompare\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\fR\x03key\x123\n" +
+	"\n" +
+	"comparison\x18\x02 \x01(\x0e2\x13.tarn.v1.ComparisonR\n" +
+	"comparison\x12\x1c\n" +
+	"\brevision\x18\x03 \x01(\x04H\x00R\brevision\x12\x16\n" +
+	"\x05value\x18\x04 \x01(\fH\x00R\x05value\x12\x14\n" +
+	"\x04size\x18\x05 \x01(\x04H\x00R\x04size\x12\x18\n" +
+	"\x06exists\x18\x06 \x01(\bH\x00R\x06existsB\b\n" +
+	"\x06target\"O\n" +
+	"\x04Step\x12\x12\n" +
+	"\x03get\x18\x01 \x01(\fH\x00R\x03get\x12+\n" +
+	"\x06change\x18\x02 \x01(\v2\x11.tarn.v1.MutationH\x00R\x06changeB\x06\n" +
+	"\x04step\"\xc8\x01\n" +
+	"\x0fTransactRequest\x12\x16\n" +
+	"\x06object\x18\x01 \x01(\tR\x06object\x12,\n" +
+	"\bcompares\x18\x02 \x03(\v2\x10.tarn.v1.CompareR\bcompares\x12'\n" +
+	"\asuccess\x18\x03 \x03(\v2\r.tarn.v1.StepR\asuccess\x12'\n" +
+	"\afailure\x18\x04 \x03(\v2\r.tarn.v1.StepR\afailure\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x05 \x01(\tR\trequestId\"Z\n" +
+	"\x10TransactResponse\x12\x1c\n" +
+	"\tsucceeded\x18\x01 \x01(\bR\tsucceeded\x12(\n" +
+	"\x04gets\x18\x02 \x03(\v2\x14.tarn.v1.TransactGetR\x04gets\"`\n" +
+	"\vTransactGet\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\fR\x03key\x12\x19\n" +
+	"\x05value\x18\x02 \x01(\fH\x00R\x05value\x88\x01\x01\x12\x1a\n" +
+	"\brevision\x18\x03 \x01(\x04R\brevisionB\b\n" +
+	"\x06_value\"\x8e\x01\n" +
+	"\x0fListKeysRequest\x12\x16\n" +
+	"\x06object\x18\x01 \x01(\tR\x06object\x12'\n" +
+	"\x05range\x18\x02 \x01(\v2\x11.tarn.v1.KeyRangeR\x05range\x12\x1b\n" +
+	"\tpage_size\x18\x03 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x04 \x01(\tR\tpageToken\"N\n" +
+	"\x10ListKeysResponse\x12\x12\n" +
+	"\x04keys\x18\x01 \x03(\fR\x04keys\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"o\n" +
+	"\x0fBulkLoadRequest\x12/\n" +
+	"\x06header\x18\x01 \x01(\v2\x17.tarn.v1.BulkLoadHeaderR\x06header\x12+\n" +
+	"\aentries\x18\x02 \x03(\v2\x11.tarn.v1.PutEntryR\aentries\"Z\n" +
+	"\x0eBulkLoadHeader\x12\x16\n" +
+	"\x06object\x18\x01 \x01(\tR\x06object\x120\n" +
+	"\tcondition\x18\x02 \x01(\x0e2\x12.tarn.v1.ConditionR\tcondition\"*\n" +
+	"\x10BulkLoadResponse\x12\x16\n" +
+	"\x06stored\x18\x01 \x01(\x04R\x06stored\"<\n" +
+	"\x0eSessionRequest\x12*\n" +
+	"\x05calls\x18\x01 \x03(\v2\x14.tarn.v1.SessionCallR\x05calls\"\xef\x01\n" +
+	"\vSessionCall\x12\x10\n" +
+	"\x03tag\x18\x01 \x01(\x04R\x03tag\x12\x16\n" +
+	"\x06object\x18\x02 \x01(\tR\x06object\x12'\n" +
+	"\x03get\x18\x03 \x01(\v2\x13.tarn.v1.GetRequestH\x00R\x03get\x12*\n" +
+	"\x04head\x18\x04 \x01(\v2\x14.tarn.v1.HeadRequestH\x00R\x04head\x12'\n" +
+	"\x03put\x18\x05 \x01(\v2\x13.tarn.v1.PutRequestH\x00R\x03put\x120\n" +
+	"\x06delete\x18\x06 \x01(\v2\x16.tarn.v1.DeleteRequestH\x00R\x06deleteB\x06\n" +
+	"\x04call\"C\n" +
+	"\x0fSessionResponse\x120\n" +
+	"\aresults\x18\x01 \x03(\v2\x16.tarn.v1.SessionResultR\aresults\"\x8a\x02\n" +
+	"\rSessionResult\x12\x10\n" +
+	"\x03tag\x18\x01 \x01(\x04R\x03tag\x12)\n" +
+	"\x05error\x18\x02 \x01(\v2\x11.tarn.v1.KeyErrorH\x00R\x05error\x12(\n" +
+	"\x03get\x18\x03 \x01(\v2\x14.tarn.v1.GetResponseH\x00R\x03get\x12+\n" +
+	"\x04head\x18\x04 \x01(\v2\x15.tarn.v1.HeadResponseH\x00R\x04head\x12(\n" +
+	"\x03put\x18\x05 \x01(\v2\x14.tarn.v1.PutResponseH\x00R\x03put\x121\n" +
+	"\x06delete\x18\x06 \x01(\v2\x17.tarn.v1.DeleteResponseH\x00R\x06deleteB\b\n" +
+	"\x06result\"O\n" +
 	"\fCountRequest\x12\x16\n" +
 	"\x06object\x18\x01 \x01(\tR\x06object\x12'\n" +
 	"\x05range\x18\x02 \x01(\v2\x11.tarn.v1.KeyRangeR\x05range\"%\n" +
@@ -2515,10 +3894,12 @@ const file_tarn_v1_kv_proto_rawDesc = "" +
 	"\brevision\x18\x04 \x01(\x04R\brevisionB\b\n" +
 	"\x06_value\"<\n" +
 	"\fScanResponse\x12,\n" +
-	"\aentries\x18\x01 \x03(\v2\x12.tarn.v1.ScanEntryR\aentries\"U\n" +
+	"\aentries\x18\x01 \x03(\v2\x12.tarn.v1.ScanEntryR\aentries\"\x85\x01\n" +
 	"\x12DeleteRangeRequest\x12\x16\n" +
 	"\x06object\x18\x01 \x01(\tR\x06object\x12'\n" +
-	"\x05range\x18\x02 \x01(\v2\x11.tarn.v1.KeyRangeR\x05range\"/\n" +
+	"\x05range\x18\x02 \x01(\v2\x11.tarn.v1.KeyRangeR\x05range\x12\x14\n" +
+	"\x05limit\x18\x03 \x01(\x04R\x05limit\x12\x18\n" +
+	"\areverse\x18\x04 \x01(\bR\areverse\"/\n" +
 	"\x13DeleteRangeResponse\x12\x18\n" +
 	"\adeleted\x18\x01 \x01(\x04R\adeleted\"x\n" +
 	"\x10GetStreamRequest\x12\x16\n" +
@@ -2560,7 +3941,14 @@ const file_tarn_v1_kv_proto_rawDesc = "" +
 	"\fChecksumType\x12\x1d\n" +
 	"\x19CHECKSUM_TYPE_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14CHECKSUM_TYPE_CRC32C\x10\x01\x12\x18\n" +
-	"\x14CHECKSUM_TYPE_SHA256\x10\x022\xe0\x06\n" +
+	"\x14CHECKSUM_TYPE_SHA256\x10\x02*\x85\x01\n" +
+	"\n" +
+	"Comparison\x12\x1a\n" +
+	"\x16COMPARISON_UNSPECIFIED\x10\x00\x12\x14\n" +
+	"\x10COMPARISON_EQUAL\x10\x01\x12\x18\n" +
+	"\x14COMPARISON_NOT_EQUAL\x10\x02\x12\x13\n" +
+	"\x0fCOMPARISON_LESS\x10\x03\x12\x16\n" +
+	"\x12COMPARISON_GREATER\x10\x042\xb0\t\n" +
 	"\x0fKeyValueService\x125\n" +
 	"\x03Get\x12\x13.tarn.v1.GetRequest\x1a\x14.tarn.v1.GetResponse\"\x03\x90\x02\x01\x128\n" +
 	"\x04Head\x12\x14.tarn.v1.HeadRequest\x1a\x15.tarn.v1.HeadResponse\"\x03\x90\x02\x01\x120\n" +
@@ -2570,7 +3958,12 @@ const file_tarn_v1_kv_proto_rawDesc = "" +
 	"\bBatchPut\x12\x18.tarn.v1.BatchPutRequest\x1a\x19.tarn.v1.BatchPutResponse\x12H\n" +
 	"\vBatchDelete\x12\x1b.tarn.v1.BatchDeleteRequest\x1a\x1c.tarn.v1.BatchDeleteResponse\x12E\n" +
 	"\n" +
-	"ApplyBatch\x12\x1a.tarn.v1.ApplyBatchRequest\x1a\x1b.tarn.v1.ApplyBatchResponse\x12;\n" +
+	"ApplyBatch\x12\x1a.tarn.v1.ApplyBatchRequest\x1a\x1b.tarn.v1.ApplyBatchResponse\x12B\n" +
+	"\tIncrement\x12\x19.tarn.v1.IncrementRequest\x1a\x1a.tarn.v1.IncrementResponse\x12?\n" +
+	"\bTransact\x12\x18.tarn.v1.TransactRequest\x1a\x19.tarn.v1.TransactResponse\x12D\n" +
+	"\bListKeys\x12\x18.tarn.v1.ListKeysRequest\x1a\x19.tarn.v1.ListKeysResponse\"\x03\x90\x02\x01\x12A\n" +
+	"\bBulkLoad\x12\x18.tarn.v1.BulkLoadRequest\x1a\x19.tarn.v1.BulkLoadResponse(\x01\x12@\n" +
+	"\aSession\x12\x17.tarn.v1.SessionRequest\x1a\x18.tarn.v1.SessionResponse(\x010\x01\x12;\n" +
 	"\x05Count\x12\x15.tarn.v1.CountRequest\x1a\x16.tarn.v1.CountResponse\"\x03\x90\x02\x01\x12:\n" +
 	"\x04Scan\x12\x14.tarn.v1.ScanRequest\x1a\x15.tarn.v1.ScanResponse\"\x03\x90\x02\x010\x01\x12M\n" +
 	"\vDeleteRange\x12\x1b.tarn.v1.DeleteRangeRequest\x1a\x1c.tarn.v1.DeleteRangeResponse\"\x03\x90\x02\x02\x12I\n" +
@@ -2589,105 +3982,153 @@ func file_tarn_v1_kv_proto_rawDescGZIP() []byte {
 	return file_tarn_v1_kv_proto_rawDescData
 }
 
-var file_tarn_v1_kv_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_tarn_v1_kv_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
+var file_tarn_v1_kv_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_tarn_v1_kv_proto_msgTypes = make([]protoimpl.MessageInfo, 53)
 var file_tarn_v1_kv_proto_goTypes = []any{
 	(Condition)(0),              // 0: tarn.v1.Condition
 	(ChecksumType)(0),           // 1: tarn.v1.ChecksumType
-	(*KeyRange)(nil),            // 2: tarn.v1.KeyRange
-	(*KeyError)(nil),            // 3: tarn.v1.KeyError
-	(*GetRequest)(nil),          // 4: tarn.v1.GetRequest
-	(*GetResponse)(nil),         // 5: tarn.v1.GetResponse
-	(*HeadRequest)(nil),         // 6: tarn.v1.HeadRequest
-	(*HeadResponse)(nil),        // 7: tarn.v1.HeadResponse
-	(*PutRequest)(nil),          // 8: tarn.v1.PutRequest
-	(*PutResponse)(nil),         // 9: tarn.v1.PutResponse
-	(*DeleteRequest)(nil),       // 10: tarn.v1.DeleteRequest
-	(*DeleteResponse)(nil),      // 11: tarn.v1.DeleteResponse
-	(*BatchGetRequest)(nil),     // 12: tarn.v1.BatchGetRequest
-	(*BatchGetResponse)(nil),    // 13: tarn.v1.BatchGetResponse
-	(*BatchGetResult)(nil),      // 14: tarn.v1.BatchGetResult
-	(*BatchPutRequest)(nil),     // 15: tarn.v1.BatchPutRequest
-	(*PutEntry)(nil),            // 16: tarn.v1.PutEntry
-	(*BatchPutResponse)(nil),    // 17: tarn.v1.BatchPutResponse
-	(*KeyResult)(nil),           // 18: tarn.v1.KeyResult
-	(*BatchDeleteRequest)(nil),  // 19: tarn.v1.BatchDeleteRequest
-	(*BatchDeleteResponse)(nil), // 20: tarn.v1.BatchDeleteResponse
-	(*Mutation)(nil),            // 21: tarn.v1.Mutation
-	(*ApplyBatchRequest)(nil),   // 22: tarn.v1.ApplyBatchRequest
-	(*ApplyBatchResponse)(nil),  // 23: tarn.v1.ApplyBatchResponse
-	(*CountRequest)(nil),        // 24: tarn.v1.CountRequest
-	(*CountResponse)(nil),       // 25: tarn.v1.CountResponse
-	(*ScanRequest)(nil),         // 26: tarn.v1.ScanRequest
-	(*ScanEntry)(nil),           // 27: tarn.v1.ScanEntry
-	(*ScanResponse)(nil),        // 28: tarn.v1.ScanResponse
-	(*DeleteRangeRequest)(nil),  // 29: tarn.v1.DeleteRangeRequest
-	(*DeleteRangeResponse)(nil), // 30: tarn.v1.DeleteRangeResponse
-	(*GetStreamRequest)(nil),    // 31: tarn.v1.GetStreamRequest
-	(*GetStreamResponse)(nil),   // 32: tarn.v1.GetStreamResponse
-	(*GetStreamHeader)(nil),     // 33: tarn.v1.GetStreamHeader
-	(*GetStreamTrailer)(nil),    // 34: tarn.v1.GetStreamTrailer
-	(*PutStreamRequest)(nil),    // 35: tarn.v1.PutStreamRequest
-	(*PutStreamHeader)(nil),     // 36: tarn.v1.PutStreamHeader
-	(*PutStreamCommit)(nil),     // 37: tarn.v1.PutStreamCommit
-	(*PutStreamResponse)(nil),   // 38: tarn.v1.PutStreamResponse
+	(Comparison)(0),             // 2: tarn.v1.Comparison
+	(*KeyRange)(nil),            // 3: tarn.v1.KeyRange
+	(*KeyError)(nil),            // 4: tarn.v1.KeyError
+	(*GetRequest)(nil),          // 5: tarn.v1.GetRequest
+	(*GetResponse)(nil),         // 6: tarn.v1.GetResponse
+	(*HeadRequest)(nil),         // 7: tarn.v1.HeadRequest
+	(*HeadResponse)(nil),        // 8: tarn.v1.HeadResponse
+	(*PutRequest)(nil),          // 9: tarn.v1.PutRequest
+	(*PutResponse)(nil),         // 10: tarn.v1.PutResponse
+	(*DeleteRequest)(nil),       // 11: tarn.v1.DeleteRequest
+	(*DeleteResponse)(nil),      // 12: tarn.v1.DeleteResponse
+	(*BatchGetRequest)(nil),     // 13: tarn.v1.BatchGetRequest
+	(*BatchGetResponse)(nil),    // 14: tarn.v1.BatchGetResponse
+	(*BatchGetResult)(nil),      // 15: tarn.v1.BatchGetResult
+	(*BatchPutRequest)(nil),     // 16: tarn.v1.BatchPutRequest
+	(*PutEntry)(nil),            // 17: tarn.v1.PutEntry
+	(*BatchPutResponse)(nil),    // 18: tarn.v1.BatchPutResponse
+	(*KeyResult)(nil),           // 19: tarn.v1.KeyResult
+	(*BatchDeleteRequest)(nil),  // 20: tarn.v1.BatchDeleteRequest
+	(*BatchDeleteResponse)(nil), // 21: tarn.v1.BatchDeleteResponse
+	(*Mutation)(nil),            // 22: tarn.v1.Mutation
+	(*ApplyBatchRequest)(nil),   // 23: tarn.v1.ApplyBatchRequest
+	(*ApplyBatchResponse)(nil),  // 24: tarn.v1.ApplyBatchResponse
+	(*IncrementRequest)(nil),    // 25: tarn.v1.IncrementRequest
+	(*IncrementResponse)(nil),   // 26: tarn.v1.IncrementResponse
+	(*Compare)(nil),             // 27: tarn.v1.Compare
+	(*Step)(nil),                // 28: tarn.v1.Step
+	(*TransactRequest)(nil),     // 29: tarn.v1.TransactRequest
+	(*TransactResponse)(nil),    // 30: tarn.v1.TransactResponse
+	(*TransactGet)(nil),         // 31: tarn.v1.TransactGet
+	(*ListKeysRequest)(nil),     // 32: tarn.v1.ListKeysRequest
+	(*ListKeysResponse)(nil),    // 33: tarn.v1.ListKeysResponse
+	(*BulkLoadRequest)(nil),     // 34: tarn.v1.BulkLoadRequest
+	(*BulkLoadHeader)(nil),      // 35: tarn.v1.BulkLoadHeader
+	(*BulkLoadResponse)(nil),    // 36: tarn.v1.BulkLoadResponse
+	(*SessionRequest)(nil),      // 37: tarn.v1.SessionRequest
+	(*SessionCall)(nil),         // 38: tarn.v1.SessionCall
+	(*SessionResponse)(nil),     // 39: tarn.v1.SessionResponse
+	(*SessionResult)(nil),       // 40: tarn.v1.SessionResult
+	(*CountRequest)(nil),        // 41: tarn.v1.CountRequest
+	(*CountResponse)(nil),       // 42: tarn.v1.CountResponse
+	(*ScanRequest)(nil),         // 43: tarn.v1.ScanRequest
+	(*ScanEntry)(nil),           // 44: tarn.v1.ScanEntry
+	(*ScanResponse)(nil),        // 45: tarn.v1.ScanResponse
+	(*DeleteRangeRequest)(nil),  // 46: tarn.v1.DeleteRangeRequest
+	(*DeleteRangeResponse)(nil), // 47: tarn.v1.DeleteRangeResponse
+	(*GetStreamRequest)(nil),    // 48: tarn.v1.GetStreamRequest
+	(*GetStreamResponse)(nil),   // 49: tarn.v1.GetStreamResponse
+	(*GetStreamHeader)(nil),     // 50: tarn.v1.GetStreamHeader
+	(*GetStreamTrailer)(nil),    // 51: tarn.v1.GetStreamTrailer
+	(*PutStreamRequest)(nil),    // 52: tarn.v1.PutStreamRequest
+	(*PutStreamHeader)(nil),     // 53: tarn.v1.PutStreamHeader
+	(*PutStreamCommit)(nil),     // 54: tarn.v1.PutStreamCommit
+	(*PutStreamResponse)(nil),   // 55: tarn.v1.PutStreamResponse
 }
 var file_tarn_v1_kv_proto_depIdxs = []int32{
 	0,  // 0: tarn.v1.PutRequest.condition:type_name -> tarn.v1.Condition
 	0,  // 1: tarn.v1.DeleteRequest.condition:type_name -> tarn.v1.Condition
-	14, // 2: tarn.v1.BatchGetResponse.results:type_name -> tarn.v1.BatchGetResult
-	3,  // 3: tarn.v1.BatchGetResult.error:type_name -> tarn.v1.KeyError
-	16, // 4: tarn.v1.BatchPutRequest.entries:type_name -> tarn.v1.PutEntry
+	15, // 2: tarn.v1.BatchGetResponse.results:type_name -> tarn.v1.BatchGetResult
+	4,  // 3: tarn.v1.BatchGetResult.error:type_name -> tarn.v1.KeyError
+	17, // 4: tarn.v1.BatchPutRequest.entries:type_name -> tarn.v1.PutEntry
 	0,  // 5: tarn.v1.BatchPutRequest.condition:type_name -> tarn.v1.Condition
-	18, // 6: tarn.v1.BatchPutResponse.results:type_name -> tarn.v1.KeyResult
-	3,  // 7: tarn.v1.KeyResult.error:type_name -> tarn.v1.KeyError
+	19, // 6: tarn.v1.BatchPutResponse.results:type_name -> tarn.v1.KeyResult
+	4,  // 7: tarn.v1.KeyResult.error:type_name -> tarn.v1.KeyError
 	0,  // 8: tarn.v1.BatchDeleteRequest.condition:type_name -> tarn.v1.Condition
-	18, // 9: tarn.v1.BatchDeleteResponse.results:type_name -> tarn.v1.KeyResult
+	19, // 9: tarn.v1.BatchDeleteResponse.results:type_name -> tarn.v1.KeyResult
 	0,  // 10: tarn.v1.Mutation.condition:type_name -> tarn.v1.Condition
-	21, // 11: tarn.v1.ApplyBatchRequest.mutations:type_name -> tarn.v1.Mutation
-	2,  // 12: tarn.v1.CountRequest.range:type_name -> tarn.v1.KeyRange
-	2,  // 13: tarn.v1.ScanRequest.range:type_name -> tarn.v1.KeyRange
-	27, // 14: tarn.v1.ScanResponse.entries:type_name -> tarn.v1.ScanEntry
-	2,  // 15: tarn.v1.DeleteRangeRequest.range:type_name -> tarn.v1.KeyRange
-	1,  // 16: tarn.v1.GetStreamRequest.checksum_type:type_name -> tarn.v1.ChecksumType
-	33, // 17: tarn.v1.GetStreamResponse.header:type_name -> tarn.v1.GetStreamHeader
-	34, // 18: tarn.v1.GetStreamResponse.trailer:type_name -> tarn.v1.GetStreamTrailer
-	1,  // 19: tarn.v1.GetStreamHeader.checksum_type:type_name -> tarn.v1.ChecksumType
-	36, // 20: tarn.v1.PutStreamRequest.header:type_name -> tarn.v1.PutStreamHeader
-	37, // 21: tarn.v1.PutStreamRequest.commit:type_name -> tarn.v1.PutStreamCommit
-	1,  // 22: tarn.v1.PutStreamHeader.checksum_type:type_name -> tarn.v1.ChecksumType
-	0,  // 23: tarn.v1.PutStreamHeader.condition:type_name -> tarn.v1.Condition
-	4,  // 24: tarn.v1.KeyValueService.Get:input_type -> tarn.v1.GetRequest
-	6,  // 25: tarn.v1.KeyValueService.Head:input_type -> tarn.v1.HeadRequest
-	8,  // 26: tarn.v1.KeyValueService.Put:input_type -> tarn.v1.PutRequest
-	10, // 27: tarn.v1.KeyValueService.Delete:input_type -> tarn.v1.DeleteRequest
-	12, // 28: tarn.v1.KeyValueService.BatchGet:input_type -> tarn.v1.BatchGetRequest
-	15, // 29: tarn.v1.KeyValueService.BatchPut:input_type -> tarn.v1.BatchPutRequest
-	19, // 30: tarn.v1.KeyValueService.BatchDelete:input_type -> tarn.v1.BatchDeleteRequest
-	22, // 31: tarn.v1.KeyValueService.ApplyBatch:input_type -> tarn.v1.ApplyBatchRequest
-	24, // 32: tarn.v1.KeyValueService.Count:input_type -> tarn.v1.CountRequest
-	26, // 33: tarn.v1.KeyValueService.Scan:input_type -> tarn.v1.ScanRequest
-	29, // 34: tarn.v1.KeyValueService.DeleteRange:input_type -> tarn.v1.DeleteRangeRequest
-	31, // 35: tarn.v1.KeyValueService.GetStream:input_type -> tarn.v1.GetStreamRequest
-	35, // 36: tarn.v1.KeyValueService.PutStream:input_type -> tarn.v1.PutStreamRequest
-	5,  // 37: tarn.v1.KeyValueService.Get:output_type -> tarn.v1.GetResponse
-	7,  // 38: tarn.v1.KeyValueService.Head:output_type -> tarn.v1.HeadResponse
-	9,  // 39: tarn.v1.KeyValueService.Put:output_type -> tarn.v1.PutResponse
-	11, // 40: tarn.v1.KeyValueService.Delete:output_type -> tarn.v1.DeleteResponse
-	13, // 41: tarn.v1.KeyValueService.BatchGet:output_type -> tarn.v1.BatchGetResponse
-	17, // 42: tarn.v1.KeyValueService.BatchPut:output_type -> tarn.v1.BatchPutResponse
-	20, // 43: tarn.v1.KeyValueService.BatchDelete:output_type -> tarn.v1.BatchDeleteResponse
-	23, // 44: tarn.v1.KeyValueService.ApplyBatch:output_type -> tarn.v1.ApplyBatchResponse
-	25, // 45: tarn.v1.KeyValueService.Count:output_type -> tarn.v1.CountResponse
-	28, // 46: tarn.v1.KeyValueService.Scan:output_type -> tarn.v1.ScanResponse
-	30, // 47: tarn.v1.KeyValueService.DeleteRange:output_type -> tarn.v1.DeleteRangeResponse
-	32, // 48: tarn.v1.KeyValueService.GetStream:output_type -> tarn.v1.GetStreamResponse
-	38, // 49: tarn.v1.KeyValueService.PutStream:output_type -> tarn.v1.PutStreamResponse
-	37, // [37:50] is the sub-list for method output_type
-	24, // [24:37] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	22, // 11: tarn.v1.ApplyBatchRequest.mutations:type_name -> tarn.v1.Mutation
+	2,  // 12: tarn.v1.Compare.comparison:type_name -> tarn.v1.Comparison
+	22, // 13: tarn.v1.Step.change:type_name -> tarn.v1.Mutation
+	27, // 14: tarn.v1.TransactRequest.compares:type_name -> tarn.v1.Compare
+	28, // 15: tarn.v1.TransactRequest.success:type_name -> tarn.v1.Step
+	28, // 16: tarn.v1.TransactRequest.failure:type_name -> tarn.v1.Step
+	31, // 17: tarn.v1.TransactResponse.gets:type_name -> tarn.v1.TransactGet
+	3,  // 18: tarn.v1.ListKeysRequest.range:type_name -> tarn.v1.KeyRange
+	35, // 19: tarn.v1.BulkLoadRequest.header:type_name -> tarn.v1.BulkLoadHeader
+	17, // 20: tarn.v1.BulkLoadRequest.entries:type_name -> tarn.v1.PutEntry
+	0,  // 21: tarn.v1.BulkLoadHeader.condition:type_name -> tarn.v1.Condition
+	38, // 22: tarn.v1.SessionRequest.calls:type_name -> tarn.v1.SessionCall
+	5,  // 23: tarn.v1.SessionCall.get:type_name -> tarn.v1.GetRequest
+	7,  // 24: tarn.v1.SessionCall.head:type_name -> tarn.v1.HeadRequest
+	9,  // 25: tarn.v1.SessionCall.put:type_name -> tarn.v1.PutRequest
+	11, // 26: tarn.v1.SessionCall.delete:type_name -> tarn.v1.DeleteRequest
+	40, // 27: tarn.v1.SessionResponse.results:type_name -> tarn.v1.SessionResult
+	4,  // 28: tarn.v1.SessionResult.error:type_name -> tarn.v1.KeyError
+	6,  // 29: tarn.v1.SessionResult.get:type_name -> tarn.v1.GetResponse
+	8,  // 30: tarn.v1.SessionResult.head:type_name -> tarn.v1.HeadResponse
+	10, // 31: tarn.v1.SessionResult.put:type_name -> tarn.v1.PutResponse
+	12, // 32: tarn.v1.SessionResult.delete:type_name -> tarn.v1.DeleteResponse
+	3,  // 33: tarn.v1.CountRequest.range:type_name -> tarn.v1.KeyRange
+	3,  // 34: tarn.v1.ScanRequest.range:type_name -> tarn.v1.KeyRange
+	44, // 35: tarn.v1.ScanResponse.entries:type_name -> tarn.v1.ScanEntry
+	3,  // 36: tarn.v1.DeleteRangeRequest.range:type_name -> tarn.v1.KeyRange
+	1,  // 37: tarn.v1.GetStreamRequest.checksum_type:type_name -> tarn.v1.ChecksumType
+	50, // 38: tarn.v1.GetStreamResponse.header:type_name -> tarn.v1.GetStreamHeader
+	51, // 39: tarn.v1.GetStreamResponse.trailer:type_name -> tarn.v1.GetStreamTrailer
+	1,  // 40: tarn.v1.GetStreamHeader.checksum_type:type_name -> tarn.v1.ChecksumType
+	53, // 41: tarn.v1.PutStreamRequest.header:type_name -> tarn.v1.PutStreamHeader
+	54, // 42: tarn.v1.PutStreamRequest.commit:type_name -> tarn.v1.PutStreamCommit
+	1,  // 43: tarn.v1.PutStreamHeader.checksum_type:type_name -> tarn.v1.ChecksumType
+	0,  // 44: tarn.v1.PutStreamHeader.condition:type_name -> tarn.v1.Condition
+	5,  // 45: tarn.v1.KeyValueService.Get:input_type -> tarn.v1.GetRequest
+	7,  // 46: tarn.v1.KeyValueService.Head:input_type -> tarn.v1.HeadRequest
+	9,  // 47: tarn.v1.KeyValueService.Put:input_type -> tarn.v1.PutRequest
+	11, // 48: tarn.v1.KeyValueService.Delete:input_type -> tarn.v1.DeleteRequest
+	13, // 49: tarn.v1.KeyValueService.BatchGet:input_type -> tarn.v1.BatchGetRequest
+	16, // 50: tarn.v1.KeyValueService.BatchPut:input_type -> tarn.v1.BatchPutRequest
+	20, // 51: tarn.v1.KeyValueService.BatchDelete:input_type -> tarn.v1.BatchDeleteRequest
+	23, // 52: tarn.v1.KeyValueService.ApplyBatch:input_type -> tarn.v1.ApplyBatchRequest
+	25, // 53: tarn.v1.KeyValueService.Increment:input_type -> tarn.v1.IncrementRequest
+	29, // 54: tarn.v1.KeyValueService.Transact:input_type -> tarn.v1.TransactRequest
+	32, // 55: tarn.v1.KeyValueService.ListKeys:input_type -> tarn.v1.ListKeysRequest
+	34, // 56: tarn.v1.KeyValueService.BulkLoad:input_type -> tarn.v1.BulkLoadRequest
+	37, // 57: tarn.v1.KeyValueService.Session:input_type -> tarn.v1.SessionRequest
+	41, // 58: tarn.v1.KeyValueService.Count:input_type -> tarn.v1.CountRequest
+	43, // 59: tarn.v1.KeyValueService.Scan:input_type -> tarn.v1.ScanRequest
+	46, // 60: tarn.v1.KeyValueService.DeleteRange:input_type -> tarn.v1.DeleteRangeRequest
+	48, // 61: tarn.v1.KeyValueService.GetStream:input_type -> tarn.v1.GetStreamRequest
+	52, // 62: tarn.v1.KeyValueService.PutStream:input_type -> tarn.v1.PutStreamRequest
+	6,  // 63: tarn.v1.KeyValueService.Get:output_type -> tarn.v1.GetResponse
+	8,  // 64: tarn.v1.KeyValueService.Head:output_type -> tarn.v1.HeadResponse
+	10, // 65: tarn.v1.KeyValueService.Put:output_type -> tarn.v1.PutResponse
+	12, // 66: tarn.v1.KeyValueService.Delete:output_type -> tarn.v1.DeleteResponse
+	14, // 67: tarn.v1.KeyValueService.BatchGet:output_type -> tarn.v1.BatchGetResponse
+	18, // 68: tarn.v1.KeyValueService.BatchPut:output_type -> tarn.v1.BatchPutResponse
+	21, // 69: tarn.v1.KeyValueService.BatchDelete:output_type -> tarn.v1.BatchDeleteResponse
+	24, // 70: tarn.v1.KeyValueService.ApplyBatch:output_type -> tarn.v1.ApplyBatchResponse
+	26, // 71: tarn.v1.KeyValueService.Increment:output_type -> tarn.v1.IncrementResponse
+	30, // 72: tarn.v1.KeyValueService.Transact:output_type -> tarn.v1.TransactResponse
+	33, // 73: tarn.v1.KeyValueService.ListKeys:output_type -> tarn.v1.ListKeysResponse
+	36, // 74: tarn.v1.KeyValueService.BulkLoad:output_type -> tarn.v1.BulkLoadResponse
+	39, // 75: tarn.v1.KeyValueService.Session:output_type -> tarn.v1.SessionResponse
+	42, // 76: tarn.v1.KeyValueService.Count:output_type -> tarn.v1.CountResponse
+	45, // 77: tarn.v1.KeyValueService.Scan:output_type -> tarn.v1.ScanResponse
+	47, // 78: tarn.v1.KeyValueService.DeleteRange:output_type -> tarn.v1.DeleteRangeResponse
+	49, // 79: tarn.v1.KeyValueService.GetStream:output_type -> tarn.v1.GetStreamResponse
+	55, // 80: tarn.v1.KeyValueService.PutStream:output_type -> tarn.v1.PutStreamResponse
+	63, // [63:81] is the sub-list for method output_type
+	45, // [45:63] is the sub-list for method input_type
+	45, // [45:45] is the sub-list for extension type_name
+	45, // [45:45] is the sub-list for extension extendee
+	0,  // [0:45] is the sub-list for field type_name
 }
 
 func init() { file_tarn_v1_kv_proto_init() }
@@ -2702,26 +4143,51 @@ func file_tarn_v1_kv_proto_init() {
 	file_tarn_v1_kv_proto_msgTypes[19].OneofWrappers = []any{
 		(*Mutation_Put)(nil),
 		(*Mutation_Delete)(nil),
+		(*Mutation_Check)(nil),
 	}
-	file_tarn_v1_kv_proto_msgTypes[25].OneofWrappers = []any{}
-	file_tarn_v1_kv_proto_msgTypes[30].OneofWrappers = []any{
+	file_tarn_v1_kv_proto_msgTypes[24].OneofWrappers = []any{
+		(*Compare_Revision)(nil),
+		(*Compare_Value)(nil),
+		(*Compare_Size)(nil),
+		(*Compare_Exists)(nil),
+	}
+	file_tarn_v1_kv_proto_msgTypes[25].OneofWrappers = []any{
+		(*Step_Get)(nil),
+		(*Step_Change)(nil),
+	}
+	file_tarn_v1_kv_proto_msgTypes[28].OneofWrappers = []any{}
+	file_tarn_v1_kv_proto_msgTypes[35].OneofWrappers = []any{
+		(*SessionCall_Get)(nil),
+		(*SessionCall_Head)(nil),
+		(*SessionCall_Put)(nil),
+		(*SessionCall_Delete)(nil),
+	}
+	file_tarn_v1_kv_proto_msgTypes[37].OneofWrappers = []any{
+		(*SessionResult_Error)(nil),
+		(*SessionResult_Get)(nil),
+		(*SessionResult_Head)(nil),
+		(*SessionResult_Put)(nil),
+		(*SessionResult_Delete)(nil),
+	}
+	file_tarn_v1_kv_proto_msgTypes[41].OneofWrappers = []any{}
+	file_tarn_v1_kv_proto_msgTypes[46].OneofWrappers = []any{
 		(*GetStreamResponse_Header)(nil),
 		(*GetStreamResponse_Data)(nil),
 		(*GetStreamResponse_Trailer)(nil),
 	}
-	file_tarn_v1_kv_proto_msgTypes[33].OneofWrappers = []any{
+	file_tarn_v1_kv_proto_msgTypes[49].OneofWrappers = []any{
 		(*PutStreamRequest_Header)(nil),
 		(*PutStreamRequest_Data)(nil),
 		(*PutStreamRequest_Commit)(nil),
 	}
-	file_tarn_v1_kv_proto_msgTypes[34].OneofWrappers = []any{}
+	file_tarn_v1_kv_proto_msgTypes[50].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tarn_v1_kv_proto_rawDesc), len(file_tarn_v1_kv_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   37,
+			NumEnums:      3,
+			NumMessages:   53,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -34,6 +34,11 @@ const (
 	KeyValueService_BatchPut_FullMethodName    = "/tarn.v1.KeyValueService/BatchPut"
 	KeyValueService_BatchDelete_FullMethodName = "/tarn.v1.KeyValueService/BatchDelete"
 	KeyValueService_ApplyBatch_FullMethodName  = "/tarn.v1.KeyValueService/ApplyBatch"
+	KeyValueService_Increment_FullMethodName   = "/tarn.v1.KeyValueService/Increment"
+	KeyValueService_Transact_FullMethodName    = "/tarn.v1.KeyValueService/Transact"
+	KeyValueService_ListKeys_FullMethodName    = "/tarn.v1.KeyValueService/ListKeys"
+	KeyValueService_BulkLoad_FullMethodName    = "/tarn.v1.KeyValueService/BulkLoad"
+	KeyValueService_Session_FullMethodName     = "/tarn.v1.KeyValueService/Session"
 	KeyValueService_Count_FullMethodName       = "/tarn.v1.KeyValueService/Count"
 	KeyValueService_Scan_FullMethodName        = "/tarn.v1.KeyValueService/Scan"
 	KeyValueService_DeleteRange_FullMethodName = "/tarn.v1.KeyValueService/DeleteRange"
@@ -74,6 +79,27 @@ type KeyValueServiceClient interface {
 	// at the state before the batch. A key may stand in it once. Errors: those of the condition that failed, with its position as
 	// metadata "index"; INVALID_ARGUMENT (DER_REC2BIG) when the batch does not fit into the pool's log.
 	ApplyBatch(ctx context.Context, in *ApplyBatchRequest, opts ...grpc.CallOption) (*ApplyBatchResponse, error)
+	// Increment adds to a value that is a decimal number, as text ("-12"), of 64 bits with a sign, and stores the sum; an absent key counts
+	// as 0. All increments of a key happen one after the other. Errors: INVALID_ARGUMENT (the value is not such a number); OUT_OF_RANGE
+	// (DER_OVERFLOW: the sum is not).
+	Increment(ctx context.Context, in *IncrementRequest, opts ...grpc.CallOption) (*IncrementResponse, error)
+	// Transact compares keys of one object, and then does either all of success or all of failure, of together at most 128 steps: what was
+	// compared, read and changed was so at one moment. A key can be changed once. Values have at most 1 MiB, and so has the answer.
+	// Errors: those of a condition that does not hold among the changes; ABORTED (DER_TX_RESTART) when others change the same keys all the
+	// time: try again.
+	Transact(ctx context.Context, in *TransactRequest, opts ...grpc.CallOption) (*TransactResponse, error)
+	// ListKeys lists the keys of a range in order, without values, a page at a time: for those who cannot use Scan.
+	ListKeys(ctx context.Context, in *ListKeysRequest, opts ...grpc.CallOption) (*ListKeysResponse, error)
+	// BulkLoad stores many entries: as BatchPut, but as many as come. It streams because there may be more than a message holds: first a
+	// header, then entries (a message has at most 4096, of together 4 MiB). Entries of one message are durable together, and those of a message
+	// before those of the next; a stream that breaks leaves what was stored. The first entry that cannot be stored ends the call: its
+	// error has its position in the stream as metadata "index", which is the number of those that were stored.
+	BulkLoad(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[BulkLoadRequest, BulkLoadResponse], error)
+	// Session carries many calls on one stream, which costs less than as many calls by themselves. Each has a tag of the client's choice,
+	// and its answer the same tag; answers come as calls end, not in the order of the calls. Calls of one message whose order matters must not
+	// stand in it together. At most 1024 calls are under way: then the server reads no further. Closing the client's side ends the stream
+	// after the last answer.
+	Session(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[SessionRequest, SessionResponse], error)
 	// Count is the number of keys in a range.
 	Count(ctx context.Context, in *CountRequest, opts ...grpc.CallOption) (*CountResponse, error)
 	// Scan lists the entries of a range in order. It streams because a range has no bound: a message has at most 31 KiB, or one entry
@@ -81,7 +107,7 @@ type KeyValueServiceClient interface {
 	// stream as a whole is not. A broken scan goes on after the last key that arrived: set range.start and range.after (or
 	// range.end, in reverse).
 	Scan(ctx context.Context, in *ScanRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ScanResponse], error)
-	// DeleteRange removes every key in a range, in steps: when it is interrupted some are gone and some are not. It can take long: set
+	// DeleteRange removes every key in a range, or some of them, in steps: when it is interrupted some are gone and some are not. It can take long: set
 	// a deadline.
 	DeleteRange(ctx context.Context, in *DeleteRangeRequest, opts ...grpc.CallOption) (*DeleteRangeResponse, error)
 	// GetStream reads a value of any size as it is when the call begins, whatever changes later. It streams because a value can be
@@ -182,6 +208,62 @@ func (c *keyValueServiceClient) ApplyBatch(ctx context.Context, in *ApplyBatchRe
 	return out, nil
 }
 
+func (c *keyValueServiceClient) Increment(ctx context.Context, in *IncrementRequest, opts ...grpc.CallOption) (*IncrementResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(IncrementResponse)
+	err := c.cc.Invoke(ctx, KeyValueService_Increment_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *keyValueServiceClient) Transact(ctx context.Context, in *TransactRequest, opts ...grpc.CallOption) (*TransactResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(TransactResponse)
+	err := c.cc.Invoke(ctx, KeyValueService_Transact_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *keyValueServiceClient) ListKeys(ctx context.Context, in *ListKeysRequest, opts ...grpc.CallOption) (*ListKeysResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListKeysResponse)
+	err := c.cc.Invoke(ctx, KeyValueService_ListKeys_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *keyValueServiceClient) BulkLoad(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[BulkLoadRequest, BulkLoadResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &KeyValueService_ServiceDesc.Streams[0], KeyValueService_BulkLoad_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[BulkLoadRequest, BulkLoadResponse]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type KeyValueService_BulkLoadClient = grpc.ClientStreamingClient[BulkLoadRequest, BulkLoadResponse]
+
+func (c *keyValueServiceClient) Session(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[SessionRequest, SessionResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &KeyValueService_ServiceDesc.Streams[1], KeyValueService_Session_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[SessionRequest, SessionResponse]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type KeyValueService_SessionClient = grpc.BidiStreamingClient[SessionRequest, SessionResponse]
+
 func (c *keyValueServiceClient) Count(ctx context.Context, in *CountRequest, opts ...grpc.CallOption) (*CountResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(CountResponse)
@@ -194,7 +276,7 @@ func (c *keyValueServiceClient) Count(ctx context.Context, in *CountRequest, opt
 
 func (c *keyValueServiceClient) Scan(ctx context.Context, in *ScanRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ScanResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &KeyValueService_ServiceDesc.Streams[0], KeyValueService_Scan_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &KeyValueService_ServiceDesc.Streams[2], KeyValueService_Scan_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -223,7 +305,7 @@ func (c *keyValueServiceClient) DeleteRange(ctx context.Context, in *DeleteRange
 
 func (c *keyValueServiceClient) GetStream(ctx context.Context, in *GetStreamRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[GetStreamResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &KeyValueService_ServiceDesc.Streams[1], KeyValueService_GetStream_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &KeyValueService_ServiceDesc.Streams[3], KeyValueService_GetStream_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -242,7 +324,7 @@ type KeyValueService_GetStreamClient = grpc.ServerStreamingClient[GetStreamRespo
 
 func (c *keyValueServiceClient) PutStream(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[PutStreamRequest, PutStreamResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &KeyValueService_ServiceDesc.Streams[2], KeyValueService_PutStream_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &KeyValueService_ServiceDesc.Streams[4], KeyValueService_PutStream_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -286,6 +368,27 @@ type KeyValueServiceServer interface {
 	// at the state before the batch. A key may stand in it once. Errors: those of the condition that failed, with its position as
 	// metadata "index"; INVALID_ARGUMENT (DER_REC2BIG) when the batch does not fit into the pool's log.
 	ApplyBatch(context.Context, *ApplyBatchRequest) (*ApplyBatchResponse, error)
+	// Increment adds to a value that is a decimal number, as text ("-12"), of 64 bits with a sign, and stores the sum; an absent key counts
+	// as 0. All increments of a key happen one after the other. Errors: INVALID_ARGUMENT (the value is not such a number); OUT_OF_RANGE
+	// (DER_OVERFLOW: the sum is not).
+	Increment(context.Context, *IncrementRequest) (*IncrementResponse, error)
+	// Transact compares keys of one object, and then does either all of success or all of failure, of together at most 128 steps: what was
+	// compared, read and changed was so at one moment. A key can be changed once. Values have at most 1 MiB, and so has the answer.
+	// Errors: those of a condition that does not hold among the changes; ABORTED (DER_TX_RESTART) when others change the same keys all the
+	// time: try again.
+	Transact(context.Context, *TransactRequest) (*TransactResponse, error)
+	// ListKeys lists the keys of a range in order, without values, a page at a time: for those who cannot use Scan.
+	ListKeys(context.Context, *ListKeysRequest) (*ListKeysResponse, error)
+	// BulkLoad stores many entries: as BatchPut, but as many as come. It streams because there may be more than a message holds: first a
+	// header, then entries (a message has at most 4096, of together 4 MiB). Entries of one message are durable together, and those of a message
+	// before those of the next; a stream that breaks leaves what was stored. The first entry that cannot be stored ends the call: its
+	// error has its position in the stream as metadata "index", which is the number of those that were stored.
+	BulkLoad(grpc.ClientStreamingServer[BulkLoadRequest, BulkLoadResponse]) error
+	// Session carries many calls on one stream, which costs less than as many calls by themselves. Each has a tag of the client's choice,
+	// and its answer the same tag; answers come as calls end, not in the order of the calls. Calls of one message whose order matters must not
+	// stand in it together. At most 1024 calls are under way: then the server reads no further. Closing the client's side ends the stream
+	// after the last answer.
+	Session(grpc.BidiStreamingServer[SessionRequest, SessionResponse]) error
 	// Count is the number of keys in a range.
 	Count(context.Context, *CountRequest) (*CountResponse, error)
 	// Scan lists the entries of a range in order. It streams because a range has no bound: a message has at most 31 KiB, or one entry
@@ -293,7 +396,7 @@ type KeyValueServiceServer interface {
 	// stream as a whole is not. A broken scan goes on after the last key that arrived: set range.start and range.after (or
 	// range.end, in reverse).
 	Scan(*ScanRequest, grpc.ServerStreamingServer[ScanResponse]) error
-	// DeleteRange removes every key in a range, in steps: when it is interrupted some are gone and some are not. It can take long: set
+	// DeleteRange removes every key in a range, or some of them, in steps: when it is interrupted some are gone and some are not. It can take long: set
 	// a deadline.
 	DeleteRange(context.Context, *DeleteRangeRequest) (*DeleteRangeResponse, error)
 	// GetStream reads a value of any size as it is when the call begins, whatever changes later. It streams because a value can be
@@ -337,6 +440,21 @@ func (UnimplementedKeyValueServiceServer) BatchDelete(context.Context, *BatchDel
 }
 func (UnimplementedKeyValueServiceServer) ApplyBatch(context.Context, *ApplyBatchRequest) (*ApplyBatchResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ApplyBatch not implemented")
+}
+func (UnimplementedKeyValueServiceServer) Increment(context.Context, *IncrementRequest) (*IncrementResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Increment not implemented")
+}
+func (UnimplementedKeyValueServiceServer) Transact(context.Context, *TransactRequest) (*TransactResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Transact not implemented")
+}
+func (UnimplementedKeyValueServiceServer) ListKeys(context.Context, *ListKeysRequest) (*ListKeysResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListKeys not implemented")
+}
+func (UnimplementedKeyValueServiceServer) BulkLoad(grpc.ClientStreamingServer[BulkLoadRequest, BulkLoadResponse]) error {
+	return status.Error(codes.Unimplemented, "method BulkLoad not implemented")
+}
+func (UnimplementedKeyValueServiceServer) Session(grpc.BidiStreamingServer[SessionRequest, SessionResponse]) error {
+	return status.Error(codes.Unimplemented, "method Session not implemented")
 }
 func (UnimplementedKeyValueServiceServer) Count(context.Context, *CountRequest) (*CountResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Count not implemented")
@@ -518,6 +636,74 @@ func _KeyValueService_ApplyBatch_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
+func _KeyValueService_Increment_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(IncrementRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(KeyValueServiceServer).Increment(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: KeyValueService_Increment_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(KeyValueServiceServer).Increment(ctx, req.(*IncrementRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _KeyValueService_Transact_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(TransactRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(KeyValueServiceServer).Transact(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: KeyValueService_Transact_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(KeyValueServiceServer).Transact(ctx, req.(*TransactRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _KeyValueService_ListKeys_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListKeysRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(KeyValueServiceServer).ListKeys(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: KeyValueService_ListKeys_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(KeyValueServiceServer).ListKeys(ctx, req.(*ListKeysRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _KeyValueService_BulkLoad_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(KeyValueServiceServer).BulkLoad(&grpc.GenericServerStream[BulkLoadRequest, BulkLoadResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type KeyValueService_BulkLoadServer = grpc.ClientStreamingServer[BulkLoadRequest, BulkLoadResponse]
+
+func _KeyValueService_Session_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(KeyValueServiceServer).Session(&grpc.GenericServerStream[SessionRequest, SessionResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type KeyValueService_SessionServer = grpc.BidiStreamingServer[SessionRequest, SessionResponse]
+
 func _KeyValueService_Count_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(CountRequest)
 	if err := dec(in); err != nil {
@@ -623,6 +809,18 @@ var KeyValueService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _KeyValueService_ApplyBatch_Handler,
 		},
 		{
+			MethodName: "Increment",
+			Handler:    _KeyValueService_Increment_Handler,
+		},
+		{
+			MethodName: "Transact",
+			Handler:    _KeyValueService_Transact_Handler,
+		},
+		{
+			MethodName: "ListKeys",
+			Handler:    _KeyValueService_ListKeys_Handler,
+		},
+		{
 			MethodName: "Count",
 			Handler:    _KeyValueService_Count_Handler,
 		},
@@ -632,6 +830,17 @@ var KeyValueService_ServiceDesc = grpc.ServiceDesc{
 		},
 	},
 	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "BulkLoad",
+			Handler:       _KeyValueService_BulkLoad_Handler,
+			ClientStreams: true,
+		},
+		{
+			StreamName:    "Session",
+			Handler:       _KeyValueService_Session_Handler,
+			ServerStreams: true,
+			ClientStreams: true,
+		},
 		{
 			StreamName:    "Scan",
 			Handler:       _KeyValueService_Scan_Handler,

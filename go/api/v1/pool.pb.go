@@ -5,6 +5,8 @@
 // True of every service of this package:
 //   * A thing is named by a path of labels: "tank" is a pool, "tank/neo" a container, "tank/neo/stadium" an object. A UUID may
 //     stand for the label of a pool or of a container. There are no handles on the wire.
+//   * "tank/neo@daily" is the container as it was when its snapshot "daily" was taken, "tank/neo@@17" that of epoch 17; what is in it is
+//     "tank/neo@daily/stadium". Every call that reads takes them; every change of them is FAILED_PRECONDITION (DER_EP_RO).
 //   * An error is a gRPC status with a google.rpc.ErrorInfo: domain "tarn", reason DAOS's name ("DER_NONEXIST"), metadata "rc" its
 //     number. The status message says what was asked, what was found and what to do.
 //   * A unary call without a deadline gets one of 30 s. When the server's own limit passes the answer is UNAVAILABLE (DER_TIMEDOUT).
@@ -1018,9 +1020,11 @@ func (x *CheckPoolRequest) GetPool() string {
 	return ""
 }
 
-// CheckPoolResponse is the answer of CheckPool: everything is sound.
+// CheckPoolResponse is the answer of CheckPool.
 type CheckPoolResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// operation is what has begun.
+	Operation     *Operation `protobuf:"bytes,1,opt,name=operation,proto3" json:"operation,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1055,11 +1059,119 @@ func (*CheckPoolResponse) Descriptor() ([]byte, []int) {
 	return file_tarn_v1_pool_proto_rawDescGZIP(), []int{16}
 }
 
+func (x *CheckPoolResponse) GetOperation() *Operation {
+	if x != nil {
+		return x.Operation
+	}
+	return nil
+}
+
+// ScrubPoolRequest is the request of ScrubPool.
+type ScrubPoolRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// pool is a label or a UUID.
+	Pool string `protobuf:"bytes,1,opt,name=pool,proto3" json:"pool,omitempty"`
+	// bytes_per_second is how fast it reads; 0: as it can.
+	BytesPerSecond uint64 `protobuf:"varint,2,opt,name=bytes_per_second,json=bytesPerSecond,proto3" json:"bytes_per_second,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *ScrubPoolRequest) Reset() {
+	*x = ScrubPoolRequest{}
+	mi := &file_tarn_v1_pool_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ScrubPoolRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ScrubPoolRequest) ProtoMessage() {}
+
+func (x *ScrubPoolRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_pool_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ScrubPoolRequest.ProtoReflect.Descriptor instead.
+func (*ScrubPoolRequest) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_pool_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *ScrubPoolRequest) GetPool() string {
+	if x != nil {
+		return x.Pool
+	}
+	return ""
+}
+
+func (x *ScrubPoolRequest) GetBytesPerSecond() uint64 {
+	if x != nil {
+		return x.BytesPerSecond
+	}
+	return 0
+}
+
+// ScrubPoolResponse is the answer of ScrubPool.
+type ScrubPoolResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// operation is what has begun.
+	Operation     *Operation `protobuf:"bytes,1,opt,name=operation,proto3" json:"operation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ScrubPoolResponse) Reset() {
+	*x = ScrubPoolResponse{}
+	mi := &file_tarn_v1_pool_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ScrubPoolResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ScrubPoolResponse) ProtoMessage() {}
+
+func (x *ScrubPoolResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_pool_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ScrubPoolResponse.ProtoReflect.Descriptor instead.
+func (*ScrubPoolResponse) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_pool_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *ScrubPoolResponse) GetOperation() *Operation {
+	if x != nil {
+		return x.Operation
+	}
+	return nil
+}
+
 var File_tarn_v1_pool_proto protoreflect.FileDescriptor
 
 const file_tarn_v1_pool_proto_rawDesc = "" +
 	"\n" +
-	"\x12tarn/v1/pool.proto\x12\atarn.v1\"\x9a\x02\n" +
+	"\x12tarn/v1/pool.proto\x12\atarn.v1\x1a\x17tarn/v1/operation.proto\"\x9a\x02\n" +
 	"\x04Pool\x12\x12\n" +
 	"\x04uuid\x18\x01 \x01(\tR\x04uuid\x12\x14\n" +
 	"\x05label\x18\x02 \x01(\tR\x05label\x12\x12\n" +
@@ -1124,13 +1236,19 @@ const file_tarn_v1_pool_proto_rawDesc = "" +
 	"\x04pool\x18\x01 \x01(\tR\x04pool\"\x18\n" +
 	"\x16CheckpointPoolResponse\"&\n" +
 	"\x10CheckPoolRequest\x12\x12\n" +
-	"\x04pool\x18\x01 \x01(\tR\x04pool\"\x13\n" +
-	"\x11CheckPoolResponse*c\n" +
+	"\x04pool\x18\x01 \x01(\tR\x04pool\"E\n" +
+	"\x11CheckPoolResponse\x120\n" +
+	"\toperation\x18\x01 \x01(\v2\x12.tarn.v1.OperationR\toperation\"P\n" +
+	"\x10ScrubPoolRequest\x12\x12\n" +
+	"\x04pool\x18\x01 \x01(\tR\x04pool\x12(\n" +
+	"\x10bytes_per_second\x18\x02 \x01(\x04R\x0ebytesPerSecond\"E\n" +
+	"\x11ScrubPoolResponse\x120\n" +
+	"\toperation\x18\x01 \x01(\v2\x12.tarn.v1.OperationR\toperation*c\n" +
 	"\bPoolView\x12\x19\n" +
 	"\x15POOL_VIEW_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fPOOL_VIEW_BASIC\x10\x01\x12\x13\n" +
 	"\x0fPOOL_VIEW_SPACE\x10\x02\x12\x12\n" +
-	"\x0ePOOL_VIEW_FULL\x10\x032\x8e\x04\n" +
+	"\x0ePOOL_VIEW_FULL\x10\x032\xcd\x04\n" +
 	"\vPoolService\x12E\n" +
 	"\n" +
 	"CreatePool\x12\x1a.tarn.v1.CreatePoolRequest\x1a\x1b.tarn.v1.CreatePoolResponse\x12A\n" +
@@ -1139,8 +1257,9 @@ const file_tarn_v1_pool_proto_rawDesc = "" +
 	"\n" +
 	"DeletePool\x12\x1a.tarn.v1.DeletePoolRequest\x1a\x1b.tarn.v1.DeletePoolResponse\x12D\n" +
 	"\bSyncPool\x12\x18.tarn.v1.SyncPoolRequest\x1a\x19.tarn.v1.SyncPoolResponse\"\x03\x90\x02\x02\x12V\n" +
-	"\x0eCheckpointPool\x12\x1e.tarn.v1.CheckpointPoolRequest\x1a\x1f.tarn.v1.CheckpointPoolResponse\"\x03\x90\x02\x02\x12G\n" +
-	"\tCheckPool\x12\x19.tarn.v1.CheckPoolRequest\x1a\x1a.tarn.v1.CheckPoolResponse\"\x03\x90\x02\x01B.Z,github.com/tarn-storage/tarn/go/api/v1;apiv1b\x06proto3"
+	"\x0eCheckpointPool\x12\x1e.tarn.v1.CheckpointPoolRequest\x1a\x1f.tarn.v1.CheckpointPoolResponse\"\x03\x90\x02\x02\x12B\n" +
+	"\tCheckPool\x12\x19.tarn.v1.CheckPoolRequest\x1a\x1a.tarn.v1.CheckPoolResponse\x12B\n" +
+	"\tScrubPool\x12\x19.tarn.v1.ScrubPoolRequest\x1a\x1a.tarn.v1.ScrubPoolResponseB.Z,github.com/tarn-storage/tarn/go/api/v1;apiv1b\x06proto3"
 
 var (
 	file_tarn_v1_pool_proto_rawDescOnce sync.Once
@@ -1155,7 +1274,7 @@ func file_tarn_v1_pool_proto_rawDescGZIP() []byte {
 }
 
 var file_tarn_v1_pool_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_tarn_v1_pool_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_tarn_v1_pool_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_tarn_v1_pool_proto_goTypes = []any{
 	(PoolView)(0),                  // 0: tarn.v1.PoolView
 	(*Pool)(nil),                   // 1: tarn.v1.Pool
@@ -1175,6 +1294,9 @@ var file_tarn_v1_pool_proto_goTypes = []any{
 	(*CheckpointPoolResponse)(nil), // 15: tarn.v1.CheckpointPoolResponse
 	(*CheckPoolRequest)(nil),       // 16: tarn.v1.CheckPoolRequest
 	(*CheckPoolResponse)(nil),      // 17: tarn.v1.CheckPoolResponse
+	(*ScrubPoolRequest)(nil),       // 18: tarn.v1.ScrubPoolRequest
+	(*ScrubPoolResponse)(nil),      // 19: tarn.v1.ScrubPoolResponse
+	(*Operation)(nil),              // 20: tarn.v1.Operation
 }
 var file_tarn_v1_pool_proto_depIdxs = []int32{
 	2,  // 0: tarn.v1.Pool.space:type_name -> tarn.v1.PoolSpace
@@ -1183,25 +1305,29 @@ var file_tarn_v1_pool_proto_depIdxs = []int32{
 	0,  // 3: tarn.v1.GetPoolRequest.view:type_name -> tarn.v1.PoolView
 	1,  // 4: tarn.v1.GetPoolResponse.pool:type_name -> tarn.v1.Pool
 	1,  // 5: tarn.v1.ListPoolsResponse.pools:type_name -> tarn.v1.Pool
-	4,  // 6: tarn.v1.PoolService.CreatePool:input_type -> tarn.v1.CreatePoolRequest
-	6,  // 7: tarn.v1.PoolService.GetPool:input_type -> tarn.v1.GetPoolRequest
-	8,  // 8: tarn.v1.PoolService.ListPools:input_type -> tarn.v1.ListPoolsRequest
-	10, // 9: tarn.v1.PoolService.DeletePool:input_type -> tarn.v1.DeletePoolRequest
-	12, // 10: tarn.v1.PoolService.SyncPool:input_type -> tarn.v1.SyncPoolRequest
-	14, // 11: tarn.v1.PoolService.CheckpointPool:input_type -> tarn.v1.CheckpointPoolRequest
-	16, // 12: tarn.v1.PoolService.CheckPool:input_type -> tarn.v1.CheckPoolRequest
-	5,  // 13: tarn.v1.PoolService.CreatePool:output_type -> tarn.v1.CreatePoolResponse
-	7,  // 14: tarn.v1.PoolService.GetPool:output_type -> tarn.v1.GetPoolResponse
-	9,  // 15: tarn.v1.PoolService.ListPools:output_type -> tarn.v1.ListPoolsResponse
-	11, // 16: tarn.v1.PoolService.DeletePool:output_type -> tarn.v1.DeletePoolResponse
-	13, // 17: tarn.v1.PoolService.SyncPool:output_type -> tarn.v1.SyncPoolResponse
-	15, // 18: tarn.v1.PoolService.CheckpointPool:output_type -> tarn.v1.CheckpointPoolResponse
-	17, // 19: tarn.v1.PoolService.CheckPool:output_type -> tarn.v1.CheckPoolResponse
-	13, // [13:20] is the sub-list for method output_type
-	6,  // [6:13] is the sub-list for method input_type
-	6,  // [6:6] is the sub-list for extension type_name
-	6,  // [6:6] is the sub-list for extension extendee
-	0,  // [0:6] is the sub-list for field type_name
+	20, // 6: tarn.v1.CheckPoolResponse.operation:type_name -> tarn.v1.Operation
+	20, // 7: tarn.v1.ScrubPoolResponse.operation:type_name -> tarn.v1.Operation
+	4,  // 8: tarn.v1.PoolService.CreatePool:input_type -> tarn.v1.CreatePoolRequest
+	6,  // 9: tarn.v1.PoolService.GetPool:input_type -> tarn.v1.GetPoolRequest
+	8,  // 10: tarn.v1.PoolService.ListPools:input_type -> tarn.v1.ListPoolsRequest
+	10, // 11: tarn.v1.PoolService.DeletePool:input_type -> tarn.v1.DeletePoolRequest
+	12, // 12: tarn.v1.PoolService.SyncPool:input_type -> tarn.v1.SyncPoolRequest
+	14, // 13: tarn.v1.PoolService.CheckpointPool:input_type -> tarn.v1.CheckpointPoolRequest
+	16, // 14: tarn.v1.PoolService.CheckPool:input_type -> tarn.v1.CheckPoolRequest
+	18, // 15: tarn.v1.PoolService.ScrubPool:input_type -> tarn.v1.ScrubPoolRequest
+	5,  // 16: tarn.v1.PoolService.CreatePool:output_type -> tarn.v1.CreatePoolResponse
+	7,  // 17: tarn.v1.PoolService.GetPool:output_type -> tarn.v1.GetPoolResponse
+	9,  // 18: tarn.v1.PoolService.ListPools:output_type -> tarn.v1.ListPoolsResponse
+	11, // 19: tarn.v1.PoolService.DeletePool:output_type -> tarn.v1.DeletePoolResponse
+	13, // 20: tarn.v1.PoolService.SyncPool:output_type -> tarn.v1.SyncPoolResponse
+	15, // 21: tarn.v1.PoolService.CheckpointPool:output_type -> tarn.v1.CheckpointPoolResponse
+	17, // 22: tarn.v1.PoolService.CheckPool:output_type -> tarn.v1.CheckPoolResponse
+	19, // 23: tarn.v1.PoolService.ScrubPool:output_type -> tarn.v1.ScrubPoolResponse
+	16, // [16:24] is the sub-list for method output_type
+	8,  // [8:16] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_tarn_v1_pool_proto_init() }
@@ -1209,13 +1335,14 @@ func file_tarn_v1_pool_proto_init() {
 	if File_tarn_v1_pool_proto != nil {
 		return
 	}
+	file_tarn_v1_operation_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tarn_v1_pool_proto_rawDesc), len(file_tarn_v1_pool_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   17,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

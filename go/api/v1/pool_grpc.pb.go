@@ -5,6 +5,8 @@
 // True of every service of this package:
 //   * A thing is named by a path of labels: "tank" is a pool, "tank/neo" a container, "tank/neo/stadium" an object. A UUID may
 //     stand for the label of a pool or of a container. There are no handles on the wire.
+//   * "tank/neo@daily" is the container as it was when its snapshot "daily" was taken, "tank/neo@@17" that of epoch 17; what is in it is
+//     "tank/neo@daily/stadium". Every call that reads takes them; every change of them is FAILED_PRECONDITION (DER_EP_RO).
 //   * An error is a gRPC status with a google.rpc.ErrorInfo: domain "tarn", reason DAOS's name ("DER_NONEXIST"), metadata "rc" its
 //     number. The status message says what was asked, what was found and what to do.
 //   * A unary call without a deadline gets one of 30 s. When the server's own limit passes the answer is UNAVAILABLE (DER_TIMEDOUT).
@@ -40,6 +42,7 @@ const (
 	PoolService_SyncPool_FullMethodName       = "/tarn.v1.PoolService/SyncPool"
 	PoolService_CheckpointPool_FullMethodName = "/tarn.v1.PoolService/CheckpointPool"
 	PoolService_CheckPool_FullMethodName      = "/tarn.v1.PoolService/CheckPool"
+	PoolService_ScrubPool_FullMethodName      = "/tarn.v1.PoolService/ScrubPool"
 )
 
 // PoolServiceClient is the client API for PoolService service.
@@ -64,9 +67,12 @@ type PoolServiceClient interface {
 	// CheckpointPool writes a checkpoint, so that the log is empty and the next start replays nothing. It can take as long as writing
 	// all of the cache: set a deadline. Errors: RESOURCE_EXHAUSTED (DER_NOSPACE), FAILED_PRECONDITION (DER_EP_RO).
 	CheckpointPool(ctx context.Context, in *CheckpointPoolRequest, opts ...grpc.CallOption) (*CheckpointPoolResponse, error)
-	// CheckPool reads and verifies everything that the pool refers to. It can take as long as reading the whole pool: set a deadline.
-	// Errors: DATA_LOSS (DER_CSUM) with the first finding.
+	// CheckPool begins to read and verify everything that the pool refers to, and to compare the space map with one made anew; changes
+	// of the pool wait meanwhile. The answer is the operation that does it: its result is a CheckReport.
 	CheckPool(ctx context.Context, in *CheckPoolRequest, opts ...grpc.CallOption) (*CheckPoolResponse, error)
+	// ScrubPool begins to read everything that the pool refers to and to compare it with its checksums, beside other calls. The answer is
+	// the operation that does it: its result is a CheckReport.
+	ScrubPool(ctx context.Context, in *ScrubPoolRequest, opts ...grpc.CallOption) (*ScrubPoolResponse, error)
 }
 
 type poolServiceClient struct {
@@ -147,6 +153,16 @@ func (c *poolServiceClient) CheckPool(ctx context.Context, in *CheckPoolRequest,
 	return out, nil
 }
 
+func (c *poolServiceClient) ScrubPool(ctx context.Context, in *ScrubPoolRequest, opts ...grpc.CallOption) (*ScrubPoolResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ScrubPoolResponse)
+	err := c.cc.Invoke(ctx, PoolService_ScrubPool_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // PoolServiceServer is the server API for PoolService service.
 // All implementations must embed UnimplementedPoolServiceServer
 // for forward compatibility.
@@ -169,9 +185,12 @@ type PoolServiceServer interface {
 	// CheckpointPool writes a checkpoint, so that the log is empty and the next start replays nothing. It can take as long as writing
 	// all of the cache: set a deadline. Errors: RESOURCE_EXHAUSTED (DER_NOSPACE), FAILED_PRECONDITION (DER_EP_RO).
 	CheckpointPool(context.Context, *CheckpointPoolRequest) (*CheckpointPoolResponse, error)
-	// CheckPool reads and verifies everything that the pool refers to. It can take as long as reading the whole pool: set a deadline.
-	// Errors: DATA_LOSS (DER_CSUM) with the first finding.
+	// CheckPool begins to read and verify everything that the pool refers to, and to compare the space map with one made anew; changes
+	// of the pool wait meanwhile. The answer is the operation that does it: its result is a CheckReport.
 	CheckPool(context.Context, *CheckPoolRequest) (*CheckPoolResponse, error)
+	// ScrubPool begins to read everything that the pool refers to and to compare it with its checksums, beside other calls. The answer is
+	// the operation that does it: its result is a CheckReport.
+	ScrubPool(context.Context, *ScrubPoolRequest) (*ScrubPoolResponse, error)
 	mustEmbedUnimplementedPoolServiceServer()
 }
 
@@ -202,6 +221,9 @@ func (UnimplementedPoolServiceServer) CheckpointPool(context.Context, *Checkpoin
 }
 func (UnimplementedPoolServiceServer) CheckPool(context.Context, *CheckPoolRequest) (*CheckPoolResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CheckPool not implemented")
+}
+func (UnimplementedPoolServiceServer) ScrubPool(context.Context, *ScrubPoolRequest) (*ScrubPoolResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ScrubPool not implemented")
 }
 func (UnimplementedPoolServiceServer) mustEmbedUnimplementedPoolServiceServer() {}
 func (UnimplementedPoolServiceServer) testEmbeddedByValue()                     {}
@@ -350,6 +372,24 @@ func _PoolService_CheckPool_Handler(srv interface{}, ctx context.Context, dec fu
 	return interceptor(ctx, in, info, handler)
 }
 
+func _PoolService_ScrubPool_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ScrubPoolRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PoolServiceServer).ScrubPool(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PoolService_ScrubPool_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PoolServiceServer).ScrubPool(ctx, req.(*ScrubPoolRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // PoolService_ServiceDesc is the grpc.ServiceDesc for PoolService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -384,6 +424,10 @@ var PoolService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CheckPool",
 			Handler:    _PoolService_CheckPool_Handler,
+		},
+		{
+			MethodName: "ScrubPool",
+			Handler:    _PoolService_ScrubPool_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

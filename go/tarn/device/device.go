@@ -131,7 +131,7 @@ func (c *core) open(uri string, o *options) error {
 		return err
 	}
 	defer free(name)
-	in := C.tarn_dev_options{struct_bytes: C.sizeof_tarn_dev_options, flags: o.flags, create_bytes: C.uint64_t(o.create)}
+	in := C.tarn_dev_options{struct_size: C.sizeof_tarn_dev_options, flags: o.flags, create_bytes: C.uint64_t(o.create)}
 	if o.backend != "" {
 		if in.backend, err = cstring(op, o.backend); err != nil {
 			return err
@@ -147,7 +147,7 @@ func (c *core) open(uri string, o *options) error {
 }
 
 func (c *core) currentInfo(ref string) (Info, error) {
-	info := C.tarn_dev_info{struct_bytes: C.sizeof_tarn_dev_info}
+	info := C.tarn_dev_info{struct_size: C.sizeof_tarn_dev_info}
 	err := called("device info", ref, func() C.int { return C.tarn_dev_get_info(c.dev, &info) })
 	return fromInfo(&info), err
 }

@@ -65,7 +65,7 @@ type slot struct {
 func openEngine(dev *C.tarn_dev, ref string, depth int) (*engine, error) {
 	const op = "device open"
 	e := &engine{ref: ref, stopped: make(chan struct{})}
-	options := C.tarn_dev_queue_options{struct_bytes: C.sizeof_tarn_dev_queue_options, depth: C.uint32_t(depth)}
+	options := C.tarn_dev_queue_options{struct_size: C.sizeof_tarn_dev_queue_options, depth: C.uint32_t(depth)}
 	if err := direct(op, ref, func() C.int { return C.tarn_dev_queue_open(dev, &options, &e.queue) }); err != nil {
 		return nil, err
 	}

@@ -55,7 +55,7 @@ func List(ctx context.Context) ([]Info, error) {
 	}
 	for room := C.size_t(16); ; room *= 2 {
 		infos := make([]C.tarn_dev_info, room)
-		infos[0].struct_bytes = C.sizeof_tarn_dev_info
+		infos[0].struct_size = C.sizeof_tarn_dev_info
 		count := room
 		err := direct(op, "", func() C.int { return C.tarn_dev_list(unsafe.SliceData(infos), &count) })
 		if err == nil {
@@ -81,7 +81,7 @@ func Query(ctx context.Context, uri string) (Info, error) {
 		return Info{}, err
 	}
 	defer free(name)
-	info := C.tarn_dev_info{struct_bytes: C.sizeof_tarn_dev_info}
+	info := C.tarn_dev_info{struct_size: C.sizeof_tarn_dev_info}
 	if err = direct(op, uri, func() C.int { return C.tarn_dev_query(name, &info) }); err != nil {
 		return Info{}, err
 	}

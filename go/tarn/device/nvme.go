@@ -103,7 +103,7 @@ func (n *NVMe) call(ctx context.Context, op string, call func() C.int) error {
 //
 // Implements: int tarn_nvme_identify_controller(tarn_nvme *, tarn_nvme_controller *, void *)
 func (n *NVMe) Controller(ctx context.Context) (system.NVMeController, []byte, error) {
-	c := C.tarn_nvme_controller{struct_bytes: C.sizeof_tarn_nvme_controller}
+	c := C.tarn_nvme_controller{struct_size: C.sizeof_tarn_nvme_controller}
 	page := make([]byte, C.TARN_NVME_PAGE)
 	err := n.call(ctx, "nvme identify", func() C.int { return C.tarn_nvme_identify_controller(n.c, &c, unsafe.Pointer(&page[0])) })
 	if err != nil {
@@ -152,7 +152,7 @@ func bits(set uint32, names ...string) []string {
 //
 // Implements: int tarn_nvme_identify_namespace(tarn_nvme *, uint32_t, tarn_nvme_namespace *, void *)
 func (n *NVMe) Namespace(ctx context.Context, nsid uint32) (system.NVMeNamespace, []byte, error) {
-	ns := C.tarn_nvme_namespace{struct_bytes: C.sizeof_tarn_nvme_namespace}
+	ns := C.tarn_nvme_namespace{struct_size: C.sizeof_tarn_nvme_namespace}
 	page := make([]byte, C.TARN_NVME_PAGE)
 	err := n.call(ctx, "nvme identify", func() C.int {
 		return C.tarn_nvme_identify_namespace(n.c, C.uint32_t(nsid), &ns, unsafe.Pointer(&page[0]))
@@ -230,7 +230,7 @@ func (n *NVMe) CommandSets(ctx context.Context) ([]uint32, error) {
 //
 // Implements: int tarn_nvme_get_health(tarn_nvme *, tarn_nvme_health *, void *)
 func (n *NVMe) Health(ctx context.Context) (system.NVMeHealth, []byte, error) {
-	h := C.tarn_nvme_health{struct_bytes: C.sizeof_tarn_nvme_health}
+	h := C.tarn_nvme_health{struct_size: C.sizeof_tarn_nvme_health}
 	page := make([]byte, 512)
 	err := n.call(ctx, "nvme health", func() C.int { return C.tarn_nvme_get_health(n.c, &h, unsafe.Pointer(&page[0])) })
 	if err != nil {
@@ -262,7 +262,7 @@ func nvmeHealth(c *C.tarn_nvme_health) system.NVMeHealth {
 //
 // Implements: int tarn_nvme_get_firmware(tarn_nvme *, tarn_nvme_firmware *, void *)
 func (n *NVMe) Firmware(ctx context.Context) (system.NVMeFirmware, []byte, error) {
-	c := C.tarn_nvme_firmware{struct_bytes: C.sizeof_tarn_nvme_firmware}
+	c := C.tarn_nvme_firmware{struct_size: C.sizeof_tarn_nvme_firmware}
 	page := make([]byte, 512)
 	err := n.call(ctx, "nvme firmware", func() C.int { return C.tarn_nvme_get_firmware(n.c, &c, unsafe.Pointer(&page[0])) })
 	if err != nil {

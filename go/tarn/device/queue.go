@@ -71,7 +71,7 @@ func (d *Device) OpenQueue(o QueueOptions) (*Queue, error) {
 	if c.ios == nil {
 		return nil, errno.New(op, d.guard.ref, errno.NoMem, "there is no memory for the queue's I/Os")
 	}
-	in := C.tarn_dev_queue_options{struct_bytes: C.sizeof_tarn_dev_queue_options, depth: C.uint32_t(o.Depth), flags: o.flags()}
+	in := C.tarn_dev_queue_options{struct_size: C.sizeof_tarn_dev_queue_options, depth: C.uint32_t(o.Depth), flags: o.flags()}
 	if err := direct(op, d.guard.ref, func() C.int { return C.tarn_dev_queue_open(d.dev, &in, &c.queue) }); err != nil {
 		freeIOs(c.ios)
 		return nil, err
@@ -109,7 +109,7 @@ func (q *Queue) Info() (QueueInfo, error) {
 		return QueueInfo{}, err
 	}
 	defer q.end()
-	i := C.tarn_dev_queue_info{struct_bytes: C.sizeof_tarn_dev_queue_info}
+	i := C.tarn_dev_queue_info{struct_size: C.sizeof_tarn_dev_queue_info}
 	if err := called(op, q.guard.ref, func() C.int { return C.tarn_dev_queue_get_info(q.queue, &i) }); err != nil {
 		return QueueInfo{}, err
 	}

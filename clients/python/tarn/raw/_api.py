@@ -40,7 +40,7 @@ class tarn_dev(Structure):
 
 
 class tarn_dev_info(Structure):
-    """No more than struct_bytes are written; bytes behind the fields that this library knows become 0."""
+    """No more than struct_size are written; bytes behind the fields that this library knows become 0."""
 
 
 class tarn_dev_io(Structure):
@@ -49,7 +49,7 @@ class tarn_dev_io(Structure):
 
 class tarn_dev_options(Structure):
     """Unknown flags are INVAL, and so are bytes behind the fields that this library knows which are not 0, and create_bytes
-    without TARN_DEV_CREATE. A field that lies behind struct_bytes is taken as 0. A backend that the device does not have is
+    without TARN_DEV_CREATE. A field that lies behind struct_size is taken as 0. A backend that the device does not have is
     INVAL, and one that is refused here NOTSUPPORTED.
     """
 
@@ -346,7 +346,7 @@ TARN_DEV_HUGE = 1
 
 tarn_dev_options._fields_ = [
     # sizeof(tarn_dev_options)
-    ("struct_bytes", c_size_t),
+    ("struct_size", c_size_t),
     # TARN_DEV_...
     ("flags", c_uint32),
     # with TARN_DEV_CREATE
@@ -357,7 +357,7 @@ tarn_dev_options._fields_ = [
 
 tarn_dev_info._fields_ = [
     # set by the caller: sizeof(tarn_dev_info)
-    ("struct_bytes", c_size_t),
+    ("struct_size", c_size_t),
     ("uri", c_char * 256),
     # "file", "block", "nvme" (namespace), "nvme-ctrl", "mem", "sim"
     ("kind", c_char * 16),
@@ -395,6 +395,7 @@ tarn_dev_info._fields_ = [
     ("volatile_cache", c_uint32),
     # 1: a spinning disk
     ("rotational", c_uint32),
+    # 1: it cannot be written; of an open device also: it was opened for reading
     ("readonly", c_uint32),
     # 1: mounted, or held by another user
     ("in_use", c_uint32),
@@ -483,7 +484,7 @@ tarn_dev_io._fields_ = [
 
 tarn_dev_queue_options._fields_ = [
     # sizeof(tarn_dev_queue_options)
-    ("struct_bytes", c_size_t),
+    ("struct_size", c_size_t),
     # TARN_DEV_QUEUE_...
     ("flags", c_uint32),
     # I/Os in flight: 1 to 4096
@@ -492,7 +493,7 @@ tarn_dev_queue_options._fields_ = [
 
 tarn_dev_queue_info._fields_ = [
     # set by the caller
-    ("struct_bytes", c_size_t),
+    ("struct_size", c_size_t),
     # what was really taken
     ("flags", c_uint32),
     ("depth", c_uint32),
@@ -785,6 +786,20 @@ TARN_COND_INSERT = tarn_cond.TARN_COND_INSERT
 TARN_COND_UPDATE = tarn_cond.TARN_COND_UPDATE
 TARN_COND_REVISION = tarn_cond.TARN_COND_REVISION
 
+
+class tarn_change(enum.IntEnum):
+    """enum tarn_change of tarn/kv.h."""
+    TARN_CHANGE_PUT = 0
+    # val is ignored
+    TARN_CHANGE_DEL = 1
+    # only the condition, nothing is changed; val is ignored
+    TARN_CHANGE_CHECK = 2
+
+
+TARN_CHANGE_PUT = tarn_change.TARN_CHANGE_PUT
+TARN_CHANGE_DEL = tarn_change.TARN_CHANGE_DEL
+TARN_CHANGE_CHECK = tarn_change.TARN_CHANGE_CHECK
+
 tarn_get._fields_ = [
     ("key", tarn_buf),
     # may be NULL: only the size is asked for
@@ -830,8 +845,7 @@ tarn_mutation._fields_ = [
     ("key", tarn_buf),
     ("val", tarn_buf),
     ("cond", c_uint),
-    # 1: delete key, val is ignored; 0: put
-    ("del", c_uint32),
+    ("change", c_uint),
     # for TARN_COND_REVISION; 0 means that the key must be absent
     ("revision", c_uint64),
 ]
@@ -847,7 +861,7 @@ TARN_KVDEV_ADD = 2
 
 tarn_kvdev_info._fields_ = [
     # set by the caller: sizeof(tarn_kvdev_info)
-    ("struct_bytes", c_size_t),
+    ("struct_size", c_size_t),
     # bytes
     ("key_max", c_uint32),
     ("reserved", c_uint32),
@@ -934,7 +948,7 @@ TARN_NVME_SUPPORTED = tarn_nvme_select.TARN_NVME_SUPPORTED
 
 tarn_nvme_controller._fields_ = [
     # set by the caller: sizeof(tarn_nvme_controller); no more than that is written
-    ("struct_bytes", c_size_t),
+    ("struct_size", c_size_t),
     ("serial", c_char * 24),
     ("model", c_char * 48),
     ("firmware", c_char * 16),
@@ -994,7 +1008,7 @@ tarn_nvme_format._fields_ = [
 
 tarn_nvme_namespace._fields_ = [
     # set by the caller
-    ("struct_bytes", c_size_t),
+    ("struct_size", c_size_t),
     ("nsid", c_uint32),
     # command set: 0 NVM, 1 KV, 2 zoned; of a KV namespace the rest is 0
     ("csi", c_uint32),
@@ -1046,7 +1060,7 @@ tarn_nvme_namespace._fields_ = [
 
 tarn_nvme_health._fields_ = [
     # set by the caller
-    ("struct_bytes", c_size_t),
+    ("struct_size", c_size_t),
     # TARN_NVME_WARN_...
     ("critical_warning", c_uint32),
     # kelvin
@@ -1095,7 +1109,7 @@ tarn_nvme_error._fields_ = [
 
 tarn_nvme_firmware._fields_ = [
     # set by the caller
-    ("struct_bytes", c_size_t),
+    ("struct_size", c_size_t),
     # slot 1 to 7
     ("active", c_uint32),
     # at the next reset; 0: the same
@@ -1323,6 +1337,9 @@ STRUCTS: dict[str, Any] = {
 # Every constant.
 CONSTANTS: dict[str, int] = {
     "TARN_BATCH_MAX": TARN_BATCH_MAX,
+    "TARN_CHANGE_CHECK": TARN_CHANGE_CHECK,
+    "TARN_CHANGE_DEL": TARN_CHANGE_DEL,
+    "TARN_CHANGE_PUT": TARN_CHANGE_PUT,
     "TARN_COND_INSERT": TARN_COND_INSERT,
     "TARN_COND_NONE": TARN_COND_NONE,
     "TARN_COND_REVISION": TARN_COND_REVISION,
@@ -1565,12 +1582,12 @@ pages where the kernel has them. NULL when there is none, for 0 bytes, and for o
 the same length and flags, when no I/O uses it; to free NULL does nothing. Any thread may call."""),
     "tarn_dev_get_info": (c_int, (POINTER(tarn_dev), POINTER(tarn_dev_info)), ("dev", "info"), """int tarn_dev_get_info(tarn_dev *dev, tarn_dev_info *info);
 
-What was really chosen. Does not wait. Errors: INVAL (struct_bytes)."""),
+What was really chosen. Does not wait. Errors: INVAL (struct_size)."""),
     "tarn_dev_list": (c_int, (POINTER(tarn_dev_info), POINTER(c_size_t)), ("infos", "count"), """int tarn_dev_list(tarn_dev_info *infos, size_t *count);
 
 Lists block devices, NVMe controllers and namespaces (the block and the character node are two entries, each the other's
 twin) without opening any. *count is the room in infos, then the number there is. infos NULL: count only.
-infos[0].struct_bytes holds for all of them, and is the distance from one to the next. Fields that only an open can tell
+infos[0].struct_size holds for all of them, and is the distance from one to the next. Fields that only an open can tell
 are 0 or "". Errors: TRUNC (the room is too small: *count says how many, and those that fit are there), INVAL, IO,
 NOMEM."""),
     "tarn_dev_open": (c_int, (c_char_p, POINTER(tarn_dev_options), POINTER(POINTER(tarn_dev))), ("uri", "options", "dev"), """int tarn_dev_open(const char *uri, const tarn_dev_options *options, tarn_dev **dev);
@@ -1597,7 +1614,7 @@ left). Costs a little per completion from the first call on."""),
     "tarn_dev_queue_get_info": (c_int, (POINTER(tarn_dev_queue), POINTER(tarn_dev_queue_info)), ("queue", "info"), """int tarn_dev_queue_get_info(tarn_dev_queue *queue, tarn_dev_queue_info *info);"""),
     "tarn_dev_queue_open": (c_int, (POINTER(tarn_dev), POINTER(tarn_dev_queue_options), POINTER(POINTER(tarn_dev_queue))), ("dev", "options", "queue"), """int tarn_dev_queue_open(tarn_dev *dev, const tarn_dev_queue_options *options, tarn_dev_queue **queue);
 
-options NULL: depth 128, no flags. Errors: INVAL (depth, unknown flags, struct_bytes), NOTSUPPORTED, NOMEM, NO_HDL (dev
+options NULL: depth 128, no flags. Errors: INVAL (depth, unknown flags, struct_size), NOTSUPPORTED, NOMEM, NO_HDL (dev
 is NULL)."""),
     "tarn_dev_queue_reap": (c_uint32, (POINTER(tarn_dev_queue), c_uint32, c_uint32, c_int64, POINTER(POINTER(tarn_dev_io))), ("queue", "min", "max", "timeout_us", "ios"), """uint32_t tarn_dev_queue_reap(tarn_dev_queue *queue, uint32_t min, uint32_t max, int64_t timeout_us, tarn_dev_io **ios);
 
@@ -1778,7 +1795,7 @@ Opcode 14h: 0 or NONEXIST."""),
 As for tarn_kvdev_open: The namespace in that container, which is made when it is not there and the container may be
 written; else NONEXIST. cont stays open until the close. NOTYPE when the container is not of type KV.
 
-Waits for the device. Errors also: INVAL (struct_bytes)."""),
+Waits for the device. Errors also: INVAL (struct_size)."""),
     "tarn_kvdev_list": (c_int, (POINTER(tarn_kvdev), tarn_buf, c_void_p, POINTER(c_size_t), POINTER(tarn_event)), ("dev", "from_", "buf", "len", "ev"), """int tarn_kvdev_list(tarn_kvdev *dev, tarn_buf from, void *buf, size_t *len, tarn_event *ev);
 
 Opcode 06h: the keys from `from` on (itself too, when it is there; empty: from the first), in bytewise order, as many as

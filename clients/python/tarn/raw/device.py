@@ -74,7 +74,7 @@ class Zone:
 
 def _new_info() -> Any:
     raw = api.tarn_dev_info()
-    raw.struct_bytes = ctypes.sizeof(raw)
+    raw.struct_size = ctypes.sizeof(raw)
     return raw
 
 
@@ -85,7 +85,7 @@ def list_devices() -> list[DeviceInfo]:
     while True:
         room = count.value + 8  # some may come meanwhile
         infos = (api.tarn_dev_info * room)()
-        infos[0].struct_bytes = ctypes.sizeof(api.tarn_dev_info)
+        infos[0].struct_size = ctypes.sizeof(api.tarn_dev_info)
         count.value = room
         rc = lib.tarn_dev_list(infos, ctypes.byref(count))
         if rc != -api.TARN_E_TRUNC:
@@ -120,7 +120,7 @@ class Device(Handle):
 
         Errors: DER_NONEXIST, DER_EXIST, DER_NO_PERM, DER_INVAL, DER_BUSY, DER_NOSPACE, DER_NOTSUPPORTED, DER_IO, DER_NOMEM.
         """
-        options = api.tarn_dev_options(struct_bytes=ctypes.sizeof(api.tarn_dev_options))
+        options = api.tarn_dev_options(struct_size=ctypes.sizeof(api.tarn_dev_options))
         for wanted, flag in ((write or create is not None, api.TARN_DEV_RDWR), (create is not None, api.TARN_DEV_CREATE),
                              (exclusive, api.TARN_DEV_EXCLUSIVE), (strict, api.TARN_DEV_STRICT), (buffered, api.TARN_DEV_BUFFERED),
                              (bounce, api.TARN_DEV_BOUNCE)):

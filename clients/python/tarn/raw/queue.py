@@ -184,7 +184,7 @@ class Queue(Handle):
     def open(cls, device: Device, depth: int = 128, *, single: bool = False, iopoll: bool = False, sqpoll: bool = False) -> Queue:
         """single: it is faster, and only one thread at a time is inside it. iopoll: completions are polled for. sqpoll: a kernel thread
         submits. Errors: DER_INVAL (depth is 1 to 4096), DER_NOTSUPPORTED (of a device that is open with strict), DER_NOMEM."""
-        options = api.tarn_dev_queue_options(struct_bytes=ctypes.sizeof(api.tarn_dev_queue_options), depth=number(depth, "depth", 1 << 32))
+        options = api.tarn_dev_queue_options(struct_size=ctypes.sizeof(api.tarn_dev_queue_options), depth=number(depth, "depth", 1 << 32))
         options.flags = ((api.TARN_DEV_QUEUE_SINGLE if single else 0) | (api.TARN_DEV_QUEUE_IOPOLL if iopoll else 0)
                          | (api.TARN_DEV_QUEUE_SQPOLL if sqpoll else 0))
         pointer = ctypes.POINTER(api.tarn_dev_queue)()
@@ -210,7 +210,7 @@ class Queue(Handle):
     @property
     def info(self) -> QueueInfo:
         """What was really taken, as of now."""
-        raw = api.tarn_dev_queue_info(struct_bytes=ctypes.sizeof(api.tarn_dev_queue_info))
+        raw = api.tarn_dev_queue_info(struct_size=ctypes.sizeof(api.tarn_dev_queue_info))
         self._call(lib.tarn_dev_queue_get_info, ctypes.byref(raw))
         return from_struct(QueueInfo, raw)
 

@@ -243,7 +243,7 @@ class KeyValueDevice(Handle):
 
     @property
     def info(self) -> KeyValueInfo:
-        raw = api.tarn_kvdev_info(struct_bytes=ctypes.sizeof(api.tarn_kvdev_info))
+        raw = api.tarn_kvdev_info(struct_size=ctypes.sizeof(api.tarn_kvdev_info))
         self._call(lib.tarn_kvdev_get_info, ctypes.byref(raw))
         return KeyValueInfo(*(getattr(raw, field.name) for field in dataclasses.fields(KeyValueInfo)))
 

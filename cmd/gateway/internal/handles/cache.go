@@ -14,6 +14,7 @@ import (
 	"io"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -57,6 +58,7 @@ type Handle struct {
 	ref         Ref
 	parent      *Handle
 	uuid, label string        // what else a pool or container is called
+	epoch       uint64        // of the snapshot that a container is; 0: the container itself
 	opened      chan struct{} // closed when opening has ended; then err, and all above, stay as they are
 	err         error
 
@@ -192,14 +194,25 @@ func (h *Handle) openPool(ctx context.Context) (err error) {
 }
 
 func (h *Handle) openContainer(ctx context.Context) (err error) {
-	if h.Container, err = h.parent.Pool.OpenContainer(ctx, h.ref.Name()); err != nil {
+	label, at, isSnapshot, err := h.ref.Snapshot()
+	if err != nil {
 		return err
+	}
+	if h.Container, err = h.parent.Pool.OpenContainer(ctx, label); err != nil {
+		return err
+	}
+	if isSnapshot {
+		live := h.Container
+		h.Container, err = live.OpenSnapshot(ctx, at)
+		if err = errors.Join(err, live.Close()); err != nil {
+			return err
+		}
 	}
 	info, err := h.Container.Info(ctx)
 	if err != nil {
 		return errors.Join(err, h.Container.Close())
 	}
-	h.uuid, h.label = info.UUID, info.Label
+	h.uuid, h.label, h.epoch = info.UUID, info.Label, info.Epoch
 	return nil
 }
 
@@ -324,7 +337,16 @@ func (c *Cache) limit() time.Time {
 // use one of them get a short while to end: a stream that its client has just left is still on its way. Then it is BUSY.
 func (c *Cache) Drop(ctx context.Context, ref Ref) error {
 	names := ref.parts()
-	inside := func(h *Handle) bool { return h.isIn(names) }
+	return c.drop(ctx, ref, func(h *Handle) bool { return h.isIn(names) })
+}
+
+// DropSnapshot is Drop of the snapshot of that epoch of the container that ref names.
+func (c *Cache) DropSnapshot(ctx context.Context, ref Ref, epoch uint64) error {
+	names := ref.parts()
+	return c.drop(ctx, ref, func(h *Handle) bool { return h.isIn(names) && h.isOfEpoch(epoch) })
+}
+
+func (c *Cache) drop(ctx context.Context, ref Ref, inside func(*Handle) bool) error {
 	ctx, cancel := context.WithTimeout(ctx, c.opts.Patience)
 	defer cancel()
 	for {
@@ -369,6 +391,15 @@ func (h *Handle) isIn(names []string) bool {
 	return true
 }
 
+func (h *Handle) isOfEpoch(epoch uint64) bool {
+	for at := h; at != nil; at = at.parentIfOpen() {
+		if at.isOpen() && at.Container != nil {
+			return at.epoch == epoch
+		}
+	}
+	return false
+}
+
 func (h *Handle) isOpen() bool {
 	select {
 	case <-h.opened:
@@ -386,7 +417,18 @@ func (h *Handle) parentIfOpen() *Handle {
 }
 
 func (h *Handle) isCalled(name string) bool {
-	return name == h.ref.Name() || h.isOpen() && (name == h.uuid || name == h.label)
+	own, _, _ := strings.Cut(h.ref.Name(), "@") // of a snapshot: the container; but objects have any name
+	if h.ref.Parent().Parent() != "" {
+		own = h.ref.Name()
+	}
+	return name == own || h.isOpen() && (name == h.uuid || name == h.label)
+}
+
+// Open is the number of handles that are open, or on their way.
+func (c *Cache) Open() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.entries)
 }
 
 // Close closes every handle, and waits for those that are in use until ctx ends: then BUSY. No handle is given out afterwards.

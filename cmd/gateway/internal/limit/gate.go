@@ -37,5 +37,8 @@ func (g *Gate) Take(n int64) error {
 // Give gives n bytes back.
 func (g *Gate) Give(n int64) { g.free.Add(n) }
 
+// Used is how many bytes are taken, and how many can be.
+func (g *Gate) Used() (used, total int64) { return g.total - g.free.Load(), g.total }
+
 // Free is how many bytes are left.
 func (g *Gate) Free() int64 { return g.free.Load() }

@@ -32,6 +32,7 @@ type Calls struct {
 	Timeout time.Duration   // of a unary call whose caller set none
 	Drain   <-chan struct{} // closed when the server goes down: ends the streams that have no end of their own
 	Log     *slog.Logger
+	Counts  Counts
 }
 
 // Unary is a grpc.UnaryServerInterceptor.
@@ -45,7 +46,9 @@ func (c *Calls) Unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, 
 		ctx, cancel = context.WithTimeout(ctx, c.Timeout)
 		defer cancel()
 	}
+	begin := time.Now()
 	resp, err := c.admitted(ctx, req, info.FullMethod, handler)
+	c.Counts.add(info.FullMethod, begin, err)
 	return resp, c.status(info.FullMethod, err, !callers)
 }
 
@@ -89,7 +92,10 @@ func (c *Calls) Stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInf
 		}()
 		return handler(srv, &drained{ServerStream: ss, ctx: ctx})
 	}
-	return c.status(info.FullMethod, c.admittedStream(srv, ss, info.FullMethod, handler), false)
+	begin := time.Now()
+	err := c.admittedStream(srv, ss, info.FullMethod, handler)
+	c.Counts.add(info.FullMethod, begin, err)
+	return c.status(info.FullMethod, err, false)
 }
 
 func (c *Calls) admittedStream(srv any, ss grpc.ServerStream, method string, handler grpc.StreamHandler) (err error) {

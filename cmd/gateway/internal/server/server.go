@@ -71,6 +71,7 @@ type Server struct {
 	grpc      *grpc.Server
 	health    *health.Server
 	handles   *handles.Cache
+	services  *service.Services
 	gate      *limit.Gate
 	drain     chan struct{}
 	listeners []net.Listener
@@ -102,15 +103,16 @@ func New(cfg Config) (*Server, error) {
 		}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 	)
-	s.register()
+	s.register(calls)
 	return s, nil
 }
 
-func (s *Server) register() {
+func (s *Server) register(calls *limit.Calls) {
 	services := &service.Services{
-		System: s.cfg.System, Handles: s.handles, Gate: s.gate, Health: s.health, Version: s.cfg.Version,
-		Devices: s.cfg.Devices, AllowRaw: s.cfg.AllowRaw,
+		System: s.cfg.System, Handles: s.handles, Gate: s.gate, Health: s.health, Version: s.cfg.Version, Counts: &calls.Counts, Drain: s.drain,
+		Started: time.Now(), Devices: s.cfg.Devices, AllowRaw: s.cfg.AllowRaw,
 	}
+	s.services = services
 	services.Register(s.grpc)
 	healthpb.RegisterHealthServer(s.grpc, s.health)
 	reflection.Register(s.grpc)
@@ -193,6 +195,7 @@ func (s *Server) Stop() error {
 		s.grpc.Stop()
 		<-ended
 	}
+	s.services.Stop()
 	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.StopTimeout)
 	defer cancel()
 	if err := s.handles.Close(ctx); err != nil {

@@ -4,6 +4,9 @@ package service
 
 import (
 	"context"
+	"runtime"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	apiv1 "github.com/tarn-storage/tarn/go/api/v1"
 	"github.com/tarn-storage/tarn/go/system"
@@ -28,6 +31,22 @@ func (s *admin) GetServerInfo(context.Context, *apiv1.GetServerInfoRequest) (*ap
 			PageSize:        PageMax,
 		},
 	}, nil
+}
+
+func (s *admin) GetStats(context.Context, *apiv1.GetStatsRequest) (*apiv1.GetStatsResponse, error) {
+	var mem runtime.MemStats
+	runtime.ReadMemStats(&mem)
+	used, limit := s.Gate.Used()
+	resp := &apiv1.GetStatsResponse{
+		StartTime: timestamppb.New(s.Started), InFlightBytes: uint64(used), InFlightLimitBytes: uint64(limit),
+		OpenHandles: uint32(s.Handles.Open()), Goroutines: uint32(runtime.NumGoroutine()), HeapBytes: mem.HeapAlloc,
+	}
+	for _, c := range s.Counts.All() {
+		resp.Methods = append(resp.Methods, &apiv1.MethodStats{
+			Method: c.Method, Calls: c.Calls, Errors: c.Errors, Seconds: c.Time.Seconds(),
+		})
+	}
+	return resp, nil
 }
 
 func (s *admin) Echo(context.Context, *apiv1.EchoRequest) (*apiv1.EchoResponse, error) {

@@ -188,9 +188,9 @@ func mutationsOf(req *apiv1.ApplyBatchRequest) ([]system.Mutation, error) {
 }
 
 func mutationOf(m *apiv1.Mutation) (mut system.Mutation, err error) {
-	mut = system.Mutation{Key: m.GetKey(), Value: m.GetPut(), Delete: m.GetDelete(), Revision: m.GetRevision()}
-	if _, put := m.GetChange().(*apiv1.Mutation_Put); !put && !mut.Delete {
-		return mut, fault.Invalid("mutations", "", "a mutation has neither put nor delete = true; set one of them")
+	mut = system.Mutation{Key: m.GetKey(), Value: m.GetPut(), Delete: m.GetDelete(), Check: m.GetCheck(), Revision: m.GetRevision()}
+	if _, put := m.GetChange().(*apiv1.Mutation_Put); !put && !mut.Delete && !mut.Check {
+		return mut, fault.Invalid("mutations", "", "a mutation has neither put nor delete = true nor check = true; set one of them")
 	}
 	if mut.Cond, err = condOf(m.GetCondition()); err != nil {
 		return mut, err

@@ -4,6 +4,7 @@ package service
 
 import (
 	"context"
+	"strings"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -107,9 +108,11 @@ func masked(req *apiv1.UpdateContainerRequest) (system.Properties, error) {
 			change.Description, set = all.Description, all.Description != nil
 		case "value_max":
 			change.ValueMax, set = all.ValueMax, all.ValueMax != nil
+		case "durability":
+			change.Durability, set = all.Durability, all.Durability != nil
 		default:
 			return change, fault.Invalid("update_mask", req.GetContainer(),
-				"update_mask names %.64q; it can name owner, description and value_max", path)
+				"update_mask names %.64q; it can name owner, description, value_max and durability", path)
 		}
 		if !set {
 			return change, fault.Invalid("properties", req.GetContainer(), "update_mask names %s, which properties does not set", path)
@@ -168,13 +171,36 @@ func propertiesOf(p *apiv1.ContainerProperties) system.Properties {
 	if p == nil {
 		return system.Properties{}
 	}
-	return system.Properties{Owner: p.Owner, Description: p.Description, ValueMax: p.ValueMax}
+	return system.Properties{Owner: p.Owner, Description: p.Description, ValueMax: p.ValueMax, Durability: durability(p.Durability)}
+}
+
+// durability is a property of the wire; one that is not known is for the engine to refuse.
+func durability(d *apiv1.Durability) *system.Durability {
+	if d == nil || *d == apiv1.Durability_DURABILITY_UNSPECIFIED {
+		return nil
+	}
+	kind := system.Durability(strings.ToLower(strings.TrimPrefix(d.String(), "DURABILITY_")))
+	return &kind
+}
+
+func durabilityOf(d system.Durability) *apiv1.Durability {
+	return apiv1.Durability(apiv1.Durability_value["DURABILITY_"+strings.ToUpper(string(d))]).Enum()
+}
+
+func (s *containers) SyncContainer(ctx context.Context, req *apiv1.SyncContainerRequest) (*apiv1.SyncContainerResponse, error) {
+	err := s.withContainer(ctx, req.GetContainer(), func(c system.Container) error { return c.Sync(ctx) })
+	if err != nil {
+		return nil, err
+	}
+	return &apiv1.SyncContainerResponse{}, nil
 }
 
 func containerOf(i system.ContainerInfo) *apiv1.Container {
 	return &apiv1.Container{
 		Uuid: i.UUID, Label: i.Label, Type: typeOf(i.Type), CreateTime: timestamppb.New(i.Created),
-		OpenHandles: i.OpenHandles, Objects: i.Objects,
-		Properties: &apiv1.ContainerProperties{Owner: &i.Owner, Description: &i.Description, ValueMax: &i.ValueMax},
+		OpenHandles: i.OpenHandles, Objects: i.Objects, Snapshots: i.Snapshots, Epoch: i.Epoch,
+		Properties: &apiv1.ContainerProperties{
+			Owner: &i.Owner, Description: &i.Description, ValueMax: &i.ValueMax, Durability: durabilityOf(i.Durability),
+		},
 	}
 }

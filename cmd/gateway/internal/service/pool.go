@@ -126,14 +126,6 @@ func (s *pools) CheckpointPool(ctx context.Context, req *apiv1.CheckpointPoolReq
 	return &apiv1.CheckpointPoolResponse{}, err
 }
 
-func (s *pools) CheckPool(ctx context.Context, req *apiv1.CheckPoolRequest) (*apiv1.CheckPoolResponse, error) {
-	err := s.withPool(ctx, req.GetPool(), func(p system.Pool) error {
-		_, err := p.Check(ctx, system.CheckOptions{})
-		return err
-	})
-	return &apiv1.CheckPoolResponse{}, err
-}
-
 func poolOf(i system.PoolInfo, view apiv1.PoolView) *apiv1.Pool {
 	p := &apiv1.Pool{
 		Uuid: i.UUID, Label: i.Label, Path: i.Path, Targets: i.Targets, MapVersion: i.MapVersion,

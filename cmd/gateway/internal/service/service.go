@@ -7,6 +7,7 @@ package service
 import (
 	"context"
 	"sync"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health"
@@ -40,13 +41,17 @@ type Services struct {
 	Handles *handles.Cache
 	Gate    *limit.Gate
 	Health  *health.Server
+	Counts  *limit.Counts
+	Drain   <-chan struct{} // closed when the server goes down
 	Version string
+	Started time.Time
 
 	Devices  system.LocalDevices // nil: DeviceService answers NOTSUPPORTED
 	AllowRaw bool                // callers may write to devices, and read them over TCP
 
-	replays replays
-	buffers sync.Pool // of *[]byte, firstGuess long
+	replays    replays
+	operations operations
+	buffers    sync.Pool // of *[]byte, firstGuess long
 }
 
 // The names of the services, as health knows them.
@@ -55,6 +60,8 @@ var names = []string{
 	apiv1.ContainerService_ServiceDesc.ServiceName,
 	apiv1.ObjectService_ServiceDesc.ServiceName,
 	apiv1.KeyValueService_ServiceDesc.ServiceName,
+	apiv1.SnapshotService_ServiceDesc.ServiceName,
+	apiv1.OperationService_ServiceDesc.ServiceName,
 	apiv1.AdminService_ServiceDesc.ServiceName,
 	apiv1.DeviceService_ServiceDesc.ServiceName,
 }
@@ -65,6 +72,8 @@ func (s *Services) Register(r grpc.ServiceRegistrar) {
 	apiv1.RegisterContainerServiceServer(r, &containers{Services: s})
 	apiv1.RegisterObjectServiceServer(r, &objects{Services: s})
 	apiv1.RegisterKeyValueServiceServer(r, &keyValues{Services: s})
+	apiv1.RegisterSnapshotServiceServer(r, &snapshots{Services: s})
+	apiv1.RegisterOperationServiceServer(r, &operationService{Services: s})
 	apiv1.RegisterAdminServiceServer(r, &admin{Services: s})
 	if s.Devices == nil {
 		s.Devices = noDevices{}
@@ -74,6 +83,9 @@ func (s *Services) Register(r grpc.ServiceRegistrar) {
 		s.Health.SetServingStatus(name, healthpb.HealthCheckResponse_SERVING)
 	}
 }
+
+// Stop ends the operations that are running. No call begins another one.
+func (s *Services) Stop() { s.operations.stop() }
 
 // PoolHealth says whether a pool can be used, under the name "tarn.v1.PoolService/LABEL".
 func (s *Services) PoolHealth(label string, serving bool) {

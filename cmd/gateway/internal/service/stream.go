@@ -121,7 +121,9 @@ func sendData(stream grpc.ServerStreamingServer[apiv1.GetStreamResponse], r io.R
 }
 
 func (s *keyValues) PutStream(stream grpc.ClientStreamingServer[apiv1.PutStreamRequest, apiv1.PutStreamResponse]) error {
-	first, err := stream.Recv()
+	messages := receive(stream.Context(), stream.Recv)
+	next := func() (*apiv1.PutStreamRequest, error) { return messages.within(silence, nil) }
+	first, err := next()
 	if err != nil {
 		return noCommit(err)
 	}
@@ -134,7 +136,7 @@ func (s *keyValues) PutStream(stream grpc.ClientStreamingServer[apiv1.PutStreamR
 		return err
 	}
 	err = s.withKV(stream.Context(), header.GetObject(), func(kv system.KV) error {
-		return u.run(stream.Context(), kv, stream.Recv)
+		return u.run(stream.Context(), kv, next)
 	})
 	if err != nil {
 		return err

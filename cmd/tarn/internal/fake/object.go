@@ -58,7 +58,7 @@ func (c *cont) SetProperties(ctx context.Context, p system.Properties) error {
 	return err
 }
 
-func (c *cont) Objects(ctx context.Context) iter.Seq2[system.ObjectInfo, error] {
+func (c *cont) Objects(ctx context.Context, after string) iter.Seq2[system.ObjectInfo, error] {
 	return func(yield func(system.ObjectInfo, error) bool) {
 		err := c.s.enter(ctx, "obj list")
 		objects := values(c.objects)
@@ -68,7 +68,7 @@ func (c *cont) Objects(ctx context.Context) iter.Seq2[system.ObjectInfo, error] 
 			return
 		}
 		for _, o := range objects {
-			if !yield(o.info, nil) {
+			if o.info.Name > after && !yield(o.info, nil) {
 				return
 			}
 		}
@@ -226,6 +226,9 @@ func (k *kv) change(ctx context.Context, op string, batch ...system.Mutation) er
 		}
 	}
 	for _, m := range batch {
+		if m.Check {
+			continue
+		}
 		k.s.next++
 		delete(k.data, string(m.Key))
 		if !m.Delete {
@@ -246,6 +249,8 @@ func (k *kv) allowed(m system.Mutation) error {
 		return errno.New("", k.info.Name, errno.Exist, fmt.Sprintf("the key %q exists", m.Key))
 	case m.Cond == system.CondUpdate && !there:
 		return absent(k.info.Name, fmt.Sprintf("key as %q", m.Key))
+	case m.Cond == system.CondRevision && k.data[string(m.Key)].revision != m.Revision:
+		return errno.New("", k.info.Name, errno.TXRestart, fmt.Sprintf("the key %q has another revision", m.Key))
 	}
 	return nil
 }

@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package system
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/tarn-storage/tarn/go/errno"
+)
+
+// TxnMax is the largest number of comparisons and steps of a transaction together.
+const TxnMax = 128
+
+// restartsMax is how often a transaction begins anew before it gives up: others must win each time.
+const restartsMax = 100
+
+// Comparison is how a [Compare] compares.
+type Comparison int
+
+// The comparisons. Values compare bytewise.
+const (
+	Equal Comparison = iota + 1
+	NotEqual
+	Less
+	Greater
+)
+
+// Compare is a comparison of a transaction. One of Exists, Value, Revision and Size is set. An absent key has revision 0 and size 0, and no
+// value: of values only NotEqual holds then. Exists takes Equal and NotEqual.
+type Compare struct {
+	Key        []byte
+	Comparison Comparison
+	Exists     *bool
+	Value      []byte // not nil
+	Revision   *uint64
+	Size       *uint64
+}
+
+// Step is a step of a transaction: a read of Get, when it is not nil, or else Change.
+type Step struct {
+	Get    []byte
+	Change Mutation
+}
+
+// Txn compares keys of one object, and does all of Success when every comparison holds, else all of Failure. What was compared, read and
+// changed was so at one moment.
+type Txn struct {
+	Compares         []Compare
+	Success, Failure []Step
+}
+
+// TxnResult is what a transaction did.
+type TxnResult struct {
+	Succeeded bool
+	Gets      []TxnGet // what the steps read, in their order
+}
+
+// TxnGet is a key as it was before the transaction. Value is nil when it was absent.
+type TxnGet struct {
+	Key, Value []byte
+	Revision   uint64
+}
+
+// Transactor is what an object has that can do a transaction by itself, as a gateway's.
+type Transactor interface {
+	Transact(ctx context.Context, txn Txn) (TxnResult, error)
+}
+
+// Incrementer is what an object has that can increment by itself, as a gateway's.
+type Incrementer interface {
+	Increment(ctx context.Context, key []byte, delta int64) (int64, error)
+}
+
+// Transact runs a transaction on an object. Errors: INVAL (more than TxnMax comparisons and steps, a comparison that is none); those of the
+// condition of a change that does not hold; TX_RESTART when others change the same keys all the time.
+func Transact(ctx context.Context, kv KV, txn Txn) (TxnResult, error) {
+	if t, ok := kv.(Transactor); ok {
+		return t.Transact(ctx, txn)
+	}
+	if err := checkTxn(txn); err != nil {
+		return TxnResult{}, err
+	}
+	var result TxnResult
+	err := restarting(ctx, func() (err error) {
+		result, err = attempt(ctx, kv, txn)
+		return err
+	})
+	return result, err
+}
+
+// Increment adds to a value that is a decimal number of 64 bits with a sign, as text, and stores the sum; an absent key counts as 0. Errors:
+// INVAL (the value is not such a number), OVERFLOW (the sum is not), TX_RESTART.
+func Increment(ctx context.Context, kv KV, key []byte, delta int64) (int64, error) {
+	if t, ok := kv.(Incrementer); ok {
+		return t.Increment(ctx, key, delta)
+	}
+	var sum int64
+	err := restarting(ctx, func() error {
+		old, err := look(ctx, kv, key, true)
+		if err != nil {
+			return err
+		}
+		if sum, err = add(old, delta); err != nil || delta == 0 && old.there {
+			return err
+		}
+		val := strconv.AppendInt(nil, sum, 10)
+		return kv.Apply(ctx, []Mutation{{Key: key, Value: val, Cond: CondRevision, Revision: old.Revision}})
+	})
+	return sum, err
+}
+
+func add(old sight, delta int64) (int64, error) {
+	if !old.there {
+		return delta, nil
+	}
+	n, err := strconv.ParseInt(string(old.value), 10, 64)
+	if err != nil {
+		return 0, errno.New("kv increment", "", errno.Inval, fmt.Sprintf("the value %.32q is not a decimal number of 64 bits: it cannot be incremented", old.value))
+	}
+	sum := n + delta
+	if (sum > n) != (delta > 0) && delta != 0 {
+		return 0, errno.New("kv increment", "", errno.Overflow, fmt.Sprintf("%d and %d are together more than 64 bits hold", n, delta))
+	}
+	return sum, nil
+}
+
+// restarting repeats what lost against another change, a little later each time.
+func restarting(ctx context.Context, attempt func() error) error {
+	for n := 0; ; n++ {
+		err := attempt()
+		if !errors.Is(err, errno.TXRestart) || n == restartsMax {
+			return err
+		}
+		select {
+		case <-time.After(time.Duration(min(n*n, 1000)) * 10 * time.Microsecond):
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
+
+// sight is a key as it was seen. value is nil when it was not asked for.
+type sight struct {
+	Stat
+	there bool
+	value []byte
+}
+
+// look looks at a key. A value is as old as its revision when that is the same before and after it was read.
+func look(ctx context.Context, kv KV, key []byte, withValue bool) (sight, error) {
+	for {
+		before, err := kv.Stat(ctx, key)
+		if err != nil {
+			return sight{}, unlessAbsent(err)
+		}
+		if !withValue {
+			return sight{Stat: before, there: true}, nil
+		}
+		val, err := kv.Get(ctx, key)
+		if unlessAbsent(err) != nil {
+			return sight{}, err
+		}
+		after, aerr := kv.Stat(ctx, key)
+		if unlessAbsent(aerr) != nil {
+			return sight{}, aerr
+		}
+		if err == nil && aerr == nil && before.Revision == after.Revision {
+			return sight{Stat: before, there: true, value: append([]byte{}, val...)}, nil
+		}
+	}
+}
+
+func unlessAbsent(err error) error {
+	if errors.Is(err, errno.NonExist) {
+		return nil
+	}
+	return err
+}
+
+func checkTxn(txn Txn) error {
+	if n := len(txn.Compares) + max(len(txn.Success), len(txn.Failure)); n == 0 || n > TxnMax {
+		return errno.New("kv transact", "", errno.Inval, fmt.Sprintf("the transaction has %d comparisons and steps; it can have 1 to %d", n, TxnMax))
+	}
+	for i, c := range txn.Compares {
+		targets := 0
+		for _, set := range []bool{c.Exists != nil, c.Value != nil, c.Revision != nil, c.Size != nil} {
+			if set {
+				targets++
+			}
+		}
+		bad := c.Comparison < Equal || c.Comparison > Greater || c.Exists != nil && c.Comparison > NotEqual
+		if targets != 1 || bad {
+			return errno.New("kv transact", "", errno.Inval, fmt.Sprintf("comparison %d has %d targets and the kind %d; it must have one of each, "+
+				"and existence is equal or not", i, targets, c.Comparison))
+		}
+	}
+	return nil
+}
+
+// attempt looks at what the transaction looks at, decides, and applies the changes together with a check of each key that it has looked
+// at: so all of it holds at the moment of the batch.
+func attempt(ctx context.Context, kv KV, txn Txn) (TxnResult, error) {
+	seen := map[string]sight{}
+	see := func(key []byte, withValue bool) (got sight, err error) {
+		got, ok := seen[string(key)]
+		if ok && (!withValue || !got.there || got.value != nil) {
+			return got, nil
+		}
+		got, err = look(ctx, kv, key, withValue)
+		seen[string(key)] = got
+		return got, err
+	}
+	result := TxnResult{Succeeded: true}
+	for _, c := range txn.Compares {
+		got, err := see(c.Key, c.Value != nil)
+		if err != nil {
+			return TxnResult{}, err
+		}
+		result.Succeeded = result.Succeeded && holds(c, got)
+	}
+	steps := txn.Success
+	if !result.Succeeded {
+		steps = txn.Failure
+	}
+	var batch []Mutation
+	for _, s := range steps {
+		switch {
+		case s.Get != nil:
+			got, err := see(s.Get, true)
+			if err != nil {
+				return TxnResult{}, err
+			}
+			result.Gets = append(result.Gets, TxnGet{Key: s.Get, Value: got.value, Revision: got.Revision})
+			continue
+		case s.Change.Cond == CondRevision: // it is judged by what is seen: beginning anew would not help
+			if _, err := see(s.Change.Key, false); err != nil {
+				return TxnResult{}, err
+			}
+		}
+		batch = append(batch, s.Change)
+	}
+	return result, commit(ctx, kv, batch, seen)
+}
+
+// commit applies the changes if every key that was seen is still as it was. A condition of the caller's own is judged by what was seen: the
+// batch has one condition a key.
+func commit(ctx context.Context, kv KV, batch []Mutation, seen map[string]sight) error {
+	for i, m := range batch {
+		got, ok := seen[string(m.Key)]
+		if !ok {
+			continue
+		}
+		if err := judge(m, got, i); err != nil {
+			return err
+		}
+		batch[i].Cond, batch[i].Revision = CondRevision, got.Revision
+		delete(seen, string(m.Key))
+	}
+	for key, got := range seen {
+		batch = append(batch, Mutation{Key: []byte(key), Check: true, Cond: CondRevision, Revision: got.Revision})
+	}
+	if len(batch) == 0 {
+		return nil
+	}
+	return kv.Apply(ctx, batch)
+}
+
+// judge is the error of a condition that does not hold for what was seen.
+func judge(m Mutation, got sight, index int) error {
+	code := errno.Code(0)
+	switch {
+	case m.Cond == CondInsert && got.there:
+		code = errno.Exist
+	case m.Cond == CondUpdate && !got.there:
+		code = errno.NonExist
+	case m.Cond == CondRevision && got.Revision != m.Revision:
+		return errConflict(index, m.Revision, got.Revision)
+	}
+	if code == 0 {
+		return nil
+	}
+	e := errno.New("kv transact", "", code, fmt.Sprintf("the condition of change %d of the transaction does not hold", index))
+	e.Index = index
+	return e
+}
+
+// errConflict is not TX_RESTART: beginning anew would not help.
+func errConflict(index int, want, has uint64) error {
+	e := errno.New("kv transact", "", errno.Mismatch, fmt.Sprintf("change %d of the transaction wants revision %d of its key, which has %d", index, want, has))
+	e.Index = index
+	return e
+}
+
+func holds(c Compare, got sight) bool {
+	var order int
+	switch {
+	case c.Exists != nil:
+		return (got.there == *c.Exists) == (c.Comparison == Equal)
+	case c.Value != nil && !got.there:
+		return c.Comparison == NotEqual
+	case c.Value != nil:
+		order = bytes.Compare(got.value, c.Value)
+	case c.Revision != nil:
+		order = cmp.Compare(got.Revision, *c.Revision)
+	default:
+		order = cmp.Compare(got.Size, *c.Size)
+	}
+	switch c.Comparison {
+	case Equal:
+		return order == 0
+	case NotEqual:
+		return order != 0
+	case Less:
+		return order < 0
+	}
+	return order > 0
+}

@@ -53,7 +53,7 @@ NVME_VARIANT ?= release
 TEST_PROGRAMS := $(foreach v,$(VARIANTS),$(TESTS:%=build/$(v)/test/%)) build/release/test/crash build/asan/test/crash
 GO       := . build/go.env && go
 
-.PHONY: help deps all lib proto run demo test test-c test-go test-asan test-tsan test-race test-crash test-nvme fuzz fmt check bench bench-dev install clean FORCE
+.PHONY: help deps deps-browser all lib proto run demo test test-c test-go test-asan test-tsan test-race test-crash test-nvme fuzz fmt check bench bench-dev install clean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -62,6 +62,9 @@ help: ## say what there is to make
 
 deps: ## install what is missing to build and test (Debian packages by name, with sudo when not root)
 	@.ci/deps.sh
+
+deps-browser: ## install Debian's chromium, in which the gateway's status page is tested; without it that test is skipped
+	@.ci/deps.sh browser
 
 all: lib $(PROGRAMS) ## build the library, the programs and the examples
 

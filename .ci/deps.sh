@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Installs what is missing to build and test Tarn: Debian packages by name, and Go. Changes nothing when nothing is missing.
+# deps.sh browser: also the browser in which the gateway's page is tested.
 # deps.sh bench: also what it is compared with in `make bench` and `make bench-dev`.
 set -eu
 cd "$(dirname "$0")/.."
@@ -11,6 +12,7 @@ gcc g++ clang make pkg-config binutils
 liburing-dev uuid-dev libprotobuf-c-dev protobuf-c-compiler protobuf-compiler libxxhash-dev libcmocka-dev
 python3 python3-venv ca-certificates
 clang-format cppcheck shellcheck"
+[ "${1:-}" != browser ] || packages="$packages chromium"
 [ "${1:-}" != bench ] || packages="$packages librocksdb-dev liblmdb-dev fio"
 
 missing_packages() {

@@ -18,15 +18,17 @@ import (
 )
 
 func main() {
-	cfg, err := config.Parse(os.Args[1:], os.Stderr)
+	cfg, err := config.Parse(os.Args[1:], os.Getenv, os.Stderr)
 	switch {
 	case errors.Is(err, config.ErrHelp):
 	case err != nil:
 		os.Exit(2)
 	case cfg.Version:
 		fmt.Println("tarn-gateway", tarn.Version())
+	case cfg.Printed != "":
+		fmt.Print(cfg.Printed)
 	default:
-		log := config.Logger(os.Stderr)
+		log := cfg.Logger(os.Stderr)
 		if err := run(cfg, log); err != nil {
 			log.Error("tarn-gateway", "error", err)
 			os.Exit(1)
@@ -43,12 +45,12 @@ func run(cfg config.Config, log *slog.Logger) error {
 	}
 	socket := cfg.SocketIn(sys.Root())
 	srv, err := server.New(server.Config{System: sys.System(), Version: tarn.Version(), Listen: cfg.Listen, Socket: socket, Log: log,
-		Devices: localdev.Devices{}, AllowRaw: cfg.Raw})
+		Devices: localdev.Devices{}, AllowRaw: cfg.Raw, Admin: cfg.Admin, AdminExposed: cfg.AdminExposed, CoreInFlight: sys.InFlight})
 	if err != nil {
 		return errors.Join(err, sys.Close())
 	}
 	srv.Serve()
-	log.Info("ready", "listen", srv.Addr(), "socket", socket, "root", sys.Root(), "version", tarn.Version())
+	log.Info("ready", "listen", srv.Addr(), "socket", socket, "admin", srv.Admin(), "root", sys.Root(), "version", tarn.Version())
 	select {
 	case sig := <-signals:
 		log.Info("stopping", "signal", sig.String())

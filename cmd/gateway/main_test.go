@@ -34,8 +34,8 @@ func TestMain(m *testing.M) {
 type gateway struct {
 	t    *testing.T
 	cmd  *exec.Cmd
-	info struct{ Msg, Listen, Socket, Root, Version string } // of its ready line
-	log  chan string                                         // what it said after that
+	info struct{ Msg, Listen, Socket, Admin, Root, Version string } // of its ready line
+	log  chan string                                                // what it said after that
 }
 
 func launch(t *testing.T, args ...string) *gateway {

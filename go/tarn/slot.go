@@ -79,6 +79,9 @@ func (p *slots) take(ctx context.Context, op, ref string) (*slot, error) {
 	return s, nil
 }
 
+// taken is how many slots are in use.
+func (p *slots) taken() int { return slotsMax - len(p.free) }
+
 func (p *slots) give(s *slot) {
 	s.pin.Unpin()
 	p.free <- s

@@ -113,6 +113,10 @@ func closeSystem(c *C.tarn_system, core *core) error {
 	return err
 }
 
+// InFlight is the number of operations that have been given to C and have not been answered. Any goroutine may call; it does not
+// block.
+func (s *System) InFlight() int { return s.h.core.slots.taken() }
+
 // Root is the root directory.
 func (s *System) Root() string { return s.h.ref }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package config reads the gateway's command line.
+// Package config reads the gateway's settings: from flags, else from environment variables, else from a file. A setting has one name
+// in all three: --allow-raw, TARN_GATEWAY_ALLOW_RAW, and a line "allow-raw = true".
 package config
 
 import (
@@ -16,22 +17,30 @@ import (
 	"strings"
 )
 
-// Config is what the command line says.
+// Config is what the settings say.
 type Config struct {
-	Root    string // "": the library's default
-	Listen  string // TCP address on the loopback; "": none
-	Socket  string // path of the Unix socket; "": ROOT/tarn.sock
-	Cache   uint64 // bytes; 0: the library's default
-	Raw     bool   // callers may write to devices
-	Version bool   // only print the version
+	Root         string // "": the library's default
+	Listen       string // TCP address on the loopback; "": none
+	Socket       string // path of the Unix socket; "": ROOT/tarn.sock
+	Cache        uint64 // bytes; 0: the library's default
+	Raw          bool   // callers may write to devices
+	Admin        string // TCP address of the HTTP server for operators; "": none
+	AdminExposed bool   // it may be one that other machines reach
+	LogLevel     slog.Level
+	LogFormat    string // "auto", "text" or "json"
+	Version      bool   // only print the version
+	Printed      string // not "": only print this, the settings as a file
 }
 
-// DefaultListen is the TCP address that is listened on when none is given.
-const DefaultListen = "127.0.0.1:7447"
+// The TCP addresses that are listened on when none are given.
+const (
+	DefaultListen = "127.0.0.1:7447"
+	DefaultAdmin  = "127.0.0.1:7448"
+)
 
 const usage = `tarn-gateway serves the pools of a root directory over gRPC (package tarn.v1).
 
-  tarn-gateway [--root DIR] [--listen ADDR] [--socket PATH] [--cache SIZE] [--allow-raw]
+  tarn-gateway [--root DIR] [--listen ADDR] [--socket PATH] [--admin ADDR] [--cache SIZE] [--config FILE] ...
 
   --root DIR     directory of the pools; default $TARN_ROOT, else $XDG_DATA_HOME/tarn, else ~/.local/share/tarn
   --listen ADDR  TCP address on the loopback, port 0 for any free one; default ` + DefaultListen + `; "" for none
@@ -39,42 +48,83 @@ const usage = `tarn-gateway serves the pools of a root directory over gRPC (pack
   --cache SIZE   memory of each pool for cached pages, such as 512M or 2GiB; default 256 MiB
   --allow-raw    let callers, those over TCP too, read and write raw devices and files of this machine that
                  no pool is on; without it they read them over the Unix socket only
+  --admin ADDR   TCP address on the loopback of the HTTP server for operators: a status page at /, /metrics, /livez, /readyz,
+                 /debug/pprof; such as ` + DefaultAdmin + `; default: none
+  --insecure-admin  let it be an address that other machines reach; everyone who reaches it may read all of that
+  --log-level LEVEL    debug (every call), info, warn or error; default info
+  --log-format FORMAT  text, json, or auto: text on a terminal, else json; default auto
+  --config FILE  read settings from a file: lines such as "listen = 127.0.0.1:7447", and # comments
+  --print-config print the settings as such a file, with where each is from, and exit
   --version      print the version and exit
 
+Each can also be an environment variable, such as TARN_GATEWAY_LISTEN or TARN_GATEWAY_ALLOW_RAW=true. A flag goes before the
+environment, and that before the file.
 SIGTERM and SIGINT stop it when the calls that run have ended, at most 20 s later; a second signal stops it at once.
 `
 
 // ErrHelp is returned when only help was asked for; it has been printed.
 var ErrHelp = flag.ErrHelp
 
-// Parse reads the arguments, and prints help or what is wrong with them to out.
-func Parse(args []string, out io.Writer) (Config, error) {
-	c := Config{Listen: DefaultListen}
-	flags := flag.NewFlagSet("tarn-gateway", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	flags.StringVar(&c.Root, "root", "", "")
-	flags.StringVar(&c.Listen, "listen", c.Listen, "")
-	flags.StringVar(&c.Socket, "socket", "", "")
-	flags.BoolVar(&c.Raw, "allow-raw", false, "")
-	flags.BoolVar(&c.Version, "version", false, "")
-	flags.Func("cache", "", func(text string) (err error) {
-		c.Cache, err = Size(text)
-		return err
-	})
-	err := flags.Parse(args)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
+// Parse reads the settings, and prints help or what is wrong with them to out.
+func Parse(args []string, getenv func(string) string, out io.Writer) (Config, error) {
+	c := Config{Listen: DefaultListen, LogFormat: "auto"}
+	s := sources{flags: c.flags(), getenv: getenv, from: map[string]string{}}
+	err := s.read(args)
+	if errors.Is(err, flag.ErrHelp) {
 		fmt.Fprint(out, usage)
 		return c, ErrHelp
-	case err == nil && flags.NArg() > 0:
-		err = fmt.Errorf("%q is not an option", flags.Arg(0))
-	case err == nil:
-		err = CheckListen(c.Listen)
+	}
+	if err == nil {
+		err = c.check()
 	}
 	if err != nil {
 		fmt.Fprintf(out, "tarn-gateway: %v; see tarn-gateway --help\n", err)
+		return c, err
 	}
-	return c, err
+	if s.wants("print-config") {
+		c.Printed = s.print()
+	}
+	return c, nil
+}
+
+// flags are the settings, each with its name.
+func (c *Config) flags() *flag.FlagSet {
+	f := flag.NewFlagSet("tarn-gateway", flag.ContinueOnError)
+	f.SetOutput(io.Discard)
+	f.StringVar(&c.Root, "root", "", "")
+	f.StringVar(&c.Listen, "listen", c.Listen, "")
+	f.StringVar(&c.Socket, "socket", "", "")
+	f.Var((*size)(&c.Cache), "cache", "")
+	f.BoolVar(&c.Raw, "allow-raw", false, "")
+	f.StringVar(&c.Admin, "admin", "", "")
+	f.BoolVar(&c.AdminExposed, "insecure-admin", false, "")
+	f.TextVar(&c.LogLevel, "log-level", slog.LevelInfo, "")
+	f.StringVar(&c.LogFormat, "log-format", c.LogFormat, "")
+	f.String("config", "", "")
+	f.Bool("print-config", false, "")
+	f.BoolVar(&c.Version, "version", false, "")
+	return f
+}
+
+// size is a flag.Value: a number of bytes.
+type size uint64
+
+func (s *size) Set(text string) error {
+	n, err := Size(text)
+	*s = size(n)
+	return err
+}
+
+func (s *size) String() string { return strconv.FormatUint(uint64(*s), 10) }
+
+func (c *Config) check() error {
+	if err := CheckListen(c.Listen); err != nil {
+		return err
+	}
+	if c.LogFormat != "auto" && c.LogFormat != "text" && c.LogFormat != "json" {
+		return fmt.Errorf("--log-format is auto, text or json, not %q", c.LogFormat)
+	}
+	return nil
 }
 
 // SocketIn is the path of the socket, when the pools are in root.
@@ -120,11 +170,13 @@ func Size(text string) (uint64, error) {
 	return value << shift, nil
 }
 
-// Logger writes text to a terminal, and JSON to anything else.
-func Logger(out *os.File) *slog.Logger {
+// Logger is what messages go to, in the format and from the level on that the settings say.
+func (c Config) Logger(out *os.File) *slog.Logger {
+	opts := &slog.HandlerOptions{Level: c.LogLevel}
 	info, err := out.Stat()
-	if err == nil && info.Mode()&os.ModeCharDevice != 0 {
-		return slog.New(slog.NewTextHandler(out, nil))
+	terminal := err == nil && info.Mode()&os.ModeCharDevice != 0
+	if c.LogFormat == "text" || c.LogFormat == "auto" && terminal {
+		return slog.New(slog.NewTextHandler(out, opts))
 	}
-	return slog.New(slog.NewJSONHandler(out, nil))
+	return slog.New(slog.NewJSONHandler(out, opts))
 }

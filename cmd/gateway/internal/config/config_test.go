@@ -8,6 +8,8 @@ import (
 	"testing"
 )
 
+func noEnv(string) string { return "" }
+
 func TestParse(t *testing.T) {
 	for _, c := range []struct {
 		args string
@@ -27,12 +29,19 @@ func TestParse(t *testing.T) {
 		{"--listen 192.168.1.1:7447", Config{}, "can be reached from other machines"},
 		{"--listen example.org:7447", Config{}, "can be reached from other machines"},
 		{"--listen 7447", Config{}, "is not HOST:PORT"},
+		{"--listen= --admin 127.0.0.1:0 --log-format json --log-level debug", Config{Admin: "127.0.0.1:0", LogFormat: "json", LogLevel: -4}, ""},
+		{"--log-format xml", Config{}, "auto, text or json"},
+		{"--log-level loud", Config{}, "log-level"},
+		{"--config /nonexistent/file", Config{}, "/nonexistent/file"},
 		{"--cache lots", Config{}, "is not a size"},
 		{"--nonsense", Config{}, "nonsense"},
 		{"serve", Config{}, `"serve" is not an option`},
 	} {
 		var out strings.Builder
-		got, err := Parse(strings.Fields(c.args), &out)
+		got, err := Parse(strings.Fields(c.args), noEnv, &out)
+		if c.want.LogFormat == "" {
+			c.want.LogFormat = "auto"
+		}
 		switch {
 		case c.says == "" && (err != nil || got != c.want):
 			t.Errorf("%q: %+v, %v; want %+v", c.args, got, err, c.want)
@@ -41,7 +50,7 @@ func TestParse(t *testing.T) {
 		}
 	}
 	var out strings.Builder
-	if _, err := Parse([]string{"--help"}, &out); !errors.Is(err, ErrHelp) || !strings.Contains(out.String(), "--socket PATH") {
+	if _, err := Parse([]string{"--help"}, noEnv, &out); !errors.Is(err, ErrHelp) || !strings.Contains(out.String(), "--socket PATH") {
 		t.Errorf("--help: %v, %q", err, out.String())
 	}
 }

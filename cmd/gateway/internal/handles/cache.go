@@ -65,7 +65,7 @@ type Handle struct {
 	// under cache.mu
 	users     int
 	closing   chan struct{} // not nil: being closed; closed when it is gone
-	idleSince time.Time
+	idleSince time.Time     // when the last use ended
 }
 
 // New returns an empty cache and starts its janitor.
@@ -232,11 +232,11 @@ func (h *Handle) Release() {
 
 // unuse takes a user away; it reports whether the handle became idle. Lock held.
 func (h *Handle) unuse() bool {
+	h.idleSince = time.Now()
 	h.users--
 	if h.users > 0 || h.cache.entries[h.ref] != h { // in use; or it never opened
 		return false
 	}
-	h.idleSince = time.Now()
 	h.cache.idle++
 	return true
 }

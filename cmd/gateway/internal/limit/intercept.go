@@ -9,12 +9,10 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
-	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/tarn-storage/tarn/cmd/gateway/internal/fault"
+	"github.com/tarn-storage/tarn/cmd/gateway/internal/watch"
 	"github.com/tarn-storage/tarn/go/errno"
 )
 
@@ -33,6 +31,7 @@ type Calls struct {
 	Drain   <-chan struct{} // closed when the server goes down: ends the streams that have no end of their own
 	Log     *slog.Logger
 	Counts  Counts
+	Watch   *watch.Log // remembers the slowest calls and recent errors
 }
 
 // Unary is a grpc.UnaryServerInterceptor.
@@ -47,19 +46,9 @@ func (c *Calls) Unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, 
 		defer cancel()
 	}
 	begin := time.Now()
+	c.Counts.running.Add(1)
 	resp, err := c.admitted(ctx, req, info.FullMethod, handler)
-	c.Counts.add(info.FullMethod, begin, err)
-	return resp, c.status(info.FullMethod, err, !callers)
-}
-
-// status is the status of an error. What an operator must know of is logged.
-func (c *Calls) status(method string, err error, ownDeadline bool) error {
-	err = fault.Status(err, ownDeadline)
-	switch status.Code(err) {
-	case codes.Internal, codes.DataLoss, codes.Unknown:
-		c.Log.Error("call failed", "method", method, "error", err)
-	}
-	return err
+	return resp, c.ended(ctx, call{method: info.FullMethod, begin: begin, req: req, ownDeadline: !callers}, err)
 }
 
 func (c *Calls) admitted(ctx context.Context, req any, method string, handler grpc.UnaryHandler) (resp any, err error) {
@@ -93,9 +82,10 @@ func (c *Calls) Stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInf
 		return handler(srv, &drained{ServerStream: ss, ctx: ctx})
 	}
 	begin := time.Now()
-	err := c.admittedStream(srv, ss, info.FullMethod, handler)
-	c.Counts.add(info.FullMethod, begin, err)
-	return c.status(info.FullMethod, err, false)
+	c.Counts.running.Add(1)
+	first := &opening{ServerStream: ss}
+	err := c.admittedStream(srv, first, info.FullMethod, handler)
+	return c.ended(ss.Context(), call{method: info.FullMethod, begin: begin, stream: true, req: first}, err)
 }
 
 func (c *Calls) admittedStream(srv any, ss grpc.ServerStream, method string, handler grpc.StreamHandler) (err error) {

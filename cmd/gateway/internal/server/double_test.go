@@ -49,6 +49,10 @@ func (p doublePool) Info(context.Context) (system.PoolInfo, error) {
 	return system.PoolInfo{Label: "tank", UUID: "pool-uuid"}, nil
 }
 
+func (p doublePool) Containers(ctx context.Context) ([]system.ContainerInfo, error) {
+	return []system.ContainerInfo{{Label: "neo", UUID: "container-uuid", Snapshots: 3}}, p.d.hook(ctx, "containers")
+}
+
 func (p doublePool) OpenContainer(ctx context.Context, _ string) (system.Container, error) {
 	return doubleContainer{d: p.d}, p.d.hook(ctx, "open container")
 }

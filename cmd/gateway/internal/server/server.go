@@ -19,9 +19,11 @@ import (
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
 
+	"github.com/tarn-storage/tarn/cmd/gateway/internal/admin"
 	"github.com/tarn-storage/tarn/cmd/gateway/internal/handles"
 	"github.com/tarn-storage/tarn/cmd/gateway/internal/limit"
 	"github.com/tarn-storage/tarn/cmd/gateway/internal/service"
+	"github.com/tarn-storage/tarn/cmd/gateway/internal/watch"
 	"github.com/tarn-storage/tarn/go/system"
 )
 
@@ -35,6 +37,10 @@ type Config struct {
 
 	Devices  system.LocalDevices // nil: none
 	AllowRaw bool                // callers may write to them, and read them over TCP
+
+	Admin        string     // TCP address of the HTTP server for operators; "": none
+	AdminExposed bool       // it may be one that other machines reach
+	CoreInFlight func() int // operations that the system has; nil: not known
 
 	Timeout     time.Duration // of a unary call whose caller set none: 30 s
 	StopTimeout time.Duration // how long Stop waits for calls: 20 s
@@ -73,6 +79,7 @@ type Server struct {
 	handles   *handles.Cache
 	services  *service.Services
 	gate      *limit.Gate
+	admin     *admin.Server // nil: none
 	drain     chan struct{}
 	listeners []net.Listener
 	failed    chan error
@@ -88,7 +95,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s.failed = make(chan error, len(s.listeners))
 	s.handles = handles.New(cfg.System, handles.Options{Max: cfg.Handles, Idle: cfg.Idle, Patience: cfg.Patience, Log: cfg.Log})
-	calls := &limit.Calls{Gate: s.gate, Timeout: cfg.Timeout, Drain: s.drain, Log: cfg.Log}
+	calls := &limit.Calls{Gate: s.gate, Timeout: cfg.Timeout, Drain: s.drain, Log: cfg.Log, Watch: &watch.Log{}}
 	s.grpc = grpc.NewServer(
 		grpc.UnaryInterceptor(calls.Unary),
 		grpc.StreamInterceptor(calls.Stream),
@@ -104,6 +111,10 @@ func New(cfg Config) (*Server, error) {
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 	)
 	s.register(calls)
+	if err := s.listenAdmin(calls); err != nil {
+		s.closeListeners()
+		return nil, errors.Join(err, s.closeHandles())
+	}
 	return s, nil
 }
 
@@ -166,6 +177,9 @@ func (s *Server) Addr() string {
 
 // Serve begins to serve, and returns.
 func (s *Server) Serve() {
+	if s.admin != nil {
+		s.admin.Serve()
+	}
 	for _, l := range s.listeners {
 		go func() {
 			if err := s.grpc.Serve(netutil.LimitListener(l, s.cfg.Connections)); err != nil {
@@ -196,10 +210,17 @@ func (s *Server) Stop() error {
 		<-ended
 	}
 	s.services.Stop()
-	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.StopTimeout)
-	defer cancel()
-	if err := s.handles.Close(ctx); err != nil {
+	if s.admin != nil {
+		s.admin.Stop()
+	}
+	if err := s.closeHandles(); err != nil {
 		return err
 	}
 	return s.cfg.System.Close()
+}
+
+func (s *Server) closeHandles() error {
+	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.StopTimeout)
+	defer cancel()
+	return s.handles.Close(ctx)
 }

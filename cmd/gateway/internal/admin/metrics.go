@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package admin
+
+import (
+	"runtime"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/tarn-storage/tarn/cmd/gateway/internal/limit"
+	"github.com/tarn-storage/tarn/cmd/internal/latency"
+)
+
+// The metrics of calls have the names that gRPC servers usually have, so that dashboards made for those work.
+var (
+	ofMethod = []string{"grpc_type", "grpc_service", "grpc_method"}
+
+	handled = prometheus.NewDesc("grpc_server_handled_total", "Calls that have ended.", append(ofMethod, "grpc_code"), nil)
+	lasted  = prometheus.NewDesc("grpc_server_handling_seconds", "How long calls took, from the first byte of the request to the status.",
+		ofMethod, nil)
+	running   = gauge("tarn_gateway_calls_running", "Calls that have begun and not ended.")
+	inFlight  = gauge("tarn_gateway_in_flight_bytes", "Bytes that the calls under way hold.")
+	inLimit   = gauge("tarn_gateway_in_flight_limit_bytes", "Bytes that calls may hold together; more are refused.")
+	open      = gauge("tarn_gateway_handles_open", "Pools, containers and objects that are open.")
+	coreCalls = gauge("tarn_gateway_core_operations_in_flight", "Operations that were given to the C library and are not answered.")
+	ready     = gauge("tarn_gateway_ready", "1, and 0 while the gateway drains.")
+	stale     = gauge("tarn_gateway_pools_stale", "1 when the system did not answer, and the figures of pools are old.")
+	started   = gauge("tarn_gateway_start_time_seconds", "When the gateway began, in seconds since 1970.")
+	build     = gauge("tarn_build_info", "1, with what the gateway is made of.", "version", "go", "platform")
+
+	poolOpen       = pool("open", "1 when the gateway has the pool open: some figures are known of open pools only.")
+	poolTotal      = pool("total_bytes", "Size of the pool.")
+	poolFree       = pool("free_bytes", "Bytes of the pool that are free; known of open pools.")
+	poolLog        = pool("log_bytes", "Size of the write-ahead log.")
+	poolLogUsed    = pool("log_used_bytes", "Bytes of the log that no checkpoint has emptied yet; known of open pools.")
+	poolCache      = pool("cache_bytes", "Budget of the cache; known of open pools.")
+	poolCacheUsed  = pool("cache_used_bytes", "Bytes in the cache; known of open pools.")
+	poolGeneration = pool("checkpoint_generation", "Number of the last checkpoint; it grows by one with each. Known of open pools.")
+	poolConts      = pool("containers", "Containers of the pool; known of open pools.")
+	poolSnapshots  = pool("snapshots", "Snapshots of all containers of the pool, counted every 10 s; known of open pools.")
+)
+
+func gauge(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc(name, help, labels, nil)
+}
+
+func pool(name, help string) *prometheus.Desc { return gauge("tarn_pool_"+name, help, "pool") }
+
+// Describe implements prometheus.Collector.
+func (s *Server) Describe(to chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{handled, lasted, running, inFlight, inLimit, open, coreCalls, ready, stale, started, build, poolOpen,
+		poolTotal, poolFree, poolLog, poolLogUsed, poolCache, poolCacheUsed, poolGeneration, poolConts, poolSnapshots} {
+		to <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (s *Server) Collect(to chan<- prometheus.Metric) {
+	for _, c := range s.cfg.Counts.All() {
+		collectMethod(to, c)
+	}
+	used, most := s.cfg.Gate.Used()
+	send(to, running, float64(s.cfg.Counts.Running()))
+	send(to, inFlight, float64(used))
+	send(to, inLimit, float64(most))
+	send(to, open, float64(s.cfg.Handles.Open()))
+	if s.cfg.InFlight != nil {
+		send(to, coreCalls, float64(s.cfg.InFlight()))
+	}
+	send(to, ready, truth(!s.draining()))
+	send(to, started, float64(s.cfg.Started.UnixMilli())/1000)
+	send(to, build, 1, s.cfg.Version, runtime.Version(), runtime.GOOS+"/"+runtime.GOARCH)
+	pools, old := s.facts.get()
+	send(to, stale, truth(old))
+	for _, p := range pools {
+		collectPool(to, p)
+	}
+}
+
+func collectMethod(to chan<- prometheus.Metric, c limit.Count) {
+	kind := "unary"
+	if c.Stream {
+		kind = "stream"
+	}
+	service, method, _ := strings.Cut(strings.TrimPrefix(c.Method, "/"), "/")
+	for code, calls := range c.ByCode {
+		to <- prometheus.MustNewConstMetric(handled, prometheus.CounterValue, float64(calls), kind, service, method, code.String())
+	}
+	buckets, below := map[float64]uint64{}, uint64(0)
+	for i, bound := range latency.Seconds() {
+		below += c.Latency[i]
+		buckets[bound] = below
+	}
+	to <- prometheus.MustNewConstHistogram(lasted, c.Latency.Total(), c.Time.Seconds(), buckets, kind, service, method)
+}
+
+func collectPool(to chan<- prometheus.Metric, p Pool) {
+	send(to, poolOpen, truth(p.Open), p.Label)
+	send(to, poolTotal, float64(p.TotalBytes), p.Label)
+	send(to, poolLog, float64(p.LogBytes), p.Label)
+	if !p.Open {
+		return // a 0 would not mean none
+	}
+	send(to, poolFree, float64(p.FreeBytes), p.Label)
+	send(to, poolLogUsed, float64(p.LogUsedBytes), p.Label)
+	send(to, poolCache, float64(p.CacheBytes), p.Label)
+	send(to, poolCacheUsed, float64(p.CacheUsedBytes), p.Label)
+	send(to, poolGeneration, float64(p.Generation), p.Label)
+	send(to, poolConts, float64(p.Containers), p.Label)
+	send(to, poolSnapshots, float64(p.Snapshots), p.Label)
+}
+
+func send(to chan<- prometheus.Metric, d *prometheus.Desc, value float64, labels ...string) {
+	to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
+}
+
+func truth(is bool) float64 {
+	if is {
+		return 1
+	}
+	return 0
+}

@@ -183,6 +183,7 @@ build/bin/tarn: FORCE build/go.env
 	$(Q)$(GO) build -buildvcs=false -o $@ ./cmd/tarn
 
 build/bin/tarn-gateway: FORCE build/go.env
+	$(Q).ci/rules.sh
 	$(Q)$(GO) build -buildvcs=false -o $@ ./cmd/gateway
 
 FORCE:

@@ -55,7 +55,7 @@ class Readme(unittest.TestCase):
                 self.assertTrue(path, f"a {language} snippet of the README says not where it is from:\n{text}")
 
     def test_links_lead_somewhere(self):
-        for page in ("README.md", "c/ARCHITECTURE.md", "SECURITY.md", "docs/devices.md"):
+        for page in ("README.md", "c/ARCHITECTURE.md", "SECURITY.md", "docs/devices.md", "docs/gateway.md"):
             for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", read(page)):
                 there = os.path.join(TOP, os.path.dirname(page), target)
                 self.assertTrue(os.path.exists(there), f"{page} links to {target}")

@@ -515,7 +515,7 @@ var File_tarn_v1_admin_proto protoreflect.FileDescriptor
 
 const file_tarn_v1_admin_proto_rawDesc = "" +
 	"\n" +
-	"\x13tarn/v1/admin.proto\x12\atarn.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x82\x02\n" +
+	"\x13tarn/v1/admin.proto\x12\atarn.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14tarn/v1/access.proto\"\x82\x02\n" +
 	"\fServerLimits\x12\x1b\n" +
 	"\tkey_bytes\x18\x01 \x01(\x04R\bkeyBytes\x12\x1f\n" +
 	"\vvalue_bytes\x18\x02 \x01(\x04R\n" +
@@ -550,11 +550,11 @@ const file_tarn_v1_admin_proto_rawDesc = "" +
 	"\x06errors\x18\x03 \x01(\x04R\x06errors\x12\x18\n" +
 	"\aseconds\x18\x04 \x01(\x01R\aseconds\"\r\n" +
 	"\vEchoRequest\"\x0e\n" +
-	"\fEchoResponse2\xe3\x01\n" +
-	"\fAdminService\x12S\n" +
-	"\rGetServerInfo\x12\x1d.tarn.v1.GetServerInfoRequest\x1a\x1e.tarn.v1.GetServerInfoResponse\"\x03\x90\x02\x01\x12D\n" +
-	"\bGetStats\x12\x18.tarn.v1.GetStatsRequest\x1a\x19.tarn.v1.GetStatsResponse\"\x03\x90\x02\x01\x128\n" +
-	"\x04Echo\x12\x14.tarn.v1.EchoRequest\x1a\x15.tarn.v1.EchoResponse\"\x03\x90\x02\x01B.Z,github.com/tarn-storage/tarn/go/api/v1;apiv1b\x06proto3"
+	"\fEchoResponse2\xef\x01\n" +
+	"\fAdminService\x12W\n" +
+	"\rGetServerInfo\x12\x1d.tarn.v1.GetServerInfoRequest\x1a\x1e.tarn.v1.GetServerInfoResponse\"\a\xd8\xe3\x18\x01\x90\x02\x01\x12H\n" +
+	"\bGetStats\x12\x18.tarn.v1.GetStatsRequest\x1a\x19.tarn.v1.GetStatsResponse\"\a\xd8\xe3\x18\x02\x90\x02\x01\x12<\n" +
+	"\x04Echo\x12\x14.tarn.v1.EchoRequest\x1a\x15.tarn.v1.EchoResponse\"\a\xd8\xe3\x18\x01\x90\x02\x01B.Z,github.com/tarn-storage/tarn/go/api/v1;apiv1b\x06proto3"
 
 var (
 	file_tarn_v1_admin_proto_rawDescOnce sync.Once
@@ -602,6 +602,7 @@ func file_tarn_v1_admin_proto_init() {
 	if File_tarn_v1_admin_proto != nil {
 		return
 	}
+	file_tarn_v1_access_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"os"
+	"os/signal"
 	"runtime"
 	"time"
 
@@ -19,6 +21,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
 
+	"github.com/tarn-storage/tarn/cmd/gateway/internal/auth"
 	"github.com/tarn-storage/tarn/cmd/gateway/internal/handles"
 	"github.com/tarn-storage/tarn/cmd/gateway/internal/limit"
 	"github.com/tarn-storage/tarn/cmd/gateway/internal/service"
@@ -32,6 +35,7 @@ type Config struct {
 	Listen  string // TCP address; "": none
 	Socket  string // path of a Unix socket; "": none
 	Log     *slog.Logger
+	Auth    auth.Config // its Log is this one
 
 	Devices  system.LocalDevices // nil: none
 	AllowRaw bool                // callers may write to them, and read them over TCP
@@ -44,6 +48,7 @@ type Config struct {
 	InFlight    int64         // bytes that calls hold together: 256 MiB
 	Streams     uint32        // calls at once on one connection: 128
 	Connections int           // at once on each listener, more wait: 512
+	PerAddress  int           // connections at once of one machine that is not this one, more are refused: 128
 }
 
 func (c *Config) setDefaults() {
@@ -55,6 +60,7 @@ func (c *Config) setDefaults() {
 	c.InFlight = or(c.InFlight, 256<<20)
 	c.Streams = or(c.Streams, 128)
 	c.Connections = or(c.Connections, 512)
+	c.PerAddress = or(c.PerAddress, 128)
 }
 
 func or[T comparable](value, otherwise T) T {
@@ -70,6 +76,7 @@ type Server struct {
 	cfg       Config
 	grpc      *grpc.Server
 	health    *health.Server
+	guard     *auth.Guard
 	handles   *handles.Cache
 	services  *service.Services
 	gate      *limit.Gate
@@ -82,16 +89,23 @@ type Server struct {
 func New(cfg Config) (*Server, error) {
 	cfg.setDefaults()
 	s := &Server{cfg: cfg, health: health.NewServer(), gate: limit.NewGate(cfg.InFlight), drain: make(chan struct{})}
-	if err := s.listen(); err != nil {
-		s.closeListeners()
+	cfg.Auth.Log = cfg.Log
+	guard, err := auth.New(cfg.Auth)
+	if err != nil {
 		return nil, err
+	}
+	s.guard = guard
+	if err := s.listen(); err != nil {
+		return nil, s.abandon(err)
 	}
 	s.failed = make(chan error, len(s.listeners))
 	s.handles = handles.New(cfg.System, handles.Options{Max: cfg.Handles, Idle: cfg.Idle, Patience: cfg.Patience, Log: cfg.Log})
 	calls := &limit.Calls{Gate: s.gate, Timeout: cfg.Timeout, Drain: s.drain, Log: cfg.Log}
 	s.grpc = grpc.NewServer(
-		grpc.UnaryInterceptor(calls.Unary),
-		grpc.StreamInterceptor(calls.Stream),
+		grpc.Creds(s.guard.Credentials()),
+		grpc.InTapHandle(s.guard.Tap),
+		grpc.ChainUnaryInterceptor(s.guard.Unary, calls.Unary),
+		grpc.ChainStreamInterceptor(s.guard.Stream, calls.Stream),
 		grpc.MaxRecvMsgSize(service.MessageMax),
 		grpc.MaxHeaderListSize(16<<10),
 		grpc.MaxConcurrentStreams(cfg.Streams),
@@ -104,7 +118,30 @@ func New(cfg Config) (*Server, error) {
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 	)
 	s.register(calls)
+	if err := s.guard.Rule(s.grpc.GetServiceInfo()); err != nil {
+		return nil, s.abandon(err)
+	}
 	return s, nil
+}
+
+// abandon undoes what New has done.
+func (s *Server) abandon(err error) error {
+	s.closeListeners()
+	return errors.Join(err, s.guard.Close())
+}
+
+// Reload reads the files of credentials now. They are read when they change, too.
+func (s *Server) Reload() { s.guard.Reload() }
+
+// ReloadOn reloads at a signal, as long as the program runs.
+func (s *Server) ReloadOn(sig os.Signal) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, sig)
+	go func() {
+		for range signals {
+			s.Reload()
+		}
+	}()
 }
 
 func (s *Server) register(calls *limit.Calls) {
@@ -168,7 +205,7 @@ func (s *Server) Addr() string {
 func (s *Server) Serve() {
 	for _, l := range s.listeners {
 		go func() {
-			if err := s.grpc.Serve(netutil.LimitListener(l, s.cfg.Connections)); err != nil {
+			if err := s.grpc.Serve(netutil.LimitListener(limit.PerAddress(s.guard.Peers(l), s.cfg.PerAddress), s.cfg.Connections)); err != nil {
 				s.failed <- err
 			}
 		}()
@@ -201,5 +238,5 @@ func (s *Server) Stop() error {
 	if err := s.handles.Close(ctx); err != nil {
 		return err
 	}
-	return s.cfg.System.Close()
+	return errors.Join(s.guard.Close(), s.cfg.System.Close())
 }

@@ -6,7 +6,6 @@ package tarn
 import "C"
 
 import (
-	"bytes"
 	"context"
 	"unsafe"
 
@@ -33,50 +32,63 @@ func (kv *KV) GetMany(ctx context.Context, keys [][]byte) ([]Value, error) {
 	if len(keys) > system.BatchMax {
 		return nil, errno.New(s.op, s.ref, errno.Inval, "a call takes at most 65536 keys: split it")
 	}
-	mem, err := packGets(s, keys)
+	head, size := getsSize(keys)
+	mem, err := kv.h.core.buffers.room(s.op, s.ref, size)
 	if err != nil {
 		return nil, err
 	}
-	defer C.free(mem)
-	if err = s.wait(ctx, C.tarn_kv_get_many(kv.c, (*C.tarn_get)(mem), C.size_t(len(keys)), &s.c.ev)); err != nil {
+	defer kv.h.core.buffers.done(mem, size)
+	packGets(mem, head, size, keys)
+	if err = s.settle(ctx, C.go_kv_get_many(kv.c, (*C.tarn_get)(mem), C.size_t(len(keys)), s.c)); err != nil {
 		return nil, err
 	}
 	return kv.values(ctx, s, keys, unsafe.Slice((*C.tarn_get)(mem), len(keys))), nil
 }
 
-// packGets is one piece of C memory: the gets, the room for their values, then the keys.
-func packGets(s *slot, keys [][]byte) (unsafe.Pointer, error) {
-	head := uintptr(len(keys)) * (C.sizeof_tarn_get + manyRoom)
-	size := head
+// getsSize is how much C memory keys take: head for the gets and the room for their values, then the keys.
+func getsSize(keys [][]byte) (head, size uintptr) {
+	head = uintptr(len(keys)) * (C.sizeof_tarn_get + manyRoom)
+	size = head
 	for _, key := range keys {
 		size += uintptr(len(key))
 	}
-	mem, err := alloc(s.op, s.ref, size)
-	if err != nil {
-		return nil, err
-	}
+	return head, size
+}
+
+func packGets(mem unsafe.Pointer, head, size uintptr, keys [][]byte) {
 	gets := unsafe.Slice((*C.tarn_get)(mem), len(keys))
 	vals := unsafe.Add(mem, len(keys)*C.sizeof_tarn_get)
 	room := unsafe.Slice((*byte)(unsafe.Add(mem, head)), size-head)
 	for i, key := range keys {
+		gets[i] = C.tarn_get{buf: unsafe.Add(vals, i*manyRoom), len: manyRoom}
 		gets[i].key, room = place(room, key)
-		gets[i].buf = unsafe.Add(vals, i*manyRoom)
-		gets[i].len = manyRoom
 	}
-	return mem, nil
 }
 
+// values copies what was read, into one piece of memory.
 func (kv *KV) values(ctx context.Context, s *slot, keys [][]byte, gets []C.tarn_get) []Value {
 	values := make([]Value, len(keys))
+	all := make([]byte, 0, readBytes(gets))
 	for i := range gets {
 		switch code := errno.Code(gets[i].rc); code {
 		case 0:
-			values[i].Data = bytes.Clone(unsafe.Slice((*byte)(gets[i].buf), int(gets[i].len)))
+			all, values[i].Data = keep(all, gets[i].buf, int(gets[i].len))
 		case errno.Rec2Big:
 			values[i].Data, values[i].Err = kv.Get(ctx, keys[i])
 		default:
 			values[i].Err = errno.New(s.op, s.ref, code, code.Text())
 		}
 	}
+	s.stripe.read.Add(uint64(len(all)))
 	return values
+}
+
+func readBytes(gets []C.tarn_get) int {
+	n := 0
+	for i := range gets {
+		if gets[i].rc == 0 {
+			n += int(gets[i].len)
+		}
+	}
+	return n
 }

@@ -53,7 +53,7 @@ NVME_VARIANT ?= release
 TEST_PROGRAMS := $(foreach v,$(VARIANTS),$(TESTS:%=build/$(v)/test/%)) build/release/test/crash build/asan/test/crash
 GO       := . build/go.env && go
 
-.PHONY: help deps all lib proto run demo test test-c test-go test-asan test-tsan test-race test-crash test-nvme fuzz fmt check bench bench-dev install clean FORCE
+.PHONY: help deps all lib proto proto-accept run demo test test-c test-go test-asan test-tsan test-race test-crash test-nvme fuzz fmt check bench bench-dev install clean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -209,6 +209,9 @@ proto: build/tools/ok build/venv/ok ## regenerate go/api/v1 and the Python stubs
 	eval "$$(.ci/go-env.sh)" && PATH=$(CURDIR)/build/tools:$$PATH buf generate
 	.ci/python-stubs.sh clients/python
 	python3 clients/python/gen/generate.py
+
+proto-accept: build/tools/ok ## take the contract in proto/ as what later changes must not break (a release does)
+	PATH=$(CURDIR)/build/tools:$$PATH buf build -o proto/tarn.v1.binpb --path proto/tarn/v1
 
 fmt: ## format C and Go
 	find c -name '*.[ch]' -exec clang-format -i {} +

@@ -4,7 +4,7 @@
 #   build/gen       C generated from proto/tarn/store/v1        build/{release,asan,tsan}  objects and C test programs
 #   build/lib       libtarn.a, libtarn.so                       build/bin                  tarn, tarn-gateway, example-*
 #   build/go.env    what a `go` command needs to know (see the rule), read by every go command below
-#   build/tools     buf and the protoc plugins                  build/venv                 Python with grpcio
+#   build/tools     buf and the protoc plugins                  build/venv                 Python with grpcio, mypy
 #   build/log       what each test suite printed               build/bench                data of make bench; build/bench.svg its plot
 #
 # `make lib DEPS=` builds the C library without looking for packages.
@@ -48,10 +48,12 @@ LIBRARY  := build/lib/libtarn.a build/lib/libtarn.so
 CRASH    := $(basename $(notdir $(wildcard c/test/crash*.c)))
 FUZZ     := $(patsubst c/fuzz/fuzz_%.c,%,$(wildcard c/fuzz/fuzz_*.c))
 FUZZ_SECONDS ?= 60
+NVME_TESTS := test_nvme test_nvme_zones test_nvme_decode test_api_dev test_api_dev_queue
+NVME_VARIANT ?= release
 TEST_PROGRAMS := $(foreach v,$(VARIANTS),$(TESTS:%=build/$(v)/test/%)) build/release/test/crash build/asan/test/crash
 GO       := . build/go.env && go
 
-.PHONY: help deps all lib proto run demo test test-c test-go test-asan test-tsan test-race test-crash fuzz fmt check bench install clean FORCE
+.PHONY: help deps all lib proto proto-accept run demo test test-c test-go test-asan test-tsan test-race test-crash test-nvme fuzz fmt check bench bench-dev install clean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -91,6 +93,9 @@ test-race: all ## the Go tests under the race detector
 
 test-crash: build/release/test/crash ## power cuts on a simulated disk: SEED=1 N=20000
 	build/release/test/crash $(SEED) $(N)
+
+test-nvme: $(NVME_TESTS:%=build/$(NVME_VARIANT)/test/%) ## the device tests on emulated NVMe in a virtual machine: NVME_VARIANT=asan, SUITES="generic zoned"
+	@VARIANT=$(NVME_VARIANT) tests/nvme/run.py $(SUITES)
 
 fuzz: ## libFuzzer on everything that is read from a disk: FUZZ_SECONDS=60 for each target
 	@.ci/fuzz.sh "$(FUZZ)" $(FUZZ_SECONDS)
@@ -197,17 +202,22 @@ build/tools/ok: go.mod Makefile | $(DEPS)
 
 build/venv/ok: tests/python/requirements.txt | $(DEPS)
 	@echo "VENV  $(@D)"
-	$(Q)python3 -m venv build/venv && build/venv/bin/pip install -q --disable-pip-version-check -r $<
+	$(Q)python3 -m venv build/venv && build/venv/bin/python -m pip install -q --disable-pip-version-check -r $<
 	@touch $@
 
-proto: build/tools/ok ## regenerate go/api/v1 from proto/
+proto: build/tools/ok build/venv/ok ## regenerate go/api/v1 and the Python stubs from proto/, the Python bindings from the C headers
 	eval "$$(.ci/go-env.sh)" && PATH=$(CURDIR)/build/tools:$$PATH buf generate
+	.ci/python-stubs.sh clients/python
+	python3 clients/python/gen/generate.py
+
+proto-accept: build/tools/ok ## take the contract in proto/ as what later changes must not break (a release does)
+	PATH=$(CURDIR)/build/tools:$$PATH buf build -o proto/tarn.v1.binpb --path proto/tarn/v1
 
 fmt: ## format C and Go
 	find c -name '*.[ch]' -exec clang-format -i {} +
 	$(GO) fmt ./...
 
-check: all build/tools/ok ## formatters, linters, go vet, buf lint, stale generated code
+check: all build/tools/ok build/venv/ok ## formatters, linters, go vet, buf lint, stale generated code
 	@.ci/check.sh
 
 # RocksDB and LMDB are needed for this only.
@@ -233,6 +243,13 @@ build/release/bench/bench: $(BENCH_OBJS) build/lib/libtarn.a
 
 bench: build/release/bench/bench ## Tarn beside RocksDB and LMDB: ARGS="-s L", ARGS=-h (docs/benchmarks.md)
 	@build/release/bench/bench -p build/bench.svg $(ARGS)
+
+build/release/bench/dev: c/bench/dev/dev.c build/lib/libtarn.a build/flags | $(BENCH_DEPS)
+	@mkdir -p $(@D); echo "LINK  $@"
+	$(Q)$(CC) -std=c11 $(WARN) $(CPPFLAGS) $(CFLAGS) -MMD -MP -MF $@.d $(LDFLAGS) -o $@ $< build/lib/libtarn.a $(LIBS)
+
+bench-dev: build/release/bench/dev build/bin/tarn ## device I/O beside fio: ARGS="-r 5 -o json", ARGS=-h
+	@tests/bench-dev $(ARGS)
 
 install: all ## install under PREFIX=/usr/local (and DESTDIR)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/include/tarn $(DESTDIR)$(LIBDIR)/pkgconfig

@@ -41,7 +41,7 @@ c_lint() {
 
 spdx() {
 	find c go cmd proto clients tests .ci Makefile buf.yaml \( -name '*.[ch]' -o -name '*.go' -o -name '*.proto' -o -name '*.py' \
-		-o -name '*.sh' -o -name Makefile -o -name '*.yaml' \) ! -name '*.pb.go' -type f |
+		-o -name '*.sh' -o -name Makefile -o -name '*.yaml' \) ! -name '*.pb.go' ! -name '*_pb2*.py' -type f |
 		while read -r file; do
 			head -3 "$file" | grep -q 'SPDX-License-Identifier: Apache-2.0' || echo "$file: no SPDX line"
 		done
@@ -49,7 +49,8 @@ spdx() {
 
 # Generated code in the tree is what its sources generate.
 generated() {
-	tmp=$(mktemp -d) && buf generate -o "$tmp" 2>&1 && diff -r "$tmp/go/api/v1" go/api/v1
+	tmp=$(mktemp -d) && buf generate -o "$tmp" 2>&1 && diff -r "$tmp/go/api/v1" go/api/v1 && .ci/python-stubs.sh "$tmp" &&
+		diff -r -x __init__.py -x __pycache__ "$tmp/tarn/v1" clients/python/tarn/v1
 	status=$?
 	rm -rf "$tmp"
 	return "$status"
@@ -57,6 +58,10 @@ generated() {
 
 go_plain() { # what must build without cgo
 	CGO_ENABLED=0 go build ./go/client/... ./go/errno/... ./go/system/... ./go/api/...
+}
+
+python_types() {
+	(cd clients/python && ../../build/venv/bin/python -m mypy --no-error-summary --cache-dir ../../build/mypy)
 }
 
 exec 3>&1
@@ -67,7 +72,10 @@ check "Go format" gofmt -l go cmd tests
 check "go vet" go vet ./...
 check "Go without cgo" go_plain
 check "buf lint" buf lint
+check "buf breaking" buf breaking --against proto/tarn.v1.binpb
+check "Python types (mypy --strict)" python_types
 check "generated code is fresh" generated
+check "Python bindings are fresh" python3 clients/python/gen/generate.py --check
 check "shell" shellcheck .ci/*.sh .ci/run
 check "SPDX lines" spdx
 exit $bad

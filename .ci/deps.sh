@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Installs what is missing to build and test Tarn: Debian packages by name, and Go. Changes nothing when nothing is missing.
-# deps.sh bench: also what it is compared with in `make bench` and `tarn bench gateway --peers`. Where an init runs, Debian starts the
-# servers among it, which the benchmark has no need of: it starts its own.
+# deps.sh bench: also what it is compared with in `make bench`, `make bench-dev` and `tarn bench gateway --peers`. Where an init runs,
+# Debian starts the servers among it, which the benchmark has no need of: it starts its own.
 set -eu
 cd "$(dirname "$0")/.."
 . .ci/go-version.sh
@@ -12,7 +12,7 @@ gcc g++ clang make pkg-config binutils
 liburing-dev uuid-dev libprotobuf-c-dev protobuf-c-compiler protobuf-compiler libxxhash-dev libcmocka-dev
 python3 python3-venv ca-certificates
 clang-format cppcheck shellcheck"
-[ "${1:-}" != bench ] || packages="$packages librocksdb-dev liblmdb-dev etcd-server redis-server"
+[ "${1:-}" != bench ] || packages="$packages librocksdb-dev liblmdb-dev fio etcd-server redis-server"
 
 missing_packages() {
 	for p in $packages; do
@@ -53,6 +53,13 @@ install_go() {
 	"$dir/bin/go" version
 }
 
+# CPython's tests of mappings, which tests/python also runs on Tarn's dictionaries. Debian has them in a package of their own.
+install_python_tests() {
+	python3 -c 'import test.mapping_tests' 2>/dev/null ||
+		apt_install "libpython$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')-testsuite" ||
+		echo "deps: this Python comes without test.mapping_tests: what needs it is skipped"
+}
+
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 
@@ -63,5 +70,6 @@ fi
 missing=$(missing_packages)
 # shellcheck disable=SC2086  # one word a package
 [ -z "$missing" ] || apt_install $missing
+install_python_tests
 install_go
 echo "deps: all there. Beside Debian's packages the build fetches Go modules, and grpcio for Python into build/venv."

@@ -56,6 +56,7 @@ type System struct {
 	keyValues  apiv1.KeyValueServiceClient
 	snapshots  apiv1.SnapshotServiceClient
 	operations apiv1.OperationServiceClient
+	devices    apiv1.DeviceServiceClient
 	admin      apiv1.AdminServiceClient
 }
 
@@ -102,6 +103,7 @@ func newSystem(conn *grpc.ClientConn, endpoint string) *System {
 		keyValues:  apiv1.NewKeyValueServiceClient(conn),
 		snapshots:  apiv1.NewSnapshotServiceClient(conn),
 		operations: apiv1.NewOperationServiceClient(conn),
+		devices:    apiv1.NewDeviceServiceClient(conn),
 		admin:      apiv1.NewAdminServiceClient(conn),
 	}
 	s.handle.init(nil, "system", endpoint)

@@ -21,6 +21,7 @@ import (
 )
 
 //go:generate go run ../internal/generrno ../../c/include/tarn/errno.h codes.go
+//go:generate go run ../internal/generrno ../../c/include/tarn/errno.h ../../clients/python/tarn/_errno.py
 
 // Code is one error of the table: negative as in C, 0 for success.
 type Code int32

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Command generrno writes the Go error table from the C one.
+// Command generrno writes the error tables of Go and of Python from the C one.
 //
 // The C table (TARN_FOREACH_ERROR in c/include/tarn/errno.h) is the only one that people write. The output depends on it alone.
 //
-// Usage: generrno HEADER OUTPUT
+// Usage: generrno HEADER OUTPUT, which is Python when it ends in .py
 package main
 
 import (
@@ -58,7 +58,11 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	source, err := generate(header)
+	language := generate
+	if strings.HasSuffix(args[1], ".py") {
+		language = generatePython
+	}
+	source, err := language(header)
 	if err != nil {
 		return err
 	}

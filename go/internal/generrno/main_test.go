@@ -16,16 +16,20 @@ func TestCommittedTableIsCurrent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want, err := generate(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := os.ReadFile("../../errno/codes.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Error("go/errno/codes.go is not what c/include/tarn/errno.h says: run go generate ./go/errno")
+	for path, language := range map[string]func([]byte) ([]byte, error){
+		"../../errno/codes.go": generate, "../../../clients/python/tarn/_errno.py": generatePython,
+	} {
+		want, err := language(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got, want) {
+			t.Errorf("%s is not what c/include/tarn/errno.h says: run go generate ./go/errno", path)
+		}
 	}
 }
 

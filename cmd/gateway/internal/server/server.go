@@ -39,6 +39,9 @@ type Config struct {
 	Socket  string // path of a Unix socket; "": none
 	Log     *slog.Logger
 
+	Devices  system.LocalDevices // nil: none
+	AllowRaw bool                // callers may write to them, and read them over TCP
+
 	Timeout     time.Duration // of a unary call whose caller set none: 30 s
 	StopTimeout time.Duration // how long Stop waits for calls: 20 s
 	Idle        time.Duration // after which an unused handle is closed: 5 min
@@ -114,7 +117,7 @@ func New(cfg Config) (*Server, error) {
 func (s *Server) register(calls *limit.Calls) {
 	services := &service.Services{
 		System: s.cfg.System, Handles: s.handles, Gate: s.gate, Health: s.health, Version: s.cfg.Version, Counts: &calls.Counts, Drain: s.drain,
-		Started: time.Now(),
+		Started: time.Now(), Devices: s.cfg.Devices, AllowRaw: s.cfg.AllowRaw,
 	}
 	s.services = services
 	services.Register(s.grpc)

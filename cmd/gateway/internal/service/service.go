@@ -45,6 +45,9 @@ type Services struct {
 	Version string
 	Started time.Time
 
+	Devices  system.LocalDevices // nil: DeviceService answers NOTSUPPORTED
+	AllowRaw bool                // callers may write to devices, and read them over TCP
+
 	replays    replays
 	operations operations
 	buffers    sync.Pool // of *[]byte, firstGuess long
@@ -59,6 +62,7 @@ var names = []string{
 	apiv1.SnapshotService_ServiceDesc.ServiceName,
 	apiv1.OperationService_ServiceDesc.ServiceName,
 	apiv1.AdminService_ServiceDesc.ServiceName,
+	apiv1.DeviceService_ServiceDesc.ServiceName,
 }
 
 // Register registers every service, and says that it is serving.
@@ -70,6 +74,10 @@ func (s *Services) Register(r grpc.ServiceRegistrar) {
 	apiv1.RegisterSnapshotServiceServer(r, &snapshots{Services: s})
 	apiv1.RegisterOperationServiceServer(r, &operationService{Services: s})
 	apiv1.RegisterAdminServiceServer(r, &admin{Services: s})
+	if s.Devices == nil {
+		s.Devices = noDevices{}
+	}
+	apiv1.RegisterDeviceServiceServer(r, &devices{Services: s})
 	for _, name := range names {
 		s.Health.SetServingStatus(name, healthpb.HealthCheckResponse_SERVING)
 	}

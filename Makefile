@@ -49,10 +49,12 @@ LIBRARY  := build/lib/libtarn.a build/lib/libtarn.so
 CRASH    := $(basename $(notdir $(wildcard c/test/crash*.c)))
 FUZZ     := $(patsubst c/fuzz/fuzz_%.c,%,$(wildcard c/fuzz/fuzz_*.c))
 FUZZ_SECONDS ?= 60
+NVME_TESTS := test_nvme test_nvme_zones test_nvme_decode test_api_dev test_api_dev_queue
+NVME_VARIANT ?= release
 TEST_PROGRAMS := $(foreach v,$(VARIANTS),$(TESTS:%=build/$(v)/test/%)) build/release/test/crash build/asan/test/crash
 GO       := . build/go.env && go
 
-.PHONY: help deps all lib proto run demo test test-c test-go test-asan test-tsan test-race test-crash fuzz fmt check bench bench-go bench-cgo test-bench-go install clean FORCE
+.PHONY: help deps all lib proto proto-accept run demo test test-c test-go test-asan test-tsan test-race test-crash test-nvme fuzz fmt check bench bench-dev bench-go bench-cgo test-bench-go install clean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -92,6 +94,9 @@ test-race: all ## the Go tests under the race detector
 
 test-crash: build/release/test/crash ## power cuts on a simulated disk: SEED=1 N=20000
 	build/release/test/crash $(SEED) $(N)
+
+test-nvme: $(NVME_TESTS:%=build/$(NVME_VARIANT)/test/%) ## the device tests on emulated NVMe in a virtual machine: NVME_VARIANT=asan, SUITES="generic zoned"
+	@VARIANT=$(NVME_VARIANT) tests/nvme/run.py $(SUITES)
 
 fuzz: ## libFuzzer on everything that is read from a disk: FUZZ_SECONDS=60 for each target
 	@.ci/fuzz.sh "$(FUZZ)" $(FUZZ_SECONDS)
@@ -201,9 +206,13 @@ build/venv/ok: tests/python/requirements.txt | $(DEPS)
 	$(Q)python3 -m venv build/venv && build/venv/bin/python -m pip install -q --disable-pip-version-check -r $<
 	@touch $@
 
-proto: build/tools/ok build/venv/ok ## regenerate go/api/v1 and the Python stubs from proto/
+proto: build/tools/ok build/venv/ok ## regenerate go/api/v1 and the Python stubs from proto/, the Python bindings from the C headers
 	eval "$$(.ci/go-env.sh)" && PATH=$(CURDIR)/build/tools:$$PATH buf generate
 	.ci/python-stubs.sh clients/python
+	python3 clients/python/gen/generate.py
+
+proto-accept: build/tools/ok ## take the contract in proto/ as what later changes must not break (a release does)
+	PATH=$(CURDIR)/build/tools:$$PATH buf build -o proto/tarn.v1.binpb --path proto/tarn/v1
 
 fmt: ## format C and Go
 	find c -name '*.[ch]' -exec clang-format -i {} +
@@ -235,6 +244,13 @@ build/release/bench/bench: $(BENCH_OBJS) build/lib/libtarn.a
 
 bench: build/release/bench/bench ## Tarn beside RocksDB and LMDB: ARGS="-s L", ARGS=-h (docs/benchmarks.md)
 	@build/release/bench/bench -p build/bench.svg $(ARGS)
+
+build/release/bench/dev: c/bench/dev/dev.c build/lib/libtarn.a build/flags | $(BENCH_DEPS)
+	@mkdir -p $(@D); echo "LINK  $@"
+	$(Q)$(CC) -std=c11 $(WARN) $(CPPFLAGS) $(CFLAGS) -MMD -MP -MF $@.d $(LDFLAGS) -o $@ $< build/lib/libtarn.a $(LIBS)
+
+bench-dev: build/release/bench/dev build/bin/tarn ## device I/O beside fio: ARGS="-r 5 -o json", ARGS=-h
+	@tests/bench-dev $(ARGS)
 
 # A module of its own, so that bbolt, Badger and Pebble are not dependencies of Tarn. The first time they are downloaded and built.
 BENCH_GO := . ../../build/go.env && go

@@ -397,7 +397,7 @@ static int one_operation(struct crash *c)
 /* Arms the next misfortune. */
 static void arm(struct crash *c, uint64_t ios)
 {
-	static const enum device_opcode kinds[] = { DEVICE_READ, DEVICE_WRITE, DEVICE_WRITE, DEVICE_FLUSH };
+	static const tarn_dev_opcode kinds[] = { TARN_DEV_READ, TARN_DEV_WRITE, TARN_DEV_WRITE, TARN_DEV_FLUSH };
 
 	if (one_in(c, 4))
 		sim_fail_nth(c->disk, kinds[below(c, ARRAY_LEN(kinds))], 1 + below(c, ios / 2), one_in(c, 4));
@@ -407,9 +407,9 @@ static void arm(struct crash *c, uint64_t ios)
 static void disarm(struct crash *c)
 {
 	sim_set_cut_after(c->disk, 0);
-	sim_fail_nth(c->disk, DEVICE_READ, 0, false);
-	sim_fail_nth(c->disk, DEVICE_WRITE, 0, false);
-	sim_fail_nth(c->disk, DEVICE_FLUSH, 0, false);
+	sim_fail_nth(c->disk, TARN_DEV_READ, 0, false);
+	sim_fail_nth(c->disk, TARN_DEV_WRITE, 0, false);
+	sim_fail_nth(c->disk, TARN_DEV_FLUSH, 0, false);
 }
 
 static int recover(struct crash *c)

@@ -19,32 +19,32 @@ struct medium {
 	bool	      changed[BLOCKS], read[BLOCKS];
 };
 
-static inline int medium_run(struct device_queue *queue, struct device_io *io)
+static inline int medium_run(struct device *dev, tarn_dev_io *io)
 {
-	struct medium *m = container_of(queue->dev, struct medium, base);
+	struct medium *m = container_of(dev, struct medium, base);
 
-	for (uint64_t b = io->offset / BLOCK; b < DIV_UP(io->offset + io->len, BLOCK) && io->opcode != DEVICE_FLUSH; b++) {
-		m->changed[b] |= io->opcode != DEVICE_READ;
-		m->read[b] |= io->opcode == DEVICE_READ && !m->changed[b];
+	for (uint64_t b = io->offset / BLOCK; b < DIV_UP(io->offset + io->len, BLOCK) && io->opcode != TARN_DEV_FLUSH; b++) {
+		m->changed[b] |= io->opcode != TARN_DEV_READ;
+		m->read[b] |= io->opcode == TARN_DEV_READ && !m->changed[b];
 	}
-	if (io->opcode == DEVICE_READ)
+	if (io->opcode == TARN_DEV_READ)
 		memcpy(io->buf, m->image + io->offset, io->len);
-	else if (io->opcode == DEVICE_WRITE)
+	else if (io->opcode == TARN_DEV_WRITE)
 		memcpy(m->image + io->offset, io->buf, io->len);
 	return 0;
 }
 
-static inline void medium_submit(struct device_queue *queue, struct device_io **ios, unsigned n)
+static inline void medium_submit(struct device_queue *queue, tarn_dev_io *const *ios, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
-		device_io_finish(ios[i], medium_run(queue, ios[i]));
+		device_io_finish(ios[i], medium_run(queue->dev, ios[i]));
 		device_queue_done(queue, ios[i]);
 	}
 }
 
-static inline int medium_queue_open(struct device *dev, unsigned depth, struct device_queue **queue)
+static inline int medium_queue_open(struct device *dev, const struct device_queue_options *options, struct device_queue **queue)
 {
-	(void)dev, (void)depth;
+	(void)dev, (void)options;
 	*queue = calloc(1, sizeof(**queue));
 	if (!*queue)
 		return fail(NOMEM, "no memory for a queue");
@@ -69,7 +69,11 @@ static const struct device_backend medium_backend = {
 	.submit	     = medium_submit,
 	.reap	     = device_pushed_reap,
 	.wake	     = device_pushed_wake,
+	.cancel	     = device_cancels_nothing,
+	.adapt	     = device_adapts_by_itself,
 	.run	     = medium_run,
+	.zone_report = device_no_zones_report,
+	.zone_manage = device_no_zones_manage,
 	.close	     = medium_close,
 };
 

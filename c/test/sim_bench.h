@@ -109,9 +109,9 @@ static inline int version(struct bench *b, uint64_t n, int top)
 
 #define assert_version(b, n, v) assert_int_equal(version(b, n, 9), v)
 
-static inline struct device_io write_io(void *buf, uint64_t n)
+static inline tarn_dev_io write_io(void *buf, uint64_t n)
 {
-	return (struct device_io){ .opcode = DEVICE_WRITE, .buf = buf, .offset = n * BLOCK, .len = BLOCK };
+	return (tarn_dev_io){ .opcode = TARN_DEV_WRITE, .buf = buf, .offset = n * BLOCK, .len = BLOCK };
 }
 
 #endif

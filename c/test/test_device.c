@@ -132,10 +132,10 @@ static void test_slots_are_filled(void **state)
 
 /* One I/O per block, `depth` of them at a time, in a shuffled order; each has its own buffer. */
 struct batch {
-	unsigned	  count;
-	uint8_t		 *bytes;
-	struct device_io *ios;
-	unsigned	 *order;
+	unsigned     count;
+	uint8_t	    *bytes;
+	tarn_dev_io *ios;
+	unsigned    *order;
 };
 
 static void batch_make(struct batch *batch, unsigned count)
@@ -163,35 +163,35 @@ static void batch_free(struct batch *batch)
 	free(batch->order);
 }
 
-static struct device_io *batch_io(struct batch *batch, enum device_opcode opcode, unsigned i)
+static tarn_dev_io *batch_io(struct batch *batch, tarn_dev_opcode opcode, unsigned i)
 {
-	struct device_io *io = &batch->ios[i];
+	tarn_dev_io *io = &batch->ios[i];
 
-	*io = (struct device_io){ .opcode = opcode,
-				  .buf	  = batch->bytes + (size_t)i * BLOCK,
-				  .offset = (uint64_t)i * BLOCK,
-				  .len	  = BLOCK,
-				  .user	  = io,
-				  .rc	  = 12345 };
+	*io = (tarn_dev_io){ .opcode = opcode,
+			     .buf    = batch->bytes + (size_t)i * BLOCK,
+			     .offset = (uint64_t)i * BLOCK,
+			     .len    = BLOCK,
+			     .tag    = (uint64_t)(uintptr_t)io,
+			     .rc     = 12345 };
 	return io;
 }
 
 /* Each must come back once, well. */
 static unsigned take(struct device_queue *queue, unsigned min)
 {
-	struct device_io *done[7];
-	unsigned	  n = device_reap(queue, min, ARRAY_LEN(done), done);
+	tarn_dev_io *done[7];
+	unsigned     n = device_reap(queue, min, ARRAY_LEN(done), done);
 
 	for (unsigned i = 0; i < n; i++) {
 		if (done[i]->rc)
 			fail_msg("%s", done[i]->message);
-		assert_ptr_equal(done[i]->user, done[i]); /* not reaped before */
-		done[i]->user = NULL;
+		assert_int_equal(done[i]->tag, (uintptr_t)done[i]); /* not reaped before */
+		done[i]->tag = 0;
 	}
 	return n;
 }
 
-static void batch_run(struct bench *b, struct batch *batch, enum device_opcode opcode)
+static void batch_run(struct bench *b, struct batch *batch, tarn_dev_opcode opcode)
 {
 	unsigned reaped = 0;
 
@@ -216,10 +216,10 @@ static void write_read_compare(void **state, unsigned depth)
 	expected = new_buffer((size_t)batch.count * BLOCK);
 	test_fill(expected, (size_t)batch.count * BLOCK, test_seed() + depth);
 	memcpy(batch.bytes, expected, (size_t)batch.count * BLOCK);
-	batch_run(&b, &batch, DEVICE_WRITE);
+	batch_run(&b, &batch, TARN_DEV_WRITE);
 	assert_ok(device_flush(b.queue));
 	memset(batch.bytes, 0, (size_t)batch.count * BLOCK);
-	batch_run(&b, &batch, DEVICE_READ);
+	batch_run(&b, &batch, TARN_DEV_READ);
 	assert_memory_equal(batch.bytes, expected, (size_t)batch.count * BLOCK);
 	batch_free(&batch);
 	device_free(expected);
@@ -281,10 +281,10 @@ static void test_past_the_end(void **state)
 
 static void test_a_command_is_bounded_and_a_call_splits(void **state)
 {
-	struct device_io io = { .opcode = DEVICE_WRITE }, *done;
-	uint8_t		*wrote, *read;
-	struct bench	 b;
-	uint64_t	 max;
+	tarn_dev_io  io = { .opcode = TARN_DEV_WRITE }, *done;
+	uint8_t	    *wrote, *read;
+	struct bench b;
+	uint64_t     max;
 
 	start(&b, state, 4);
 	max    = device_info(b.dev)->max_transfer;
@@ -355,7 +355,7 @@ static void test_durable_write(void **state)
 	batch_make(&batch, 40);
 	test_fill(batch.bytes, (size_t)batch.count * BLOCK, 10);
 	for (unsigned i = 0; i < batch.count; i++) {
-		batch_io(&batch, DEVICE_WRITE, i)->durable = true;
+		batch_io(&batch, TARN_DEV_WRITE, i)->flags = TARN_DEV_IO_DURABLE;
 		device_submit(b.queue, &batch.ios[i]);
 	}
 	for (unsigned reaped = 0; reaped < batch.count;)
@@ -372,14 +372,14 @@ static void test_durable_write(void **state)
 
 static void test_only_a_write_is_durable(void **state)
 {
-	static const enum device_opcode others[] = { DEVICE_READ, DEVICE_FLUSH, DEVICE_DISCARD };
-	struct device_io		io, *done;
-	uint8_t			       *buf = new_buffer(BLOCK);
-	struct bench			b;
+	static const tarn_dev_opcode others[] = { TARN_DEV_READ, TARN_DEV_FLUSH, TARN_DEV_DISCARD };
+	tarn_dev_io		     io, *done;
+	uint8_t			    *buf = new_buffer(BLOCK);
+	struct bench		     b;
 
 	start(&b, state, 1);
 	for (size_t i = 0; i < ARRAY_LEN(others); i++) {
-		io = (struct device_io){ .opcode = others[i], .buf = buf, .len = BLOCK, .durable = true };
+		io = (tarn_dev_io){ .opcode = others[i], .buf = buf, .len = BLOCK, .flags = TARN_DEV_IO_DURABLE };
 		device_submit(b.queue, &io);
 		assert_int_equal(device_reap(b.queue, 1, 1, &done), 1);
 		assert_int_equal(io.rc, -TARN_E_INVAL);
@@ -392,17 +392,17 @@ static void test_only_a_write_is_durable(void **state)
 /* Writes, discards and refused ones at once, many more than the queue is deep: each arrives once, as it would alone. */
 static void test_submit_many(void **state)
 {
-	struct device_io *ios[60], *done[7];
-	unsigned	  reaped = 0, n;
-	struct batch	  batch;
-	uint8_t		 *read = new_buffer(BLOCK);
-	struct bench	  b;
+	tarn_dev_io *ios[60], *done[7];
+	unsigned     reaped = 0, n;
+	struct batch batch;
+	uint8_t	    *read = new_buffer(BLOCK);
+	struct bench b;
 
 	start(&b, state, 8);
 	batch_make(&batch, ARRAY_LEN(ios));
 	test_fill(batch.bytes, (size_t)batch.count * BLOCK, 11);
 	for (unsigned i = 0; i < batch.count; i++) {
-		ios[i] = batch_io(&batch, i % 7 == 3 ? DEVICE_DISCARD : DEVICE_WRITE, i);
+		ios[i] = batch_io(&batch, i % 7 == 3 ? TARN_DEV_DISCARD : TARN_DEV_WRITE, i);
 		if (i % 11 == 5)
 			ios[i]->len = 1;
 	}
@@ -410,13 +410,13 @@ static void test_submit_many(void **state)
 	device_submit_many(b.queue, ios, ARRAY_LEN(ios));
 	while ((n = device_reap(b.queue, 2, ARRAY_LEN(done), done)) > 0)
 		for (reaped += n; n > 0; n--) {
-			assert_ptr_equal(done[n - 1]->user, done[n - 1]);
+			assert_int_equal(done[n - 1]->tag, (uintptr_t)done[n - 1]);
 			assert_int_equal(done[n - 1]->rc, done[n - 1]->len == 1 ? -TARN_E_INVAL : 0);
-			done[n - 1]->user = NULL;
+			done[n - 1]->tag = 0;
 		}
 	assert_int_equal(reaped, batch.count);
 	for (unsigned i = 0; i < batch.count; i++)
-		if (ios[i]->opcode == DEVICE_WRITE && ios[i]->len == BLOCK) {
+		if (ios[i]->opcode == TARN_DEV_WRITE && ios[i]->len == BLOCK) {
 			assert_ok(device_read(b.queue, (uint64_t)i * BLOCK, read, BLOCK));
 			assert_memory_equal(read, batch.bytes + (size_t)i * BLOCK, BLOCK);
 		}
@@ -435,7 +435,7 @@ static void test_full_queue(void **state)
 	start(&b, state, 4);
 	batch_make(&batch, 50);
 	for (unsigned i = 0; i < batch.count; i++)
-		device_submit(b.queue, batch_io(&batch, i % 5 ? DEVICE_WRITE : DEVICE_FLUSH, i));
+		device_submit(b.queue, batch_io(&batch, i % 5 ? TARN_DEV_WRITE : TARN_DEV_FLUSH, i));
 	while (reaped < batch.count)
 		reaped += take(b.queue, 3);
 	assert_int_equal(reaped, batch.count);
@@ -453,7 +453,7 @@ static void test_close_with_io_in_flight(void **state)
 	batch_make(&batch, 32);
 	test_fill(batch.bytes, (size_t)batch.count * BLOCK, 77);
 	for (unsigned i = 0; i < batch.count; i++)
-		device_submit(b.queue, batch_io(&batch, DEVICE_WRITE, i));
+		device_submit(b.queue, batch_io(&batch, TARN_DEV_WRITE, i));
 	device_queue_close(b.queue);
 	assert_ok(device_queue_open(b.dev, 1, &b.queue));
 	for (unsigned i = 0; i < batch.count; i++) {
@@ -475,7 +475,7 @@ static void *submit_and_leave(void *arg)
 	struct turn *turn = arg;
 
 	for (unsigned i = 0; i < turn->batch->count; i++)
-		device_submit(turn->bench->queue, batch_io(turn->batch, i % 4 ? DEVICE_WRITE : DEVICE_FLUSH, i));
+		device_submit(turn->bench->queue, batch_io(turn->batch, i % 4 ? TARN_DEV_WRITE : TARN_DEV_FLUSH, i));
 	return NULL;
 }
 

@@ -77,10 +77,10 @@ static pthread_t start_thread(void *(*run)(void *), void *arg)
 /* A slot owns a block of the device. It is written and read by turns; what is read must be what was written last. Now and then its
  * I/O is one that is refused. */
 struct slot {
-	struct device_io io; /* first */
-	uint8_t		*block;
-	uint64_t	 written; /* on the device; 0: nothing yet */
-	bool		 bad, lent;
+	tarn_dev_io io; /* first */
+	uint8_t	   *block;
+	uint64_t    written; /* on the device; 0: nothing yet */
+	bool	    bad, lent;
 };
 
 struct traffic {
@@ -88,13 +88,14 @@ struct traffic {
 	struct slot	slots[SLOTS_MAX];
 	uint64_t	total;
 	unsigned	reap_min;
+	bool		cancels;
 	pthread_mutex_t lock;
 	/* Under the lock: */
-	pthread_cond_t	  returned;
-	struct device_io *free[SLOTS_MAX];
-	unsigned	  free_count;
-	uint64_t	  reaped, wrong;
-	bool		  over;
+	pthread_cond_t returned;
+	tarn_dev_io   *free[SLOTS_MAX];
+	unsigned       free_count;
+	uint64_t       reaped, wrong;
+	bool	       over;
 };
 
 static void traffic_make(struct traffic *t, struct bench *b, unsigned slots, uint64_t total, unsigned reap_min)
@@ -115,10 +116,10 @@ static void fill_slot(struct slot *slot, uint64_t turn)
 
 	slot->bad  = turn % 50 == 7;
 	slot->lent = true;
-	slot->io   = (struct device_io){ .opcode = writes ? DEVICE_WRITE : DEVICE_READ,
-					 .buf	 = slot->block,
-					 .offset = slot->io.offset,
-					 .len	 = slot->bad ? 1 : BLOCK };
+	slot->io   = (tarn_dev_io){ .opcode = writes ? TARN_DEV_WRITE : TARN_DEV_READ,
+				    .buf    = slot->block,
+				    .offset = slot->io.offset,
+				    .len    = slot->bad ? 1 : BLOCK };
 	memset(slot->block, 0, BLOCK);
 	if (writes && !slot->bad) {
 		slot->written = turn + 1;
@@ -127,17 +128,20 @@ static void fill_slot(struct slot *slot, uint64_t turn)
 	}
 }
 
-static bool slot_is_right(struct slot *slot)
+static bool slot_is_right(struct slot *slot, bool cancels)
 {
-	bool right = slot->lent && slot->io.rc == (slot->bad ? -TARN_E_INVAL : 0);
+	bool cancelled = cancels && !slot->bad && slot->io.rc == -TARN_E_CANCELED;
+	bool right     = slot->lent && (cancelled || slot->io.rc == (slot->bad ? -TARN_E_INVAL : 0));
 
 	slot->lent = false;
-	if (slot->bad)
+	if (cancelled)
+		slot->written = 0; /* old or new */
+	if (slot->bad || cancelled)
 		return right;
 	return right && get64(slot->block) == slot->written && get64(slot->block + BLOCK - 8) == slot->written;
 }
 
-static unsigned take_free(struct traffic *t, unsigned max, struct device_io **ios)
+static unsigned take_free(struct traffic *t, unsigned max, tarn_dev_io **ios)
 {
 	unsigned n = 0;
 
@@ -152,9 +156,9 @@ static unsigned take_free(struct traffic *t, unsigned max, struct device_io **io
 
 static void submit_all(struct traffic *t)
 {
-	struct device_io *ios[16];
-	struct rng	  rng;
-	uint64_t	  turn = 0;
+	tarn_dev_io *ios[16];
+	struct rng   rng;
+	uint64_t     turn = 0;
 
 	rng_seed(&rng, test_seed());
 	while (turn < t->total) {
@@ -170,11 +174,11 @@ static void submit_all(struct traffic *t)
 	}
 }
 
-static void give_back(struct traffic *t, struct device_io **ios, unsigned n)
+static void give_back(struct traffic *t, tarn_dev_io **ios, unsigned n)
 {
 	pthread_mutex_lock(&t->lock);
 	for (unsigned i = 0; i < n; i++) {
-		t->wrong += !slot_is_right((struct slot *)ios[i]);
+		t->wrong += !slot_is_right((struct slot *)ios[i], t->cancels);
 		t->free[t->free_count++] = ios[i];
 	}
 	t->reaped += n;
@@ -195,9 +199,9 @@ static bool traffic_is_over(struct traffic *t)
 /* By turns it waits always, and only while something is in flight. */
 static void *reap_all(void *arg)
 {
-	struct traffic	 *t = arg;
-	struct device_io *ios[32];
-	unsigned	  n;
+	struct traffic *t = arg;
+	tarn_dev_io    *ios[32];
+	unsigned	n;
 
 	for (unsigned turn = 0; !traffic_is_over(t); turn++) {
 		if (turn % 2)
@@ -220,25 +224,52 @@ static void *wake_all_the_time(void *arg)
 	return NULL;
 }
 
-static void run_traffic(void **state, unsigned depth, unsigned slots, uint64_t total, unsigned reap_min)
+/* Any of them, in flight or not: it looks at none. */
+static void *cancel_all_the_time(void *arg)
+{
+	struct traffic *t = arg;
+	struct rng	rng;
+
+	rng_seed(&rng, test_seed() + 1);
+	while (!traffic_is_over(t)) {
+		for (unsigned i = 0; i < 100; i++)
+			device_cancel(t->b->queue, &t->slots[rng_below(&rng, SLOTS_MAX)].io);
+		sleep_ms(1);
+	}
+	return NULL;
+}
+
+static void run_traffic_with(void **state, unsigned depth, unsigned slots, uint64_t total, unsigned reap_min,
+			     void *(*disturb)(void *))
 {
 	static struct traffic t;
 	struct bench	      b;
-	pthread_t	      reaper, waker;
+	pthread_t	      reaper, other;
 
 	start(&b, state, depth);
 	traffic_make(&t, &b, slots, total, reap_min);
-	reaper = start_thread(reap_all, &t);
-	waker  = start_thread(wake_all_the_time, &t);
+	t.cancels = disturb == cancel_all_the_time;
+	reaper	  = start_thread(reap_all, &t);
+	other	  = start_thread(disturb, &t);
 	submit_all(&t);
+	if (t.cancels) /* nothing wakes it but I/O, and it may have waited for more just when the last had come */
+		while (!traffic_is_over(&t)) {
+			device_wake(b.queue);
+			sleep_ms(1);
+		}
 	pthread_join(reaper, NULL);
-	pthread_join(waker, NULL);
+	pthread_join(other, NULL);
 	assert_int_equal(t.reaped, t.total);
 	assert_int_equal(t.wrong, 0);
 	assert_int_equal(t.free_count, slots);
 	pthread_cond_destroy(&t.returned);
 	pthread_mutex_destroy(&t.lock);
 	stop(&b);
+}
+
+static void run_traffic(void **state, unsigned depth, unsigned slots, uint64_t total, unsigned reap_min)
+{
+	run_traffic_with(state, depth, slots, total, reap_min, wake_all_the_time);
 }
 
 static void test_one_submits_one_reaps(void **state)
@@ -257,12 +288,18 @@ static void test_reaper_wants_many_at_once(void **state)
 	run_traffic(state, 16, 64, test_number("N", 20000) / 4, 9);
 }
 
+static void test_another_cancels(void **state)
+{
+	run_traffic_with(state, 64, 64, test_number("N", 20000) / 2, 1, cancel_all_the_time);
+	run_traffic_with(state, 4, 64, test_number("N", 20000) / 4, 1, cancel_all_the_time);
+}
+
 /* A thread in device_wait() or device_reap(), and what it came back with. */
 struct waiter {
-	struct bench	 *b;
-	unsigned	  reap_min; /* 0: device_wait() */
-	unsigned	  n;
-	struct device_io *ios[8];
+	struct bench *b;
+	unsigned      reap_min; /* 0: device_wait() */
+	unsigned      n;
+	tarn_dev_io  *ios[8];
 };
 
 static void *wait_once(void *arg)
@@ -276,10 +313,10 @@ static void *wait_once(void *arg)
 	return NULL;
 }
 
-static struct device_io write_of(const struct bench *b, unsigned block, uint64_t len)
+static tarn_dev_io write_of(const struct bench *b, unsigned block, uint64_t len)
 {
-	return (struct device_io){
-		.opcode = DEVICE_WRITE, .buf = b->buf + (size_t)block * BLOCK, .offset = (uint64_t)block * BLOCK, .len = len
+	return (tarn_dev_io){
+		.opcode = TARN_DEV_WRITE, .buf = b->buf + (size_t)block * BLOCK, .offset = (uint64_t)block * BLOCK, .len = len
 	};
 }
 
@@ -304,8 +341,8 @@ static void test_wake_ends_a_wait(void **state)
 
 static void test_wake_is_kept_for_the_next_wait_and_counts_once(void **state)
 {
-	struct bench	 b;
-	struct device_io io, *done;
+	struct bench b;
+	tarn_dev_io  io, *done;
 
 	start(&b, state, 4);
 	io = write_of(&b, 0, BLOCK);
@@ -328,8 +365,8 @@ static void test_submission_ends_a_wait(void **state)
 
 	start(&b, state, 4);
 	for (unsigned i = 0; i < 40; i++) {
-		struct device_io io	= write_of(&b, i, i % 4 < 2 ? BLOCK : 1);
-		pthread_t	 thread = start_thread(wait_once, &w);
+		tarn_dev_io io	   = write_of(&b, i, i % 4 < 2 ? BLOCK : 1);
+		pthread_t   thread = start_thread(wait_once, &w);
 
 		if (i % 2)
 			sleep_ms(2);
@@ -344,8 +381,8 @@ static void test_submission_ends_a_wait(void **state)
 
 static void test_idle_reap_does_not_wait(void **state)
 {
-	struct bench	  b;
-	struct device_io *done[4];
+	struct bench b;
+	tarn_dev_io *done[4];
 
 	start(&b, state, 4);
 	assert_int_equal(device_reap(b.queue, 4, 4, done), 0);
@@ -401,11 +438,11 @@ static int ring_descriptor(void)
 /* What the ring does not take is done all the same, once each, and a reaper can still be stopped. */
 static void test_ring_that_takes_nothing(void **state)
 {
-	struct device_io ios[8], *list[8], *done[8];
-	struct bench	 b;
-	struct waiter	 w = { .b = &b };
-	pthread_t	 thread;
-	int		 other = open("/dev/null", O_RDONLY | O_CLOEXEC), ring;
+	tarn_dev_io   ios[8], *list[8], *done[8];
+	struct bench  b;
+	struct waiter w = { .b = &b };
+	pthread_t     thread;
+	int	      other = open("/dev/null", O_RDONLY | O_CLOEXEC), ring;
 
 	start(&b, state, 8);
 	ring = ring_descriptor();
@@ -440,6 +477,7 @@ static void test_ring_that_takes_nothing(void **state)
 	X(test_one_submits_one_reaps)                                                                                            \
 	X(test_more_than_fits)                                                                                                   \
 	X(test_reaper_wants_many_at_once)                                                                                        \
+	X(test_another_cancels)                                                                                                  \
 	X(test_wake_ends_a_wait)                                                                                                 \
 	X(test_wake_is_kept_for_the_next_wait_and_counts_once)                                                                   \
 	X(test_submission_ends_a_wait)                                                                                           \

@@ -295,7 +295,7 @@ static void test_write_fails(void **state)
 		op_init(&op, NULL, NULL, 0);
 		assert_ok(op_begin(&op, &calls));
 		assert_true(store_commit_async(r.s, lsn, &op));
-		sim_fail_nth(r.disk, flush ? DEVICE_FLUSH : DEVICE_WRITE, 1, false);
+		sim_fail_nth(r.disk, flush ? TARN_DEV_FLUSH : TARN_DEV_WRITE, 1, false);
 		assert_error(store_commit(r.s, lsn), IO);
 		assert_says("nothing more is until the pool is opened again");
 		assert_error(op_wait(&op, 0), IO);
@@ -585,12 +585,12 @@ static void test_unreadable(void **state)
 	commit_text(&r, "a");
 	rig_shut(&r);
 	for (uint64_t n = 1; n < 5; n++) {
-		sim_fail_nth(r.disk, DEVICE_READ, n, false);
+		sim_fail_nth(r.disk, TARN_DEV_READ, n, false);
 		assert_error(replay(&r), IO);
 		assert_says("the log");
 		rig_shut(&r);
 	}
-	sim_fail_nth(r.disk, DEVICE_READ, 0, false);
+	sim_fail_nth(r.disk, TARN_DEV_READ, 0, false);
 	assert_replays(&r, "1:put a=value");
 	rig_end(&r);
 }

@@ -16,7 +16,7 @@ struct bench {
 
 static void start(struct bench *b, bool sim, unsigned depth)
 {
-	assert_ok(sim ? sim_open_private(SIZE, 1, &b->dev) : mem_open(SIZE, &b->dev));
+	assert_ok(device_open(sim ? "sim:4M?seed=1" : "mem:4M", NULL, &b->dev));
 	assert_ok(device_queue_open(b->dev, depth, &b->queue));
 	b->buf = device_alloc(SIZE);
 	assert_non_null(b->buf);
@@ -130,13 +130,13 @@ static void test_refusals(void **state)
 		{ 0, (1 << 20) + 512, 0, { "1049088", "1048576" } },
 		{ 512, 0, 0, { "0 bytes", "512" } },
 	};
-	struct device_io *done;
-	struct bench	  b;
+	tarn_dev_io *done;
+	struct bench b;
 
 	(void)state;
 	for (int sim = 0; sim <= 1; sim++)
 		for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-			struct device_io io = { .opcode = DEVICE_WRITE, .offset = cases[i].offset, .len = cases[i].len };
+			tarn_dev_io io = { .opcode = TARN_DEV_WRITE, .offset = cases[i].offset, .len = cases[i].len };
 
 			start(&b, sim, 4);
 			io.buf = b.buf + cases[i].shift;
@@ -175,14 +175,14 @@ static void test_refusals_of_waiting_calls(void **state)
 
 static void test_unknown_opcode(void **state)
 {
-	struct device_io io = { .opcode = (enum device_opcode)9, .len = 512 }, *done;
-	struct bench	 b;
+	tarn_dev_io  io = { .opcode = (tarn_dev_opcode)9, .len = 512 }, *done;
+	struct bench b;
 
 	(void)state;
 	start(&b, false, 1);
 	device_submit(b.queue, &io);
 	assert_int_equal(device_reap(b.queue, 1, 1, &done), 1);
-	assert_int_equal(io.rc, -TARN_E_NOTSUPPORTED);
+	assert_int_equal(io.rc, -TARN_E_INVAL);
 	stop(&b);
 }
 
@@ -193,9 +193,9 @@ static void test_bad_devices_and_queues(void **state)
 	struct bench	     b;
 
 	(void)state;
-	assert_error(mem_open(0, &dev), INVAL);
-	assert_error(mem_open(1000, &dev), INVAL);
-	assert_error(mem_open(UINT64_C(1) << 63, &dev), NOMEM);
+	assert_error(device_open("mem:0", NULL, &dev), INVAL);
+	assert_error(device_open("mem:1000", NULL, &dev), INVAL);
+	assert_error(device_open("mem:8388608T", NULL, &dev), INVAL);
 	start(&b, false, 1);
 	assert_error(device_queue_open(b.dev, 0, &queue), INVAL);
 	assert_error(device_queue_open(b.dev, DEVICE_DEPTH_MAX + 1, &queue), INVAL);
@@ -231,8 +231,8 @@ static void test_write_read_discard(void **state)
 static void test_each_io_is_reaped_once(void **state)
 {
 	enum { N = 100, STEP = 4096 };
-	struct device_io ios[N], *done[N + 1];
-	struct bench	 b;
+	tarn_dev_io  ios[N], *done[N + 1];
+	struct bench b;
 
 	(void)state;
 	for (int sim = 0; sim <= 1; sim++) {
@@ -240,7 +240,7 @@ static void test_each_io_is_reaped_once(void **state)
 
 		start(&b, sim, 3);
 		for (unsigned i = 0; i < N; i++) {
-			ios[i] = (struct device_io){ .opcode = DEVICE_WRITE, .buf = b.buf, .offset = i * STEP, .len = STEP };
+			ios[i] = (tarn_dev_io){ .opcode = TARN_DEV_WRITE, .buf = b.buf, .offset = i * STEP, .len = STEP };
 			if (i % 10 == 0)
 				ios[i].len = 1;
 			device_submit(b.queue, &ios[i]);
@@ -261,15 +261,15 @@ static void test_each_io_is_reaped_once(void **state)
 
 static void test_close_waits_for_what_is_in_flight(void **state)
 {
-	struct device_io ios[4];
-	struct bench	 b;
-	uint8_t		*back;
+	tarn_dev_io  ios[4];
+	struct bench b;
+	uint8_t	    *back;
 
 	(void)state;
 	start(&b, true, 8);
 	test_fill(b.buf, SIZE, 3);
 	for (unsigned i = 0; i < 4; i++) {
-		ios[i] = (struct device_io){ .opcode = DEVICE_WRITE, .buf = b.buf + i * 512, .offset = i * 512, .len = 512 };
+		ios[i] = (tarn_dev_io){ .opcode = TARN_DEV_WRITE, .buf = b.buf + i * 512, .offset = i * 512, .len = 512 };
 		device_submit(b.queue, &ios[i]);
 	}
 	device_queue_close(b.queue);

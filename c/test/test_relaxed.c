@@ -204,7 +204,7 @@ static void test_failing_log(void **state)
 	assert_true(flusher_relax(&flusher, lsn));
 	nap_ms(20 * TARN_RELAXED_MS);
 	assert_ok(store_commit(store, lsn)); /* nothing is left to do */
-	sim_fail_nth(disk, DEVICE_WRITE, 1, true);
+	sim_fail_nth(disk, TARN_DEV_WRITE, 1, true);
 	assert_ok(put(store, "lost", &lsn));
 	assert_true(flusher_relax(&flusher, lsn));
 	nap_ms(20 * TARN_RELAXED_MS);

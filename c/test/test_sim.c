@@ -179,9 +179,9 @@ static void test_cut_random_draws_every_kind(void **state)
 /* The flush is submitted while the second write is in flight, and completes after it: it covers the first only. */
 static void test_flush_covers_completed_writes_only(void **state)
 {
-	struct device_io write, flush = { .opcode = DEVICE_FLUSH }, *done[2];
-	unsigned	 after = 0;
-	struct bench	 b;
+	tarn_dev_io  write, flush = { .opcode = TARN_DEV_FLUSH }, *done[2];
+	unsigned     after = 0;
+	struct bench b;
 
 	(void)state;
 	for (uint64_t seed = 0; seed < 50; seed++) {
@@ -206,10 +206,10 @@ static void test_flush_covers_completed_writes_only(void **state)
 /* Completed in another order than issued, a cut by issue keeps the first issued ones, one by completion does not. */
 static void test_prefix_is_by_issue_or_by_completion(void **state)
 {
-	struct device_io ios[8], *done[8];
-	uint8_t		*bufs	  = device_alloc(8 * BLOCK);
-	unsigned	 holes[2] = { 0, 0 }, torn;
-	struct bench	 b;
+	tarn_dev_io  ios[8], *done[8];
+	uint8_t	    *bufs     = device_alloc(8 * BLOCK);
+	unsigned     holes[2] = { 0, 0 }, torn;
+	struct bench b;
 
 	(void)state;
 	for (uint64_t seed = 0; seed < 100; seed++) {
@@ -299,7 +299,7 @@ static void test_cut_takes_effect_at_the_nth_io(void **state)
 static void test_writes_in_flight_may_survive_a_cut(void **state)
 {
 	static const enum sim_cut policies[] = { SIM_CUT_ALL, SIM_CUT_NONE, SIM_CUT_SECTORS };
-	struct device_io	  ios[4], *done[4];
+	tarn_dev_io		  ios[4], *done[4];
 	uint8_t			 *bufs = device_alloc(4 * BLOCK);
 	struct bench		  b;
 
@@ -327,17 +327,17 @@ static void test_writes_in_flight_may_survive_a_cut(void **state)
 
 static void test_completions_come_in_any_order(void **state)
 {
-	struct device_io ios[8], *done[8];
-	uint8_t		*bufs	= device_alloc(8 * BLOCK);
-	unsigned	 firsts = 0;
-	struct bench	 b;
+	tarn_dev_io  ios[8], *done[8];
+	uint8_t	    *bufs   = device_alloc(8 * BLOCK);
+	unsigned     firsts = 0;
+	struct bench b;
 
 	(void)state;
 	for (uint64_t seed = 0; seed < 100; seed++) {
 		start(&b, seed);
 		for (uint64_t n = 0; n < 8; n++) {
-			ios[n]	    = write_io(bufs + n * BLOCK, n);
-			ios[n].user = &ios[n];
+			ios[n]	   = write_io(bufs + n * BLOCK, n);
+			ios[n].tag = (uintptr_t)&ios[n];
 			device_submit(b.queue, &ios[n]);
 		}
 		assert_int_equal(device_reap(b.queue, 8, 8, done), 8);

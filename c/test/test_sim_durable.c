@@ -120,15 +120,15 @@ static void test_over_a_discard(void **state)
 /* Durable when completed, not when issued: in flight at the cut it is as any other. */
 static void test_in_flight_it_is_volatile(void **state)
 {
-	struct device_io io, *done;
-	struct bench	 b;
+	tarn_dev_io  io, *done;
+	struct bench b;
 
 	(void)state;
 	for (int keep = 0; keep <= 1; keep++) {
 		start(&b, 1);
 		block_bytes(b.buf, 1, 1);
-		io	   = write_io(b.buf, 1);
-		io.durable = true;
+		io	 = write_io(b.buf, 1);
+		io.flags = TARN_DEV_IO_DURABLE;
 		sim_set_cut_after(b.disk, 1);
 		device_submit(b.queue, &io);
 		assert_int_equal(device_reap(b.queue, 1, 1, &done), 1);
@@ -142,9 +142,9 @@ static void test_in_flight_it_is_volatile(void **state)
 /* A flush that was submitted before a durable write completed still covers what it covered, and no more. */
 static void test_flushes_count_on(void **state)
 {
-	struct device_io write, flush, *done[2];
-	uint8_t		*bytes = device_alloc(BLOCK);
-	struct bench	 b;
+	tarn_dev_io  write, flush, *done[2];
+	uint8_t	    *bytes = device_alloc(BLOCK);
+	struct bench b;
 
 	(void)state;
 	for (uint64_t seed = 0; seed < 50; seed++) {
@@ -152,9 +152,9 @@ static void test_flushes_count_on(void **state)
 		assert_ok(put(&b, 1, 1));
 		assert_ok(put(&b, 2, 1));
 		block_bytes(bytes, 3, 1);
-		write	      = write_io(bytes, 3);
-		write.durable = true;
-		flush	      = (struct device_io){ .opcode = DEVICE_FLUSH };
+		write	    = write_io(bytes, 3);
+		write.flags = TARN_DEV_IO_DURABLE;
+		flush	    = (tarn_dev_io){ .opcode = TARN_DEV_FLUSH };
 		device_submit(b.queue, &write);
 		device_submit(b.queue, &flush);
 		assert_int_equal(device_reap(b.queue, 1, 1, done), 1);

@@ -66,7 +66,7 @@ static void test_trace_holds_results(void **state)
 		if (i == 1)
 			sim_flip_bit(b.disk, BLOCK, 0);
 		if (i == 2)
-			sim_fail_nth(b.disk, DEVICE_READ, 1, false);
+			sim_fail_nth(b.disk, TARN_DEV_READ, 1, false);
 		get(&b, 1);
 		hashes[i] = sim_trace_hash(b.disk);
 		stop(&b);
@@ -221,8 +221,8 @@ static void test_failed_flush_may_lose_the_cache(void **state)
 /* A flush that loses the cache does not take what completed after it was submitted. */
 static void test_failed_flush_leaves_later_writes(void **state)
 {
-	struct device_io write, flush = { .opcode = DEVICE_FLUSH }, *done[2];
-	struct bench	 b;
+	tarn_dev_io  write, flush = { .opcode = TARN_DEV_FLUSH }, *done[2];
+	struct bench b;
 
 	(void)state;
 	for (uint64_t seed = 0; seed < 50; seed++) {
@@ -247,17 +247,17 @@ static void test_fail_nth(void **state)
 
 	(void)state;
 	start(&b, 1);
-	sim_fail_nth(b.disk, DEVICE_WRITE, 3, false);
+	sim_fail_nth(b.disk, TARN_DEV_WRITE, 3, false);
 	assert_ok(put(&b, 1, 1));
 	assert_ok(get(&b, 1)); /* other opcodes do not count */
 	assert_ok(put(&b, 2, 1));
 	assert_error(put(&b, 3, 1), IO);
 	assert_version(&b, 3, 0);
 	assert_ok(put(&b, 3, 1));
-	sim_fail_nth(b.disk, DEVICE_FLUSH, 1, true);
+	sim_fail_nth(b.disk, TARN_DEV_FLUSH, 1, true);
 	for (int i = 0; i < 5; i++)
 		assert_error(device_flush(b.queue), IO);
-	sim_fail_nth(b.disk, DEVICE_FLUSH, 0, false);
+	sim_fail_nth(b.disk, TARN_DEV_FLUSH, 0, false);
 	assert_ok(device_flush(b.queue)); /* covers what was written before the failures */
 	cut(&b, SIM_CUT_NONE);
 	assert_version(&b, 3, 1);

@@ -304,7 +304,7 @@ static void stale_groups_are_not_replayed(void **state)
 }
 
 /* Fails the n-th I/O of a kind, for all n, once and for good; what was acknowledged is there after a reopen. */
-static void sweep(enum device_opcode opcode, bool sticky)
+static void sweep(tarn_dev_opcode opcode, bool sticky)
 {
 	struct fixture f;
 	uint64_t       n, injected = 1;
@@ -361,22 +361,22 @@ static void sweep(enum device_opcode opcode, bool sticky)
 static void failing_writes(void **state)
 {
 	(void)state;
-	sweep(DEVICE_WRITE, false);
-	sweep(DEVICE_WRITE, true);
+	sweep(TARN_DEV_WRITE, false);
+	sweep(TARN_DEV_WRITE, true);
 }
 
 static void failing_flushes(void **state)
 {
 	(void)state;
-	sweep(DEVICE_FLUSH, false);
-	sweep(DEVICE_FLUSH, true);
+	sweep(TARN_DEV_FLUSH, false);
+	sweep(TARN_DEV_FLUSH, true);
 }
 
 static void failing_reads(void **state)
 {
 	(void)state;
-	sweep(DEVICE_READ, false);
-	sweep(DEVICE_READ, true);
+	sweep(TARN_DEV_READ, false);
+	sweep(TARN_DEV_READ, true);
 }
 
 /* After a failed flush of the log nothing is acknowledged until the store is opened again. */
@@ -388,7 +388,7 @@ static void a_failed_flush_is_final(void **state)
 	(void)state;
 	begin(&f);
 	fill(&f);
-	sim_fail_nth(f.disk, DEVICE_FLUSH, 1, false);
+	sim_fail_nth(f.disk, TARN_DEV_FLUSH, 1, false);
 	assert_error(put(&f, 1, 1), IO);
 	assert_error(put(&f, 2, 1), EP_RO);
 	assert_says("read-only");
@@ -417,7 +417,7 @@ static void a_failed_store_says_so_when_it_is_closed(void **state)
 	begin(&f);
 	fill(&f);
 	assert_ok(store_apply(f.store, &m, 1, 0, &lsn, NULL));
-	sim_fail_nth(f.disk, DEVICE_FLUSH, 1, true);
+	sim_fail_nth(f.disk, TARN_DEV_FLUSH, 1, true);
 	assert_int_not_equal(store_checkpoint(f.store), 0);
 	assert_error(store_close(f.store), EP_RO);
 	device_close(f.dev);
@@ -442,14 +442,14 @@ static void sweep_drop(bool sticky)
 		restore_image(&f);
 		assert_ok(try_open(&f));
 		injected = sim_faults_injected(f.disk);
-		sim_fail_nth(f.disk, DEVICE_READ, n, sticky);
+		sim_fail_nth(f.disk, TARN_DEV_READ, n, sticky);
 		rc	 = store_apply(f.store, &m, 1, 0, &lsn, NULL);
 		rc	 = rc ? rc : store_commit(f.store, lsn);
 		done	 = rc ? rc : store_checkpoint(f.store); /* which gives back its pages */
 		injected = sim_faults_injected(f.disk) - injected;
 		assert_true(done == 0 || done == -TARN_E_IO);
 		assert_true(sticky ? (injected > 0) == (done != 0) : done == 0 || injected);
-		sim_fail_nth(f.disk, DEVICE_READ, 0, false);
+		sim_fail_nth(f.disk, TARN_DEV_READ, 0, false);
 		abandon(&f);
 		sim_restore_power(f.disk, SIM_CUT_NONE);
 		assert_ok(try_open(&f));

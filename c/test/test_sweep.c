@@ -143,7 +143,7 @@ static void tell_why(const struct sweep *w)
 
 static void arm(struct sweep *w)
 {
-	static const enum device_opcode opcodes[] = { DEVICE_READ, DEVICE_WRITE, DEVICE_FLUSH };
+	static const tarn_dev_opcode opcodes[] = { TARN_DEV_READ, TARN_DEV_WRITE, TARN_DEV_FLUSH };
 
 	if (w->kind == ALLOC) {
 		alloc.n = w->n, alloc.for_good = w->for_good;
@@ -160,8 +160,8 @@ static uint64_t disarm(struct sweep *w)
 	alloc.armed = false;
 	if (w->kind == ALLOC)
 		return alloc.refused;
-	for (int i = DEVICE_READ; i <= DEVICE_FLUSH; i++)
-		sim_fail_nth(w->disk, (enum device_opcode)i, 0, false);
+	for (int i = TARN_DEV_READ; i <= TARN_DEV_FLUSH; i++)
+		sim_fail_nth(w->disk, (tarn_dev_opcode)i, 0, false);
 	return sim_faults_injected(w->disk) - w->injected;
 }
 

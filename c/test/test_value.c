@@ -230,7 +230,7 @@ static void test_failures(void **state)
 	rig_open(&r);
 	free = r.s->space.free;
 	for (uint64_t n = 1; rc; n++) {
-		sim_fail_nth(r.disk, DEVICE_WRITE, n, false);
+		sim_fail_nth(r.disk, TARN_DEV_WRITE, n, false);
 		assert_ok(store_value_new(r.s, &v));
 		rc = store_value_append(v, bytes + n % 3, 10 * MIB + 5);
 		if (rc)
@@ -242,11 +242,11 @@ static void test_failures(void **state)
 		store_value_free(v);
 		assert_int_equal(r.s->space.free, free);
 	}
-	sim_fail_nth(r.disk, DEVICE_WRITE, 0, false);
+	sim_fail_nth(r.disk, TARN_DEV_WRITE, 0, false);
 	h  = make(&r, bytes, 10 * MIB, 10 * MIB);
 	rc = -1;
 	for (uint64_t n = 1; rc; n++) {
-		sim_fail_nth(r.disk, DEVICE_READ, n, false);
+		sim_fail_nth(r.disk, TARN_DEV_READ, n, false);
 		rc = read_back(&r, &h, bytes + n % 3);
 		if (rc && rc != -TARN_E_IO)
 			fail_msg("%s", base_message());

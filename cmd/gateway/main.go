@@ -13,6 +13,7 @@ import (
 
 	"github.com/tarn-storage/tarn/cmd/gateway/internal/config"
 	"github.com/tarn-storage/tarn/cmd/gateway/internal/server"
+	"github.com/tarn-storage/tarn/cmd/internal/localdev"
 	"github.com/tarn-storage/tarn/go/tarn"
 )
 
@@ -41,7 +42,8 @@ func run(cfg config.Config, log *slog.Logger) error {
 		return err
 	}
 	socket := cfg.SocketIn(sys.Root())
-	srv, err := server.New(server.Config{System: sys.System(), Version: tarn.Version(), Listen: cfg.Listen, Socket: socket, Log: log})
+	srv, err := server.New(server.Config{System: sys.System(), Version: tarn.Version(), Listen: cfg.Listen, Socket: socket, Log: log,
+		Devices: localdev.Devices{}, AllowRaw: cfg.Raw})
 	if err != nil {
 		return errors.Join(err, sys.Close())
 	}

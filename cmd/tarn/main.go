@@ -14,11 +14,14 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/tarn-storage/tarn/cmd/internal/localdev"
 	"github.com/tarn-storage/tarn/cmd/tarn/internal/cli"
 	"github.com/tarn-storage/tarn/cmd/tarn/internal/connect"
+	"github.com/tarn-storage/tarn/cmd/tarn/internal/devbench"
 	"github.com/tarn-storage/tarn/cmd/tarn/internal/out"
 	"github.com/tarn-storage/tarn/go/system"
 	"github.com/tarn-storage/tarn/go/tarn"
+	"github.com/tarn-storage/tarn/go/tarn/device"
 )
 
 func main() {
@@ -40,22 +43,17 @@ func environment() cli.Env {
 		OpenLocal: func(_ context.Context, root, _ string) (system.System, error) {
 			return connect.Local(connect.Where{Root: root}.FromEnv(os.Getenv).Root, out.Logger(os.Stderr))
 		},
-		ListDevices: listDevices,
-		QueryDevice: func(uri string) (cli.Device, error) {
-			d, err := tarn.QueryDevice(uri)
-			return cli.Device(d), err
+		Devices: localdev.Devices{},
+		OpenNVMe: func(path string, write bool) (system.NVMe, error) {
+			n, err := device.OpenNVMe(path, write)
+			if err != nil {
+				return nil, err
+			}
+			return n, nil
 		},
+		Bench:   devbench.Run,
 		Version: versions,
 	}
-}
-
-func listDevices() ([]cli.Device, error) {
-	found, err := tarn.ListDevices()
-	devices := make([]cli.Device, len(found))
-	for i, d := range found {
-		devices[i] = cli.Device(d)
-	}
-	return devices, err
 }
 
 func versions() cli.Version {
@@ -66,7 +64,7 @@ func versions() cli.Version {
 		v.CLI = info.Main.Version[1:]
 	}
 	if self, err := os.Executable(); err == nil { // what does the I/O of a file here
-		if d, err := tarn.QueryDevice("file:" + self); err == nil {
+		if d, err := device.Query(context.Background(), "file:"+self); err == nil {
 			v.Features = append(v.Features, d.Backend)
 		}
 	}

@@ -27,11 +27,13 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/experimental"
 	"google.golang.org/grpc/keepalive"
 
 	apiv1 "github.com/tarn-storage/tarn/go/api/v1"
 	"github.com/tarn-storage/tarn/go/errno"
 	"github.com/tarn-storage/tarn/go/system"
+	"github.com/tarn-storage/tarn/go/wire"
 )
 
 const (
@@ -54,6 +56,7 @@ type System struct {
 	keyValues  apiv1.KeyValueServiceClient
 	snapshots  apiv1.SnapshotServiceClient
 	operations apiv1.OperationServiceClient
+	devices    apiv1.DeviceServiceClient
 	admin      apiv1.AdminServiceClient
 }
 
@@ -70,6 +73,8 @@ func Dial(ctx context.Context, endpoint string) (*System, error) {
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDefaultServiceConfig(serviceConfig()),
 		grpc.WithUnaryInterceptor(withDeadline),
+		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(wire.Codec{})),
+		experimental.WithBufferPool(wire.Pool),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: keepaliveTime, Timeout: keepaliveTimeout, PermitWithoutStream: true}),
 		grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 5 * time.Second},
@@ -98,6 +103,7 @@ func newSystem(conn *grpc.ClientConn, endpoint string) *System {
 		keyValues:  apiv1.NewKeyValueServiceClient(conn),
 		snapshots:  apiv1.NewSnapshotServiceClient(conn),
 		operations: apiv1.NewOperationServiceClient(conn),
+		devices:    apiv1.NewDeviceServiceClient(conn),
 		admin:      apiv1.NewAdminServiceClient(conn),
 	}
 	s.handle.init(nil, "system", endpoint)

@@ -109,7 +109,7 @@ func TestRetries(t *testing.T) {
 		"KeyValueService.Head", "KeyValueService.BatchGet", "KeyValueService.ListKeys", "KeyValueService.Count", "KeyValueService.Scan",
 		"KeyValueService.GetStream", "SnapshotService.GetSnapshot", "SnapshotService.ListSnapshots", "OperationService.GetOperation",
 		"OperationService.ListOperations", "OperationService.WaitOperation", "AdminService.GetServerInfo", "AdminService.GetStats",
-		"AdminService.Echo"}
+		"AdminService.Echo", "DeviceService.ListDevices", "DeviceService.GetDevice", "DeviceService.ReadDevice"}
 	if !slices.Equal(got, want) {
 		t.Errorf("repeated calls: %q", got)
 	}

@@ -10,6 +10,7 @@ import (
 	apiv1 "github.com/tarn-storage/tarn/go/api/v1"
 	"github.com/tarn-storage/tarn/go/errno"
 	"github.com/tarn-storage/tarn/go/system"
+	"github.com/tarn-storage/tarn/go/system/kvdevice"
 )
 
 // Container is an open container.
@@ -60,12 +61,12 @@ func (c *Container) Sync(ctx context.Context) error {
 	return fromStatus(ctx, op, c.ref, err)
 }
 
-// Objects lists the objects in the order of their names.
-func (c *Container) Objects(ctx context.Context) iter.Seq2[system.ObjectInfo, error] {
+// Objects lists the objects in the order of their names, those after one; "": all.
+func (c *Container) Objects(ctx context.Context, after string) iter.Seq2[system.ObjectInfo, error] {
 	const op = "object list"
 	return func(yield func(system.ObjectInfo, error) bool) {
 		for token := ""; ; {
-			resp, err := c.page(ctx, op, token)
+			resp, err := c.page(ctx, op, after, token)
 			if err != nil {
 				yield(system.ObjectInfo{}, err)
 				return
@@ -82,12 +83,12 @@ func (c *Container) Objects(ctx context.Context) iter.Seq2[system.ObjectInfo, er
 	}
 }
 
-func (c *Container) page(ctx context.Context, op, token string) (*apiv1.ListObjectsResponse, error) {
+func (c *Container) page(ctx context.Context, op, after, token string) (*apiv1.ListObjectsResponse, error) {
 	if err := c.check(ctx, op); err != nil {
 		return nil, err
 	}
 	resp, err := c.sys.objects.ListObjects(ctx, &apiv1.ListObjectsRequest{
-		Container: c.name, PageSize: int32(c.sys.limits.GetPageSize()), PageToken: token,
+		Container: c.name, PageSize: int32(c.sys.limits.GetPageSize()), PageToken: token, After: after,
 	})
 	return resp, fromStatus(ctx, op, c.ref, err)
 }
@@ -156,4 +157,18 @@ func (c *Container) OpenKV(ctx context.Context, name string, create bool) (syste
 
 func objectInfo(o *apiv1.Object) system.ObjectInfo {
 	return system.ObjectInfo{Name: o.GetName(), OID: o.GetOid(), Type: o.GetType()}
+}
+
+var _ system.KeyValueDevices = (*Container)(nil)
+
+// OpenKeyValueDevice opens the container as a namespace of a key-value device. NOTYPE when it is not of type KV.
+func (c *Container) OpenKeyValueDevice(ctx context.Context) (system.KeyValueDevice, error) {
+	return kvdevice.Open(ctx, c, func(ctx context.Context) (system.PoolInfo, error) {
+		const op = "pool query"
+		resp, err := c.sys.pools.GetPool(ctx, &apiv1.GetPoolRequest{Pool: c.pool.name})
+		if err != nil {
+			return system.PoolInfo{}, fromStatus(ctx, op, c.ref, err)
+		}
+		return poolInfo(resp.GetPool()), nil
+	})
 }

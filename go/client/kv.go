@@ -299,13 +299,15 @@ func entryOf(e *apiv1.ScanEntry) system.Entry {
 	return system.Entry{Key: e.Key, Value: e.Value, Size: e.Size, Revision: e.Revision, Omitted: e.Value == nil}
 }
 
-// DeleteRange removes every key in a range, and returns their number.
+// DeleteRange removes every key in a range, or the first of them up to a Limit (the last, with Reverse), and returns their number.
 func (kv *KV) DeleteRange(ctx context.Context, r system.Range) (uint64, error) {
 	const op = "kv delete range"
 	if err := kv.check(ctx, op); err != nil {
 		return 0, err
 	}
-	resp, err := kv.sys.keyValues.DeleteRange(ctx, &apiv1.DeleteRangeRequest{Object: kv.name, Range: wireRange(r)})
+	resp, err := kv.sys.keyValues.DeleteRange(ctx, &apiv1.DeleteRangeRequest{
+		Object: kv.name, Range: wireRange(r), Limit: r.Limit, Reverse: r.Reverse,
+	})
 	if err != nil {
 		return 0, fromStatus(ctx, op, kv.ref, err)
 	}

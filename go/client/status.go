@@ -117,6 +117,7 @@ var serviceConfig = sync.OnceValue(func() string {
 	for _, file := range []protoreflect.FileDescriptor{
 		apiv1.File_tarn_v1_pool_proto, apiv1.File_tarn_v1_container_proto, apiv1.File_tarn_v1_object_proto,
 		apiv1.File_tarn_v1_kv_proto, apiv1.File_tarn_v1_snapshot_proto, apiv1.File_tarn_v1_operation_proto, apiv1.File_tarn_v1_admin_proto,
+		apiv1.File_tarn_v1_device_proto,
 	} {
 		for i := range file.Services().Len() {
 			service := file.Services().Get(i)

@@ -162,7 +162,7 @@ type ContainerInfo struct {
 type Container interface {
 	Info(ctx context.Context) (ContainerInfo, error)
 	SetProperties(ctx context.Context, p Properties) error
-	Objects(ctx context.Context) iter.Seq2[ObjectInfo, error] // in the order of their names
+	Objects(ctx context.Context, after string) iter.Seq2[ObjectInfo, error] // in the order of their names, those after one; "": all
 	CreateObject(ctx context.Context, name string) (ObjectInfo, error)
 	Object(ctx context.Context, name string) (ObjectInfo, error)
 	DestroyObject(ctx context.Context, name string) error

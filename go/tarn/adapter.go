@@ -45,6 +45,14 @@ func (c anyContainer) OpenKV(ctx context.Context, name string, create bool) (sys
 	return anyKV{kv}, nil
 }
 
+func (c anyContainer) OpenKeyValueDevice(ctx context.Context) (system.KeyValueDevice, error) {
+	d, err := c.Container.OpenKeyValueDevice(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
 func (c anyContainer) OpenSnapshot(ctx context.Context, at system.SnapshotRef) (system.Container, error) {
 	snap, err := c.Container.OpenSnapshot(ctx, at)
 	if err != nil {

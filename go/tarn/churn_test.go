@@ -109,7 +109,7 @@ func churnObject(ctx context.Context, cont *Container, rng *rand.Rand) error {
 		_, err := cont.CreateObject(ctx, name)
 		return err
 	case 2:
-		for _, err := range cont.Objects(ctx) {
+		for _, err := range cont.Objects(ctx, "") {
 			if err != nil {
 				return err
 			}

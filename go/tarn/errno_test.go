@@ -45,10 +45,6 @@ func TestSentences(t *testing.T) {
 		!errors.Is(err, fs.ErrNotExist) || !strings.HasSuffix(err.Error(), "(DER_NONEXIST)") {
 		t.Errorf("Get of none: %#v", err)
 	}
-	_, err = QueryDevice("/no/such/device")
-	if !errors.As(err, &e) || len(e.Message) < 10 || e.Code != errno.NonExist {
-		t.Errorf("QueryDevice of none: %#v", err)
-	}
 	_, err = Open("/proc/version")
 	if !errors.As(err, &e) || len(e.Message) < 10 || e.Ref != "/proc/version" {
 		t.Errorf("Open of a file: %#v", err)

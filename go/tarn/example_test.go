@@ -211,7 +211,7 @@ func ExampleContainer() {
 		_, err = cont.CreateObject(ctx, name)
 		check(err)
 	}
-	for o, err := range cont.Objects(ctx) {
+	for o, err := range cont.Objects(ctx, "") {
 		check(err)
 		fmt.Println(o.Name, o.Type)
 	}
@@ -246,10 +246,4 @@ func ExampleReader() {
 	val, err := io.ReadAll(r)
 	fmt.Printf("%s %v\n", val, err)
 	// Output: Maracanã <nil>
-}
-
-func ExampleQueryDevice() {
-	info, err := tarn.QueryDevice("mem:64M")
-	fmt.Println(info.Kind, info.Size, err)
-	// Output: mem 67108864 <nil>
 }

@@ -324,17 +324,41 @@ func ExampleFinding() {
 	// Output: a checksum does not match: 16384 bytes at 81920; neo/stadium has lost keys from "L" on
 }
 
-func ExampleDeviceInfo() {
-	info, err := tarn.QueryDevice("mem:64M")
+func ExampleKeyValueDevice() {
+	_, cont, done := tank()
+	defer done()
+	ctx := context.Background()
+	dev, err := cont.OpenKeyValueDevice(ctx)
 	check(err)
-	fmt.Println(info.Kind, info.Size>>20, "MiB")
-	// Output: mem 64 MiB
+	defer dev.Close()
+	check(dev.Store(ctx, []byte("Barcelona"), []byte("Camp Nou"), tarn.StoreAny))
+	buf := make([]byte, 4)
+	size, err := dev.Retrieve(ctx, []byte("Barcelona"), buf)
+	fmt.Printf("%s... of %d bytes, %v\n", buf, size, err)
+	// Output: Camp... of 8 bytes, <nil>
 }
 
-func ExampleListDevices() {
-	devices, err := tarn.ListDevices()
+func ExampleStoreOption() {
+	_, cont, done := tank()
+	defer done()
+	ctx := context.Background()
+	dev, err := cont.OpenKeyValueDevice(ctx)
 	check(err)
-	for _, d := range devices { // what they are differs from machine to machine
-		fmt.Println(d.URI, d.Model, d.Size)
-	}
+	defer dev.Close()
+	fmt.Println(errors.Is(dev.Store(ctx, []byte("k"), nil, tarn.StoreUpdate), errno.NonExist))
+	fmt.Println(dev.Store(ctx, []byte("k"), nil, tarn.StoreAdd))
+	// Output:
+	// true
+	// <nil>
+}
+
+func ExampleKeyValueDeviceInfo() {
+	_, cont, done := tank()
+	defer done()
+	dev, err := cont.OpenKeyValueDevice(context.Background())
+	check(err)
+	defer dev.Close()
+	info, err := dev.Info(context.Background())
+	fmt.Println(info.KeyMax, info.ValueMax, info.KeyCount, err)
+	// Output: 16 4294967296 0 <nil>
 }

@@ -7,6 +7,7 @@ import "C"
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"math"
 	"unsafe"
@@ -61,23 +62,50 @@ func (kv *KV) Count(ctx context.Context, r Range) (uint64, error) {
 	return n, nil
 }
 
-// DeleteRange removes every key in a range, in batches, and returns their number: a crash may leave some of them removed. A Limit is
-// NOTSUPPORTED.
+// DeleteRange removes every key in a range, or the first of them up to a Limit (the last, with Reverse), in batches, and returns their
+// number: a crash may leave some of them removed.
 //
 // Implements: int tarn_kv_del_range(tarn_kv *, const tarn_range *, uint64_t *, tarn_event *)
 func (kv *KV) DeleteRange(ctx context.Context, r Range) (uint64, error) {
+	if r.Limit > 0 {
+		return kv.deleteSome(ctx, r)
+	}
 	s, err := kv.begin(ctx, "kv delete range")
 	if err != nil {
 		return 0, err
 	}
 	defer kv.end(s)
-	if r.Limit > 0 {
-		return 0, errno.New(s.op, s.ref, errno.NotSupported,
-			"a range is removed whole, not up to a limit: list the keys, and remove them with Apply")
-	}
 	s.c.number = 0
 	err = s.settle(ctx, C.go_kv_del_range(kv.c, lendRange(r), s.c))
 	return uint64(s.c.number), err
+}
+
+// deleteSome removes as many keys of a range as its Limit says. A batch of them is removed only while all are there, so that each is counted
+// once, whoever else removes some.
+func (kv *KV) deleteSome(ctx context.Context, r Range) (uint64, error) {
+	const most = 1000
+	removed, left := uint64(0), r.Limit
+	r.KeysOnly = true
+	for left > 0 {
+		var batch []Mutation
+		r.Limit = min(left, most)
+		for e, err := range kv.List(ctx, r) {
+			if err != nil {
+				return removed, err
+			}
+			batch = append(batch, Mutation{Key: e.Key, Delete: true, Cond: CondUpdate})
+		}
+		if len(batch) == 0 {
+			break
+		}
+		switch err := kv.Apply(ctx, batch); {
+		case err == nil:
+			removed, left = removed+uint64(len(batch)), left-uint64(len(batch))
+		case !errors.Is(err, errno.NonExist): // else somebody removed one of them meanwhile
+			return removed, err
+		}
+	}
+	return removed, nil
 }
 
 // List yields the entries of a range in order. It reads in batches, each of which is a consistent view; changes between two batches

@@ -184,7 +184,7 @@ func TestManyObjects(t *testing.T) {
 	}
 	wg.Wait()
 	i := 0
-	for o, err := range kv.cont.Objects(t.Context()) {
+	for o, err := range kv.cont.Objects(t.Context(), "") {
 		if want := fmt.Sprintf("o%05d", i); err != nil || i < n && o.Name != want {
 			t.Fatalf("object %d is %q, %v", i, o.Name, err)
 		}

@@ -18,9 +18,8 @@ const objectsBatch = bufferBytes / C.sizeof_tarn_object_info
 // Objects lists the named objects in the order of their names. An object that is made or destroyed meanwhile may be in it or not.
 //
 // Implements: int tarn_object_list(tarn_cont *, const char *, tarn_object_info *, size_t *, tarn_event *)
-func (c *Container) Objects(ctx context.Context) iter.Seq2[ObjectInfo, error] {
+func (c *Container) Objects(ctx context.Context, after string) iter.Seq2[ObjectInfo, error] {
 	return func(yield func(ObjectInfo, error) bool) {
-		after := ""
 		for {
 			batch, err := c.objects(ctx, after)
 			if err != nil {

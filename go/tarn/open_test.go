@@ -149,30 +149,6 @@ func TestLogLines(t *testing.T) {
 	}
 }
 
-func TestDevices(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "disk")
-	must(t, os.WriteFile(path, make([]byte, 1<<20), 0o600))
-	info, err := QueryDevice("file:" + path)
-	if err != nil || info.Kind != "file" || info.Size != 1<<20 || info.LogicalBlock == 0 || info.Backend == "" {
-		t.Errorf("QueryDevice = %+v, %v", info, err)
-	}
-	info, err = QueryDevice("mem:1M")
-	if err != nil || info.Kind != "mem" || info.Size != 1<<20 {
-		t.Errorf("QueryDevice(mem:1M) = %+v, %v", info, err)
-	}
-	_, err = QueryDevice("nosuch:thing")
-	wantCode(t, "QueryDevice of a URI that is none", err, errno.Inval)
-	devices, err := ListDevices()
-	if err != nil {
-		t.Error(err)
-	}
-	for _, d := range devices {
-		if d.URI == "" || d.Kind != "block" {
-			t.Errorf("ListDevices has %+v", d)
-		}
-	}
-}
-
 func TestVersion(t *testing.T) {
 	var major, minor, patch int
 	if n, err := fmt.Sscanf(Version(), "%d.%d.%d", &major, &minor, &patch); n != 3 {

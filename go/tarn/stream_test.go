@@ -85,6 +85,4 @@ func TestTwoConditions(t *testing.T) {
 	wantCode(t, "Put", kv.Put(t.Context(), key, nil, CondInsert, CondUpdate), errno.Inval)
 	wantCode(t, "Put of 2 MiB", kv.Put(t.Context(), key, make([]byte, 2<<20), CondInsert, CondUpdate), errno.Inval)
 	wantCode(t, "Delete", kv.Delete(t.Context(), key, CondNone, CondUpdate), errno.Inval)
-	_, err := kv.DeleteRange(t.Context(), Range{Limit: 5})
-	wantCode(t, "DeleteRange with a limit", err, errno.NotSupported)
 }

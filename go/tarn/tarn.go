@@ -49,6 +49,9 @@ type (
 	CheckReport     = system.CheckReport
 	Finding         = system.Finding
 	Value           = system.Value
+
+	KeyValueDeviceInfo = system.KeyValueDeviceInfo
+	StoreOption        = system.StoreOption
 )
 
 // The types of containers.
@@ -64,6 +67,13 @@ const (
 const (
 	Durable = system.Durable
 	Relaxed = system.Relaxed
+)
+
+// The options of a store on a key-value device.
+const (
+	StoreAny    = system.StoreAny
+	StoreUpdate = system.StoreUpdate
+	StoreAdd    = system.StoreAdd
 )
 
 // The conditions of a change.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The two hello programs, in C and in Python, say what their comments promise."""
+"""The example programs say what their comments promise."""
 import glob
 import os
 import subprocess
@@ -41,6 +41,13 @@ class Hello(unittest.TestCase):
 
     def test_c(self):
         self.assertEqual(run(os.path.join(TOP, "build/bin/example-hello"), os.path.join(self.tmp, "root")), (0, SAID))
+
+    def test_raw_device(self):
+        program, path = os.path.join(TOP, "build/bin/example-rawdev"), os.path.join(self.tmp, "device")
+        self.assertEqual(run(program, path), (0, "block 0 to block 15: as they were written\n"))
+        code, said = run(program, path)
+        self.assertEqual(code, 1)
+        self.assertIn("DER_EXIST", said)
 
     def test_python(self):
         stubs = os.path.join(self.tmp, "stubs")

@@ -43,13 +43,19 @@ class Readme(unittest.TestCase):
                 self.assertTrue(contains(source_lines(path), lines(text)), f"the README's {language} snippet is not in {path}")
         self.assertEqual(languages, {"sh", "c", "go", "python"})
 
+    def test_snippets_of_devices_are_copies(self):
+        for path, language, text in BLOCK.findall(read("docs/devices.md")):
+            if language != "sh":  # those are run by the command line's own tests
+                with self.subTest(source=path):
+                    self.assertTrue(path and contains(source_lines(path), lines(text)), f"the {language} snippet is not in {path}")
+
     def test_code_has_a_source(self):
         for path, language, text in BLOCK.findall(read("README.md")):
             if language in ("c", "go", "python"):
                 self.assertTrue(path, f"a {language} snippet of the README says not where it is from:\n{text}")
 
     def test_links_lead_somewhere(self):
-        for page in ("README.md", "c/ARCHITECTURE.md", "SECURITY.md"):
+        for page in ("README.md", "c/ARCHITECTURE.md", "SECURITY.md", "docs/devices.md"):
             for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", read(page)):
                 there = os.path.join(TOP, os.path.dirname(page), target)
                 self.assertTrue(os.path.exists(there), f"{page} links to {target}")
@@ -63,8 +69,8 @@ class Readme(unittest.TestCase):
     def test_make_targets_are_documented(self):
         out = subprocess.run(["make", "-s", "-C", TOP, "help"], check=True, stdout=subprocess.PIPE, text=True).stdout
         targets = set(re.findall(r"^make (\S+)", out, re.M))
-        self.assertEqual(targets, set("help deps all lib proto run demo test test-c test-go test-asan test-tsan test-race test-crash"
-                                      " fuzz fmt check bench install clean".split()))
+        self.assertEqual(targets, set("help deps all lib proto proto-accept run demo test test-c test-go test-asan test-tsan test-race test-crash"
+                                      " test-nvme fuzz fmt check bench bench-dev install clean".split()))
 
 
 class Demo(unittest.TestCase):

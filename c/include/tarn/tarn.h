@@ -4,11 +4,15 @@
 #define TARN_TARN_H
 
 #include <tarn/cont.h>
-#include <tarn/device.h>
+#include <tarn/dev.h>
+#include <tarn/dev_queue.h>
+#include <tarn/dev_zone.h>
 #include <tarn/errno.h>
 #include <tarn/event.h>
 #include <tarn/kv.h>
+#include <tarn/kvdev.h>
 #include <tarn/log.h>
+#include <tarn/nvme.h>
 #include <tarn/pool.h>
 #include <tarn/snap.h>
 #include <tarn/types.h>

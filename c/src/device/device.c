@@ -1,9 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* device/device.c: what is the same for every device: the checks, and doing one I/O.
+/* device/device.c: what is the same for every device: what an I/O may look like.
  *
  * Always true: an I/O that breaks the device's geometry never reaches a backend. Nothing here is changed by an I/O, so nothing here
- * locks. */
+ * locks. Alignments are powers of two. */
 #include "backend.h"
+
+struct rule {
+	const char *name;
+	uint8_t	    flags;   /* that it may have */
+	bool	    place;   /* it has an offset and a length */
+	bool	    data;    /* it moves bytes from or to memory */
+	bool	    changes; /* the device */
+};
+
+#define MOVES (TARN_DEV_IO_VECTOR | TARN_DEV_IO_FIXED)
+
+static const struct rule rules[] = {
+	[TARN_DEV_READ]		= { "read", MOVES, true, true, false },
+	[TARN_DEV_WRITE]	= { "write", MOVES | TARN_DEV_IO_DURABLE, true, true, true },
+	[TARN_DEV_FLUSH]	= { "flush", 0, false, false, false },
+	[TARN_DEV_DISCARD]	= { "discard", 0, true, false, true },
+	[TARN_DEV_WRITE_ZEROES] = { "write-zeroes", 0, true, false, true },
+	[TARN_DEV_COMPARE]	= { "compare", 0, true, true, false },
+	[TARN_DEV_ZONE_APPEND]	= { "zone append", 0, true, true, true },
+	[TARN_DEV_NOP]		= { "no-op", 0, false, false, false },
+};
 
 const tarn_dev_info *device_info(const struct device *dev)
 {
@@ -12,17 +33,23 @@ const tarn_dev_info *device_info(const struct device *dev)
 
 void device_close(struct device *dev)
 {
+	struct device_bounce *bounce = dev->bounce;
+
 	dev->backend->close(dev);
+	device_bounce_destroy(bounce);
 }
 
-const char *device_opcode_name(enum device_opcode opcode)
+const char *device_opcode_name(tarn_dev_opcode opcode)
 {
-	static const char *const names[] = { "read", "write", "flush", "discard" };
-
-	return (unsigned)opcode < ARRAY_LEN(names) ? names[opcode] : "command";
+	return (unsigned)opcode < ARRAY_LEN(rules) ? rules[opcode].name : "command";
 }
 
-void device_io_finish(struct device_io *io, int rc)
+bool device_moves_data(tarn_dev_opcode opcode)
+{
+	return (unsigned)opcode < ARRAY_LEN(rules) && rules[opcode].data;
+}
+
+void device_io_finish(tarn_dev_io *io, int rc)
 {
 	io->rc	       = rc;
 	io->message[0] = '\0';
@@ -30,120 +57,217 @@ void device_io_finish(struct device_io *io, int rc)
 		strncat(io->message, base_message(), sizeof(io->message) - 1);
 }
 
-static int check_place(const tarn_dev_info *info, enum device_opcode opcode, uint64_t offset, uint64_t len)
+static int fail_flags(const struct rule *rule, unsigned flags)
 {
-	const char	  *what = device_opcode_name(opcode);
-	unsigned long long at = offset, bytes = len;
+	if (flags & TARN_DEV_IO_DURABLE)
+		return fail(INVAL, "durable %s: only a write can be", rule->name);
+	if (flags & TARN_DEV_IO_VECTOR)
+		return fail(INVAL, "%s of a vector: only a read or a write can be", rule->name);
+	if (flags & TARN_DEV_IO_FIXED)
+		return fail(INVAL, "%s with a registered buffer: only a read or a write has one", rule->name);
+	return fail(INVAL, "%s with flags 0x%x: there are no such flags", rule->name, flags);
+}
 
-	if (!len)
-		return fail(INVAL, "%s of 0 bytes at %llu", what, at);
-	if (offset % info->offset_alignment)
-		return fail(INVAL, "%s at offset %llu: not a multiple of %u", what, at, info->offset_alignment);
-	if (len % info->offset_alignment)
-		return fail(INVAL, "%s of length %llu: not a multiple of %u", what, bytes, info->offset_alignment);
-	if (len > info->size || offset > info->size - len)
-		return fail(INVAL, "%s of %llu bytes at %llu: the device ends at %llu", what, bytes, at,
+/* What does not depend on the place. */
+static int check_command(const struct device *dev, const tarn_dev_io *io, const struct rule *rule)
+{
+	unsigned unknown = io->flags & ~(unsigned)rule->flags;
+
+	if (unknown)
+		return fail_flags(rule, unknown);
+	if ((io->flags & MOVES) == MOVES)
+		return fail(INVAL, "%s of a vector with a registered buffer: use one of the two flags", rule->name);
+	if (rule->changes && dev->info.readonly)
+		return fail(EP_RO, "%s refused: the device is open for reading only", rule->name);
+	if (io->opcode == TARN_DEV_ZONE_APPEND && !dev->info.zoned)
+		return fail(NOTSUPPORTED, "zone append: the device has no zones; use a write");
+	return 0;
+}
+
+static int check_range(const tarn_dev_info *info, const tarn_dev_io *io, const char *what)
+{
+	if (!io->len)
+		return fail(INVAL, "%s of 0 bytes at %llu", what, (unsigned long long)io->offset);
+	if (io->len > info->size || io->offset > info->size - io->len)
+		return fail(INVAL, "%s of %llu bytes at %llu: the device ends at %llu", what, (unsigned long long)io->len,
+			    (unsigned long long)io->offset, (unsigned long long)info->size);
+	return 0;
+}
+
+/* The vector's pieces are there, and add up. *bits collects what has to be aligned like a buffer. */
+static int check_vector(const tarn_dev_io *io, const char *what, uintptr_t *bits, uint64_t *lens)
+{
+	const tarn_dev_vec *vec = io->buf;
+	uint64_t	    sum = 0;
+
+	if (!io->vec_count || io->vec_count > TARN_DEV_VEC_MAX)
+		return fail(INVAL, "%s of a vector of %u pieces: use 1 to %u", what, io->vec_count, TARN_DEV_VEC_MAX);
+	for (uint32_t i = 0; i < io->vec_count; i++) {
+		if (!vec[i].ptr || !vec[i].len)
+			return fail(INVAL, "%s: piece %u of the vector has no memory or no bytes", what, i);
+		if (vec[i].len > io->len - sum)
+			return fail(INVAL, "%s of %llu bytes: the vector's pieces up to %u are more", what,
+				    (unsigned long long)io->len, i);
+		sum += vec[i].len;
+		*bits |= (uintptr_t)vec[i].ptr;
+		*lens |= vec[i].len;
+	}
+	if (sum != io->len)
+		return fail(INVAL, "%s of %llu bytes: the vector has %llu", what, (unsigned long long)io->len,
+			    (unsigned long long)sum);
+	return 0;
+}
+
+static int check_memory(const tarn_dev_io *io, const char *what, uintptr_t *bits, uint64_t *lens)
+{
+	if (!io->buf)
+		return fail(INVAL, "%s of %llu bytes without a buffer", what, (unsigned long long)io->len);
+	if (io->flags & TARN_DEV_IO_VECTOR)
+		return check_vector(io, what, bits, lens);
+	*bits = (uintptr_t)io->buf;
+	return 0;
+}
+
+static int fail_piece(const tarn_dev_info *info, const tarn_dev_io *io, const char *what)
+{
+	const tarn_dev_vec *vec = io->buf;
+	uint32_t	    i	= 0;
+
+	while (i + 1 < io->vec_count && IS_ALIGNED(vec[i].len, info->offset_alignment) &&
+	       IS_ALIGNED((uintptr_t)vec[i].ptr, info->memory_alignment))
+		i++;
+	if (!IS_ALIGNED((uintptr_t)vec[i].ptr, info->memory_alignment))
+		return fail(INVAL, "%s: piece %u of the vector at %p: not a multiple of %u", what, i, vec[i].ptr,
+			    info->memory_alignment);
+	return fail(INVAL, "%s: piece %u of the vector of length %zu: not a multiple of %u", what, i, vec[i].len,
+		    info->offset_alignment);
+}
+
+static int fail_alignment(const tarn_dev_info *info, const tarn_dev_io *io, const char *what)
+{
+	if (!IS_ALIGNED(io->offset, info->offset_alignment))
+		return fail(INVAL, "%s at offset %llu: not a multiple of %u", what, (unsigned long long)io->offset,
+			    info->offset_alignment);
+	if (!IS_ALIGNED(io->len, info->offset_alignment))
+		return fail(INVAL, "%s of length %llu: not a multiple of %u", what, (unsigned long long)io->len,
+			    info->offset_alignment);
+	if (io->flags & TARN_DEV_IO_VECTOR)
+		return fail_piece(info, io, what);
+	return fail(INVAL, "%s with a buffer at %p: not a multiple of %u", what, io->buf, info->memory_alignment);
+}
+
+/* A part of a block cannot be changed where blocks are written in order, once. An append has no place of its own to read. */
+static bool may_bounce(const struct device *dev, const tarn_dev_io *io)
+{
+	bool whole_blocks = IS_ALIGNED(io->offset | io->len, dev->info.offset_alignment);
+
+	return dev->bounce && (whole_blocks || !dev->info.zoned || !rules[io->opcode].changes);
+}
+
+/* What has a place: its range, memory, length and alignment. */
+static int check_transfer(const struct device *dev, const tarn_dev_io *io, uint64_t longest)
+{
+	const tarn_dev_info *info = &dev->info;
+	const char	    *what = rules[io->opcode].name;
+	uint64_t	     lens = io->offset | io->len;
+	uintptr_t	     bits = 0;
+	int		     rc	  = check_range(info, io, what);
+
+	if (!rc && rules[io->opcode].data)
+		rc = check_memory(io, what, &bits, &lens);
+	if (rc)
+		return rc;
+	if (rules[io->opcode].data && io->len > longest)
+		return fail(INVAL, "%s of %llu bytes: at most %llu in one command", what, (unsigned long long)io->len,
+			    (unsigned long long)longest);
+	if (io->opcode == TARN_DEV_ZONE_APPEND && io->offset % info->zone_bytes)
+		return fail(INVAL, "zone append at offset %llu: not the begin of a zone of %llu bytes",
+			    (unsigned long long)io->offset, (unsigned long long)info->zone_bytes);
+	if (IS_ALIGNED(lens, info->offset_alignment) && IS_ALIGNED(bits, info->memory_alignment))
+		return 0;
+	return may_bounce(dev, io) ? DEVICE_BOUNCES : fail_alignment(info, io, what);
+}
+
+int device_check_length(const struct device *dev, const tarn_dev_io *io, uint64_t longest)
+{
+	int rc;
+
+	if (io->opcode >= ARRAY_LEN(rules))
+		return fail(INVAL, "device command %d: there is none with that number", (int)io->opcode);
+	rc = check_command(dev, io, &rules[io->opcode]);
+	return rc || !rules[io->opcode].place ? rc : check_transfer(dev, io, longest);
+}
+
+int device_check_io(const struct device *dev, const tarn_dev_io *io)
+{
+	return device_check_length(dev, io, dev->info.max_transfer);
+}
+
+int device_settle_io(struct device *dev, tarn_dev_io *io)
+{
+	int rc = device_check_io(dev, io);
+
+	return rc == DEVICE_BOUNCES ? device_bounce_run(dev, io) : rc;
+}
+
+static int fail_no_zones(const struct device *dev)
+{
+	return fail(NOTSUPPORTED, "%s has no zones: see zoned in its info", dev->info.uri);
+}
+
+int device_no_zones_report(struct device *dev, uint64_t offset, tarn_dev_zone *zones, uint32_t *count)
+{
+	(void)offset, (void)zones, (void)count;
+	return fail_no_zones(dev);
+}
+
+int device_no_zones_manage(struct device *dev, enum device_zone_action action, uint64_t offset, uint64_t len)
+{
+	(void)action, (void)offset, (void)len;
+	return fail_no_zones(dev);
+}
+
+static int check_zone_offset(const tarn_dev_info *info, uint64_t offset)
+{
+	if (offset % info->zone_bytes || offset >= info->size)
+		return fail(INVAL, "zone at offset %llu: use a multiple of %llu below %llu", (unsigned long long)offset,
+			    (unsigned long long)info->zone_bytes, (unsigned long long)info->size);
+	return 0;
+}
+
+int device_zone_report(struct device *dev, uint64_t offset, tarn_dev_zone *zones, uint32_t *count)
+{
+	int rc = dev->info.zoned ? check_zone_offset(&dev->info, offset) : fail_no_zones(dev);
+
+	if (!rc && (!count || !*count || !zones))
+		return fail(INVAL, "zone report without room for a zone");
+	return rc ? rc : dev->backend->zone_report(dev, offset, zones, count);
+}
+
+/* The last zone of a device may be a short one. */
+static int check_zone_range(const tarn_dev_info *info, uint64_t offset, uint64_t len)
+{
+	int rc = check_zone_offset(info, offset);
+
+	if (rc)
+		return rc;
+	if (!len || len > info->size - offset || (len % info->zone_bytes && len != info->size - offset))
+		return fail(INVAL, "%llu bytes of zones at %llu: use a multiple of %llu, in a device of %llu",
+			    (unsigned long long)len, (unsigned long long)offset, (unsigned long long)info->zone_bytes,
 			    (unsigned long long)info->size);
 	return 0;
 }
 
-static int check_buffer(const tarn_dev_info *info, const struct device_io *io)
+int device_zone_manage(struct device *dev, enum device_zone_action action, uint64_t offset, uint64_t len)
 {
-	const char *what = device_opcode_name(io->opcode);
+	int rc;
 
-	if (!io->buf)
-		return fail(INVAL, "%s of %llu bytes without a buffer", what, (unsigned long long)io->len);
-	if ((uintptr_t)io->buf % info->memory_alignment)
-		return fail(INVAL, "%s with a buffer at %p: not a multiple of %u", what, io->buf, info->memory_alignment);
-	if (io->len > info->max_transfer)
-		return fail(INVAL, "%s of %llu bytes: at most %u in one command", what, (unsigned long long)io->len,
-			    info->max_transfer);
-	return 0;
-}
-
-int device_check_io(const struct device *dev, const struct device_io *io)
-{
-	bool has_place	= io->opcode != DEVICE_FLUSH;
-	bool has_buffer = io->opcode == DEVICE_READ || io->opcode == DEVICE_WRITE;
-	int  rc		= 0;
-
-	if ((unsigned)io->opcode > DEVICE_DISCARD)
-		return fail(NOTSUPPORTED, "device command %d: there is none with that number", (int)io->opcode);
-	if (dev->info.readonly && (io->opcode == DEVICE_WRITE || io->opcode == DEVICE_DISCARD))
-		return fail(EP_RO, "%s refused: the device is open for reading only", device_opcode_name(io->opcode));
-	if (io->durable && io->opcode != DEVICE_WRITE)
-		return fail(INVAL, "durable %s: only a write can be", device_opcode_name(io->opcode));
-	if (has_place)
-		rc = check_place(&dev->info, io->opcode, io->offset, io->len);
-	if (!rc && has_buffer)
-		rc = check_buffer(&dev->info, io);
-	return rc;
-}
-
-static int run(struct device_queue *queue, struct device_io *io)
-{
-	int rc = device_check_io(queue->dev, io);
-
-	return rc ? rc : queue->dev->backend->run(queue, io);
-}
-
-/* In steps of max_transfer; `like` says what to do, with the buffer of the first. The whole is checked first, so that a part of what
- * is refused is not done. */
-static int run_split(struct device_queue *queue, const struct device_io *like)
-{
-	uint64_t max = queue->dev->info.max_transfer;
-	int	 rc  = check_place(&queue->dev->info, like->opcode, like->offset, like->len);
-
-	for (uint64_t done = 0; !rc && done < like->len; done += max) {
-		struct device_io io = *like;
-
-		io.offset = like->offset + done;
-		io.buf	  = like->buf ? (char *)like->buf + done : NULL;
-		io.len	  = MIN(like->len - done, max);
-		rc	  = run(queue, &io);
-	}
-	return rc;
-}
-
-int device_read(struct device_queue *queue, uint64_t offset, void *buf, uint64_t len)
-{
-	struct device_io io = { .opcode = DEVICE_READ, .offset = offset, .buf = buf, .len = len };
-
-	return run_split(queue, &io);
-}
-
-/* A write only reads its buffer. */
-static struct device_io write_of(uint64_t offset, const void *buf, uint64_t len, bool durable)
-{
-	return (struct device_io){
-		.opcode = DEVICE_WRITE, .offset = offset, .buf = (void *)(uintptr_t)buf, .len = len, .durable = durable
-	};
-}
-
-int device_write(struct device_queue *queue, uint64_t offset, const void *buf, uint64_t len)
-{
-	struct device_io io = write_of(offset, buf, len, false);
-
-	return run_split(queue, &io);
-}
-
-int device_write_durable(struct device_queue *queue, uint64_t offset, const void *buf, uint64_t len)
-{
-	struct device_io io = write_of(offset, buf, len, true);
-
-	return run_split(queue, &io);
-}
-
-int device_flush(struct device_queue *queue)
-{
-	struct device_io io = { .opcode = DEVICE_FLUSH };
-
-	return run(queue, &io);
-}
-
-int device_discard(struct device_queue *queue, uint64_t offset, uint64_t len)
-{
-	struct device_io io = { .opcode = DEVICE_DISCARD, .offset = offset, .len = len };
-
-	return run(queue, &io);
+	if (!dev->info.zoned)
+		return fail_no_zones(dev);
+	if (action > DEVICE_ZONE_RESET)
+		return fail(INVAL, "zone action %d: there is none with that number", (int)action);
+	rc = check_zone_range(&dev->info, offset, len);
+	if (!rc && dev->info.readonly)
+		rc = fail(EP_RO, "change of a zone refused: the device is open for reading only");
+	return rc ? rc : dev->backend->zone_manage(dev, action, offset, len);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* device/file.c: opening, making and closing regular files and block devices, and what both queues do alike.
+/* device/file.c: opening, making and closing regular files and block devices.
  *
  * Always true: a path is followed to no other file (O_NOFOLLOW), the descriptor is closed on exec, and a device that is open is of
  * the kind that was asked for. A file that could not be made whole is removed again. A file and its directory are flushed before
@@ -10,16 +10,12 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
-#include <linux/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
 #include <sys/statvfs.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #define BACKEND_VARIABLE "TARN_BACKEND"
-#define SHORT_NAME	 30
 
 static int open_flags(const struct device_options *options)
 {
@@ -177,7 +173,7 @@ static int set_up(struct file *f, const char *path, const struct device_options 
 	if (!rc && options->create)
 		rc = fill_new(f, path, options->size);
 	if (!rc)
-		rc = geometry_of(f, path, options->strict);
+		rc = geometry_of(f, path, options);
 	return rc;
 }
 
@@ -264,80 +260,4 @@ void file_close(struct device *dev)
 		hold_drop(f->fd);
 	close(f->fd);
 	free(f);
-}
-
-static int discard(const struct file *f, const struct device_io *io)
-{
-	uint64_t range[2] = { io->offset, io->len };
-
-	if (f->block)
-		return ioctl(f->fd, BLKDISCARD, range);
-	return fallocate(f->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)io->offset, (off_t)io->len);
-}
-
-static ssize_t transfer_once(int fd, const struct device_io *io, uint64_t moved)
-{
-	struct iovec part = { (char *)io->buf + moved, io->len - moved };
-	off_t	     at	  = (off_t)(io->offset + moved);
-
-	if (io->opcode == DEVICE_READ)
-		return pread(fd, part.iov_base, part.iov_len, at);
-	if (io->durable)
-		return pwritev2(fd, &part, 1, at, RWF_DSYNC);
-	return pwrite(fd, part.iov_base, part.iov_len, at);
-}
-
-/* Goes on after a short transfer until all of it is done, or an error. */
-static int transfer(const struct file *f, const struct device_io *io)
-{
-	uint64_t moved = 0;
-	ssize_t	 n;
-
-	while (moved < io->len) {
-		n = transfer_once(f->fd, io, moved);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return file_io_error(f, io, moved, n < 0 ? errno : 0);
-		moved += (uint64_t)n;
-	}
-	return 0;
-}
-
-int file_io(const struct file *f, const struct device_io *io)
-{
-	int rc;
-
-	if (io->opcode == DEVICE_READ || io->opcode == DEVICE_WRITE)
-		return transfer(f, io);
-	do
-		rc = io->opcode == DEVICE_FLUSH ? fdatasync(f->fd) : discard(f, io);
-	while (rc < 0 && errno == EINTR);
-	return rc < 0 ? file_io_error(f, io, 0, errno) : 0;
-}
-
-int file_run(struct device_queue *queue, struct device_io *io)
-{
-	return file_io(file_of(queue->dev), io);
-}
-
-/* An I/O keeps only a short sentence, and its reason stands last: so the end of the path has to do. */
-static const char *short_name(const struct file *f)
-{
-	const char *uri = f->base.info.uri;
-	size_t	    len = strlen(uri);
-
-	return len > SHORT_NAME ? uri + len - SHORT_NAME : uri;
-}
-
-int file_io_error(const struct file *f, const struct device_io *io, uint64_t moved, int sys_errno)
-{
-	const char	  *what = device_opcode_name(io->opcode), *name = short_name(f);
-	unsigned long long at = io->offset + moved;
-
-	if (!sys_errno)
-		return fail(IO, "%s at %llu: %s ended there, somebody cut it short", what, at, name);
-	if (io->opcode == DEVICE_FLUSH)
-		return base_fail_errno(sys_errno, "flush of %s", name);
-	return base_fail_errno(sys_errno, "%s of %llu at %llu of %s", what, (unsigned long long)(io->len - moved), at, name);
 }

@@ -49,18 +49,27 @@ static int describe_block(struct file *f, const char *path, dev_t rdev)
 	return ask_block_ioctls(f, path);
 }
 
-/* A file is like the disk below it, as far as that shows; but its flush is always needed, for its metadata. */
+/* A file is like the disk below it, as far as that shows; but it has no zones, no promise of atomic writes, and its flush is always
+ * needed, for its metadata. */
 static int describe_file(struct file *f, const struct stat *st)
 {
-	tarn_dev_info *info = &f->base.info;
+	tarn_dev_info *info = &f->base.info, disk = { .size = 0 };
 	char	       dir[64];
 
 	if (sysfs_device(st->st_dev, dir))
-		sysfs_describe(dir, info);
-	info->size	     = (uint64_t)st->st_size;
-	info->max_transfer   = FILE_MAX_TRANSFER;
-	info->volatile_cache = 1;
-	info->readonly	     = 0;
+		sysfs_describe(dir, &disk);
+	memcpy(info->driver, disk.driver, sizeof(info->driver));
+	memcpy(info->model, disk.model, sizeof(info->model));
+	memcpy(info->serial, disk.serial, sizeof(info->serial));
+	info->logical_block    = disk.logical_block;
+	info->physical_block   = disk.physical_block;
+	info->memory_alignment = disk.memory_alignment;
+	info->offset_alignment = disk.offset_alignment;
+	info->optimal_io       = disk.optimal_io;
+	info->rotational       = disk.rotational;
+	info->size	       = (uint64_t)st->st_size;
+	info->max_transfer     = FILE_MAX_TRANSFER;
+	info->volatile_cache   = 1;
 	return 0;
 }
 
@@ -116,7 +125,7 @@ static bool set_direct(int fd, bool on)
 /* NULL, or why not. */
 static const char *go_direct(struct file *f)
 {
-	if (is_memory_filesystem(f->fd))
+	if (!f->block && is_memory_filesystem(f->fd)) /* the node of a block device lives in memory, too */
 		return "it lives in memory (tmpfs)";
 	if (!set_direct(f->fd, true))
 		return "the file system refuses O_DIRECT";
@@ -143,15 +152,17 @@ static int check_size(tarn_dev_info *info, const char *path)
 	return 0;
 }
 
-/* Blocks of an unknown disk are as direct I/O wants them. A transfer is a multiple of the alignment. */
+/* Blocks of an unknown disk are as direct I/O wants them. A transfer is a multiple of both alignments, so that it can be cut there. */
 static void round_off(tarn_dev_info *info)
 {
+	uint32_t unit = MAX(info->offset_alignment, info->memory_alignment);
+
 	info->logical_block  = info->logical_block ? info->logical_block : info->offset_alignment;
 	info->physical_block = MAX(info->physical_block, info->logical_block);
-	info->max_transfer   = MAX(info->max_transfer - info->max_transfer % info->offset_alignment, info->offset_alignment);
+	info->max_transfer   = MAX(info->max_transfer - info->max_transfer % unit, unit);
 }
 
-int geometry_of(struct file *f, const char *path, bool strict)
+int geometry_of(struct file *f, const char *path, const struct device_options *options)
 {
 	tarn_dev_info *info = &f->base.info;
 	const char    *why;
@@ -163,8 +174,8 @@ int geometry_of(struct file *f, const char *path, bool strict)
 	rc = f->block ? describe_block(f, path, st.st_rdev) : describe_file(f, &st);
 	if (rc)
 		return rc;
-	why = go_direct(f);
-	if (why && strict)
+	why = options->buffered ? "as asked" : go_direct(f);
+	if (why && !options->buffered && options->strict)
 		return fail(NOTSUPPORTED, "direct I/O on %s: %s; put it elsewhere, or do not ask for strict", path, why);
 	if (why)
 		go_buffered(info, why);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* device/list.c: which block devices there are, and what one device is like.
+/* device/list.c: which devices there are, and what one device is like. Those of NVMe that are no block devices: list_nvme.c.
  *
  * Always true: a list opens nothing and changes nothing: it reads /sys and /proc. A query opens for reading, and claims a block
  * device for a moment only when nothing else tells whether it is in use. Any thread may call. */
@@ -15,12 +15,6 @@
 #include <unistd.h>
 
 #define SYS_BLOCK "/sys/block"
-
-/* Where the next device goes. `count` goes on past `room`: it is the number there is. */
-struct list {
-	tarn_dev_info *infos;
-	size_t	       room, count;
-};
 
 /* In /sys a '/' of a device's name is a '!': "cciss!c0d0" is /dev/cciss/c0d0. */
 static void fill_uri(tarn_dev_info *info, const char *name)
@@ -44,18 +38,31 @@ static bool sysfs_rdev(const char *dir, dev_t *rdev)
 }
 
 /* The node's inode is what a hold is found by; without a node only the kernel's own use shows. */
-static bool is_in_use(const tarn_dev_info *info, dev_t rdev)
+bool list_is_in_use(const tarn_dev_info *info, mode_t type, dev_t rdev)
 {
 	char	    text[160];
 	struct stat st;
 
 	if (stat(strchr(info->uri, '/'), &st) < 0 || st.st_rdev != rdev)
-		st = (struct stat){ .st_mode = S_IFBLK, .st_rdev = rdev };
+		st = (struct stat){ .st_mode = type, .st_rdev = rdev };
 	return hold_query(&st, text, sizeof(text));
 }
 
-/* A disk is also in use when a partition of it is. */
-static void add(struct list *list, const char *name, dev_t rdev, bool partition_in_use)
+void list_add(struct list *list, const tarn_dev_info *info)
+{
+	if (list->count < list->room)
+		list->infos[list->count] = *info;
+	list->count++;
+}
+
+/* What the kernel says of a loop device is its file. */
+static void describe_loop(const char *dir, tarn_dev_info *info)
+{
+	if (!*info->model)
+		sysfs_text(dir, "loop/backing_file", info->model, sizeof(info->model));
+}
+
+static void add(struct list *list, const char *name, dev_t rdev, bool in_use)
 {
 	tarn_dev_info info = { .kind = "block" };
 	char	      dir[64];
@@ -66,10 +73,10 @@ static void add(struct list *list, const char *name, dev_t rdev, bool partition_
 	if (!info.size)
 		return; /* an empty drive, a loop device without a file */
 	fill_uri(&info, name);
-	info.in_use = partition_in_use || is_in_use(&info, rdev);
-	if (list->count < list->room)
-		list->infos[list->count] = info;
-	list->count++;
+	describe_loop(dir, &info);
+	list_nvme_generic(name, info.twin, sizeof(info.twin));
+	info.in_use = in_use;
+	list_add(list, &info);
 }
 
 static int is_visible(const struct dirent *entry)
@@ -84,10 +91,7 @@ static void free_names(struct dirent **names, int count)
 	free(names);
 }
 
-typedef void (*visitor)(void *arg, const char *dir, const char *name);
-
-/* Calls visit for each entry of dir, in order of name. */
-static int for_each_entry(const char *dir, visitor visit, void *arg)
+int list_for_each_entry(const char *dir, list_visitor visit, void *arg)
 {
 	struct dirent **names;
 	char		path[320];
@@ -110,42 +114,63 @@ static bool is_partition(const char *dir)
 
 static void check_partition(void *arg, const char *dir, const char *name)
 {
-	tarn_dev_info info;
+	tarn_dev_info info   = { .size = 0 };
 	bool	     *in_use = arg;
 	dev_t	      rdev;
 
 	fill_uri(&info, name);
-	if (is_partition(dir) && sysfs_rdev(dir, &rdev) && is_in_use(&info, rdev))
+	if (is_partition(dir) && sysfs_rdev(dir, &rdev) && list_is_in_use(&info, S_IFBLK, rdev))
 		*in_use = true;
 }
 
 static void add_partition(void *arg, const char *dir, const char *name)
 {
+	tarn_dev_info info = { .size = 0 };
+	dev_t	      rdev;
+
+	fill_uri(&info, name);
+	if (is_partition(dir) && sysfs_rdev(dir, &rdev))
+		add(arg, name, rdev, list_is_in_use(&info, S_IFBLK, rdev));
+}
+
+/* A disk is also in use when a partition of it is. */
+static bool disk_in_use(const char *dir, const char *name, dev_t rdev)
+{
+	tarn_dev_info info   = { .size = 0 };
+	bool	      in_use = false;
+
+	fill_uri(&info, name);
+	list_for_each_entry(dir, check_partition, &in_use);
+	return in_use || list_is_in_use(&info, S_IFBLK, rdev);
+}
+
+bool list_disk_in_use(const char *name)
+{
+	char  dir[96];
 	dev_t rdev;
 
-	if (is_partition(dir) && sysfs_rdev(dir, &rdev))
-		add(arg, name, rdev, false);
+	snprintf(dir, sizeof(dir), SYS_BLOCK "/%.60s", name);
+	return sysfs_rdev(dir, &rdev) && disk_in_use(dir, name, rdev);
 }
 
 static void add_disk(void *arg, const char *dir, const char *name)
 {
-	bool  in_use = false;
 	dev_t rdev;
 
 	if (!sysfs_rdev(dir, &rdev))
 		return; /* hidden: a path of a multipath NVMe */
-	for_each_entry(dir, check_partition, &in_use);
-	add(arg, name, rdev, in_use);
-	for_each_entry(dir, add_partition, arg);
+	add(arg, name, rdev, disk_in_use(dir, name, rdev));
+	list_for_each_entry(dir, add_partition, arg);
 }
 
 int device_list(tarn_dev_info *infos, size_t *count)
 {
 	struct list list = { infos, infos ? *count : 0, 0 };
-	int	    rc	 = for_each_entry(SYS_BLOCK, add_disk, &list);
+	int	    rc	 = list_for_each_entry(SYS_BLOCK, add_disk, &list);
 
 	if (rc)
 		return rc;
+	list_nvme(&list);
 	*count = list.count;
 	if (infos && list.count > list.room)
 		return fail(TRUNC, "there are %zu devices and room for %zu: ask again with more", list.count, list.room);
@@ -182,9 +207,12 @@ int device_query(const char *uri, tarn_dev_info *info)
 
 	if (rc)
 		return rc;
-	*info = *device_info(dev);
+	*info	       = *device_info(dev);
+	info->readonly = dev->write_protected;
 	if (strcmp(info->kind, "file") == 0 || strcmp(info->kind, "block") == 0)
 		info->in_use = is_file_in_use(file_of(dev));
+	else if (strcmp(info->kind, "nvme") == 0)
+		info->in_use = list_generic_in_use(info);
 	device_close(dev);
 	return 0;
 }

@@ -2,6 +2,7 @@
 /* device/memory.c: memory for I/O: aligned buffers, and address space for large ones. */
 #include "backend.h"
 
+#include <linux/mman.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -59,6 +60,32 @@ void *device_map(size_t len)
 		return NULL;
 	len = whole_pages(len);
 	return len < HUGE_PAGE ? map_anywhere(len) : map_huge(len);
+}
+
+/* Pages that are reserved now, so that none is missing at the first touch. */
+static void *map_huge_pages(size_t len)
+{
+	int   flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_HUGE_2MB;
+	void *p	    = mmap(NULL, len, PROT_READ | PROT_WRITE, flags, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+void *device_alloc_huge(size_t len)
+{
+	void *p;
+
+	if (!len || len > PTRDIFF_MAX - 2 * HUGE_PAGE)
+		return NULL;
+	len = ROUND_UP(len, HUGE_PAGE);
+	p   = map_huge_pages(len);
+	return p ? p : device_map(len);
+}
+
+void device_free_huge(void *buf, size_t len)
+{
+	if (buf)
+		munmap(buf, ROUND_UP(len, HUGE_PAGE));
 }
 
 void device_unmap(void *p, size_t len)

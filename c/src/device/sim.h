@@ -51,7 +51,7 @@ void sim_restore_power(struct sim_disk *disk, enum sim_cut policy);
 void	 sim_set_faults(struct sim_disk *disk, const struct sim_faults *faults);
 uint64_t sim_faults_injected(const struct sim_disk *disk);
 /* Fails the n-th next I/O of that opcode (1: the next one) with IO; sticky: and all after it. n 0: never. */
-void sim_fail_nth(struct sim_disk *disk, enum device_opcode opcode, uint64_t n, bool sticky);
+void sim_fail_nth(struct sim_disk *disk, tarn_dev_opcode opcode, uint64_t n, bool sticky);
 void sim_flip_bit(struct sim_disk *disk, uint64_t offset, unsigned bit);	    /* rot, in the durable image */
 void sim_peek(const struct sim_disk *disk, uint64_t offset, void *buf, size_t len); /* as a read would see it */
 void sim_poke(struct sim_disk *disk, uint64_t offset, const void *buf, size_t len); /* straight into the durable image */

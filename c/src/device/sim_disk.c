@@ -84,7 +84,7 @@ void sim_join_volatile(struct sim_disk *disk, struct sim_io *s)
 	if (!w->len)
 		return;
 	if (w->data)
-		memcpy(w->data, (const uint8_t *)s->io->buf + s->skip, w->len);
+		device_copy_out(s->io, s->skip, w->data, w->len);
 	disk->writes[disk->count++] = *w;
 	disk->bytes += w->len;
 	disk->reserved--;
@@ -133,6 +133,15 @@ bool sim_harden(struct sim_disk *disk)
 	return true;
 }
 
+void sim_unreserve(struct sim_disk *disk, struct sim_write *w)
+{
+	if (!w->len)
+		return;
+	free(w->data);
+	*w = (struct sim_write){ .issued = w->issued };
+	disk->reserved--;
+}
+
 bool sim_reserve(struct sim_disk *disk, struct sim_write *w, bool with_data)
 {
 	size_t		  room = MAX(disk->room * 2, (size_t)64);
@@ -159,6 +168,26 @@ void sim_trace(struct sim_disk *disk, uint64_t what, uint64_t a, uint64_t b, uin
 	disk->trace = hash64(parts, sizeof(parts));
 }
 
+/* Deadlines are on the monotonic clock. */
+static void init_news(pthread_cond_t *news)
+{
+	pthread_condattr_t monotonic;
+
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(news, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+}
+
+struct sim_queue *sim_queue_create(unsigned room)
+{
+	struct sim_queue *q = calloc(1, sizeof(*q) + room * sizeof(q->ios[0]));
+
+	if (q)
+		q->room = room;
+	return q;
+}
+
 int sim_disk_create(uint64_t size, uint64_t seed, struct sim_disk **out)
 {
 	struct sim_disk *disk;
@@ -169,13 +198,14 @@ int sim_disk_create(uint64_t size, uint64_t seed, struct sim_disk **out)
 	if (!disk)
 		return fail(NOMEM, "no memory for a simulated disk");
 	pthread_mutex_init(&disk->lock, NULL);
-	pthread_cond_init(&disk->news, NULL);
+	init_news(&disk->news);
 	disk->size    = size;
 	disk->seed    = seed;
 	disk->durable = calloc(1, size);
 	disk->visible = calloc(1, size);
 	disk->touched = calloc(1, DIV_UP(size / SIM_SECTOR, 8));
-	if (!disk->durable || !disk->visible || !disk->touched) {
+	disk->alone = disk->queues = sim_queue_create(1);
+	if (!disk->durable || !disk->visible || !disk->touched || !disk->alone) {
 		sim_disk_destroy(disk);
 		return fail(NOMEM, "no memory for a simulated disk of %llu bytes", (unsigned long long)size);
 	}
@@ -188,6 +218,8 @@ int sim_disk_create(uint64_t size, uint64_t seed, struct sim_disk **out)
 void sim_disk_destroy(struct sim_disk *disk)
 {
 	sim_forget(disk, disk->count);
+	zones_destroy(disk->zones);
+	free(disk->alone);
 	free(disk->writes);
 	free(disk->touched);
 	free(disk->visible);

@@ -14,15 +14,16 @@
  *  - At a power cut the writes in flight, the one that met the cut included, join the list: they may survive, too.
  *  - A flush that fails by sim_faults loses, half of the time, each sector that it covers with even chance, at once and visibly: no
  *    later flush brings them back. One that fails by sim_fail_nth() leaves the cache as it was.
- *  - A discard leaves zeroes, ones, or the old data.
+ *  - A discard leaves zeroes, ones, or the old data; zeroes on a disk of a URI, whose users are told so.
+ *  - The lock of the zones is taken with the disk's lock held, never the other way round. A power cut leaves zones as they were.
  *  - The cache is finite (SIM_CACHE_BYTES): beyond it the older half goes to the medium by itself.
  *  - Everything random is drawn in submit, reap, run and the power cut, from two generators with one seed; there is no clock and no
  *    thread. Faults have their own generator, so switching them on leaves the order of completion as it was. */
 #ifndef TARN_SIM_DISK_H
 #define TARN_SIM_DISK_H
 
-#include "backend.h"
 #include "sim.h"
+#include "zones.h"
 
 #define SIM_SECTOR	 512u /* of tearing, and every alignment of the disk */
 #define SIM_MAX_TRANSFER (1u << 20)
@@ -38,12 +39,13 @@ struct sim_write {
 
 /* One I/O in flight. */
 struct sim_io {
-	struct device_io *io;
-	struct sim_write  effect; /* len 0: none */
-	uint64_t	  skip;	  /* where the effect begins in the caller's buffer */
-	uint64_t	  covers; /* FLUSH: this many writes, counted since the disk was made */
-	bool		  loses;  /* FLUSH that fails: the cache is lost */
-	int		  code;	  /* of its error, 0: it will do well */
+	tarn_dev_io	*io;
+	struct sim_write effect; /* len 0: none */
+	uint64_t	 skip;	 /* where the effect begins in the caller's buffer */
+	uint64_t	 covers; /* FLUSH: this many writes, counted since the disk was made */
+	bool		 loses;	 /* FLUSH that fails: the cache is lost */
+	int		 code;	 /* of its error, 0: it will do well */
+	bool		 told;	 /* the I/O has its result and its sentence already */
 };
 
 struct sim_queue {
@@ -51,7 +53,9 @@ struct sim_queue {
 	struct sim_queue   *next;  /* of the same disk */
 	bool		    woken; /* and not returned from reap() for it yet */
 	unsigned	    count;
-	struct sim_io	    ios[]; /* in no order; one more than the queue is deep, for run() */
+	unsigned	    stuck; /* that never complete by themselves: from the end of ios on */
+	unsigned	    room;
+	struct sim_io	    ios[]; /* in no order */
 };
 
 struct sim_disk {
@@ -66,18 +70,22 @@ struct sim_disk {
 	size_t		  reserved; /* of room, for writes in flight */
 	uint64_t	  bytes;    /* of the volatile writes */
 	uint64_t	  finished; /* writes since the disk was made, lost by flush or not */
-	struct sim_queue *queues;
+	struct sim_queue *queues;   /* the last is `alone` */
+	struct sim_queue *alone;    /* of run(): its one I/O */
 	struct rng	  order, fate;
 	uint64_t	  ios, cut_at; /* cut_at 0: never */
 	bool		  cut;
 	struct sim_faults faults;
 	uint64_t	  injected;
-	bool		  broken[DEVICE_DISCARD + 1]; /* by a sticky fault */
+	bool		  broken[DEVICE_OPCODES]; /* by a sticky fault */
 	struct {
 		uint64_t n;
 		bool	 sticky;
-	} nth[DEVICE_DISCARD + 1];
-	uint64_t trace;
+	} nth[DEVICE_OPCODES];
+	uint64_t      never[DEVICE_OPCODES]; /* so many more of a queue, and that one is stuck; 0: none is */
+	bool	      tidy;		     /* a discard leaves zeroes */
+	struct zones *zones;		     /* NULL: none */
+	uint64_t      trace;
 };
 
 /* Looking takes the lock, too. */
@@ -100,10 +108,22 @@ void   sim_lose_cache(struct sim_disk *disk, size_t n);		  /* the oldest n: each
 size_t sim_covered(const struct sim_disk *disk, uint64_t covers); /* how many of the list a flush covers */
 bool   sim_harden(struct sim_disk *disk);			  /* the newest, past those before it; false: no memory */
 bool   sim_reserve(struct sim_disk *disk, struct sim_write *w, bool with_data); /* room for it on the list; false: no memory */
+void   sim_unreserve(struct sim_disk *disk, struct sim_write *w);		/* it will do nothing */
 void   sim_join_volatile(struct sim_disk *disk, struct sim_io *s);		/* puts what it does at the end of the list */
 void   sim_trace(struct sim_disk *disk, uint64_t what, uint64_t a, uint64_t b, uint64_t c);
 
+/* A queue with room for so many I/Os, on no list, or NULL. No lock. */
+struct sim_queue *sim_queue_create(unsigned room);
+
 /* sim_fault.c: decides at submission what will become of it. */
 void sim_draw_fate(struct sim_disk *disk, struct sim_io *s);
+/* Whether io, of a queue, will never complete by itself. Counts it. */
+bool sim_is_stuck(struct sim_disk *disk, const tarn_dev_io *io);
+
+/* Whether it puts new bytes in place, its own or zeroes. */
+static inline bool sim_is_write(tarn_dev_opcode opcode)
+{
+	return opcode == TARN_DEV_WRITE || opcode == TARN_DEV_WRITE_ZEROES || opcode == TARN_DEV_ZONE_APPEND;
+}
 
 #endif

@@ -7,7 +7,7 @@ static bool one_in(struct rng *rng, uint32_t n)
 	return n && rng_below(rng, n) == 0;
 }
 
-static bool is_nth(struct sim_disk *disk, enum device_opcode opcode)
+static bool is_nth(struct sim_disk *disk, tarn_dev_opcode opcode)
 {
 	if (!disk->nth[opcode].n)
 		return false;
@@ -19,19 +19,13 @@ static bool is_nth(struct sim_disk *disk, enum device_opcode opcode)
 	return true;
 }
 
-static uint32_t error_rate(const struct sim_faults *faults, enum device_opcode opcode)
+static uint32_t error_rate(const struct sim_faults *faults, tarn_dev_opcode opcode)
 {
-	switch (opcode) {
-	case DEVICE_READ:
-		return faults->read_error;
-	case DEVICE_WRITE:
+	if (sim_is_write(opcode))
 		return faults->write_error;
-	case DEVICE_FLUSH:
-		return faults->flush_error;
-	case DEVICE_DISCARD:
-		break;
-	}
-	return 0;
+	if (opcode == TARN_DEV_READ || opcode == TARN_DEV_COMPARE)
+		return faults->read_error;
+	return opcode == TARN_DEV_FLUSH ? faults->flush_error : 0;
 }
 
 /* An error that does nothing: counted, and kept when errors are sticky. */
@@ -100,18 +94,25 @@ static void draw_discard_fate(struct sim_disk *disk, struct sim_io *s)
 
 void sim_draw_fate(struct sim_disk *disk, struct sim_io *s)
 {
-	enum device_opcode opcode = s->io->opcode;
+	tarn_dev_opcode opcode = s->io->opcode;
 
 	if (is_nth(disk, opcode)) {
 		inject_error(disk, s, false);
 	} else if (disk->broken[opcode] || one_in(&disk->fate, error_rate(&disk->faults, opcode))) {
 		inject_error(disk, s, disk->faults.sticky);
 		s->loses = rng_next(&disk->fate) & 1;
-	} else if (opcode == DEVICE_WRITE) {
+	} else if (sim_is_write(opcode)) {
 		draw_write_fate(disk, s);
-	} else if (opcode == DEVICE_DISCARD) {
+	} else if (opcode == TARN_DEV_DISCARD && !disk->tidy) {
 		draw_discard_fate(disk, s);
 	}
+}
+
+bool sim_is_stuck(struct sim_disk *disk, const tarn_dev_io *io)
+{
+	uint64_t *n = &disk->never[io->opcode];
+
+	return *n && --*n == 0;
 }
 
 void sim_set_faults(struct sim_disk *disk, const struct sim_faults *faults)
@@ -132,7 +133,7 @@ uint64_t sim_faults_injected(const struct sim_disk *disk)
 	return injected;
 }
 
-void sim_fail_nth(struct sim_disk *disk, enum device_opcode opcode, uint64_t n, bool sticky)
+void sim_fail_nth(struct sim_disk *disk, tarn_dev_opcode opcode, uint64_t n, bool sticky)
 {
 	sim_lock(disk);
 	disk->nth[opcode].n	 = n;

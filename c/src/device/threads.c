@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* device/threads.c: a queue on a few threads that read and write, for where io_uring is refused.
+/* device/threads.c: a queue on a few threads that run each I/O and wait for it, for where io_uring is refused.
  *
  * Always true: an I/O is in `todo`, in a worker's hands, or pushed to queue.c; the lock guards `todo` and `stop`. The workers belong
  * to the queue, block all signals, and end with it. Workers may be at a flush and a write at once: a flush covers what was done
- * when it was submitted, and no more. */
+ * when it was submitted, and no more. What a worker has begun cannot be cancelled. */
 #include "file.h"
 
 #include <errno.h>
@@ -16,7 +16,7 @@
 
 struct threads_queue {
 	struct device_queue base; /* first */
-	struct file	   *file;
+	struct device	   *dev;
 	unsigned	    worker_count;
 	pthread_t	    workers[WORKERS_MAX];
 	pthread_mutex_t	    lock;
@@ -32,9 +32,9 @@ static struct threads_queue *queue_of(struct device_queue *queue)
 }
 
 /* NULL: the queue closes. */
-static struct device_io *wait_for_work(struct threads_queue *q)
+static tarn_dev_io *wait_for_work(struct threads_queue *q)
 {
-	struct device_io *io;
+	tarn_dev_io *io;
 
 	pthread_mutex_lock(&q->lock);
 	while (!q->todo.first && !q->stop)
@@ -47,10 +47,10 @@ static struct device_io *wait_for_work(struct threads_queue *q)
 static void *worker_main(void *arg)
 {
 	struct threads_queue *q = arg;
-	struct device_io     *io;
+	tarn_dev_io	     *io;
 
 	while ((io = wait_for_work(q)) != NULL) {
-		device_io_finish(io, file_io(q->file, io));
+		device_io_finish(io, q->dev->backend->run(q->dev, io));
 		device_queue_done(&q->base, io);
 	}
 	return NULL;
@@ -79,7 +79,7 @@ static int start_workers(struct threads_queue *q, unsigned depth)
 		q->worker_count += !sys_errno;
 	}
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return q->worker_count ? 0 : base_fail_errno(sys_errno, "start a thread for I/O on %s", q->file->base.info.uri);
+	return q->worker_count ? 0 : base_fail_errno(sys_errno, "start a thread for I/O on %s", q->dev->info.uri);
 }
 
 static void destroy_locks(struct threads_queue *q)
@@ -88,18 +88,19 @@ static void destroy_locks(struct threads_queue *q)
 	pthread_mutex_destroy(&q->lock);
 }
 
-static int threads_queue_open(struct device *dev, unsigned depth, struct device_queue **queue)
+int threads_queue_open(struct device *dev, const struct device_queue_options *options, struct device_queue **queue)
 {
 	struct threads_queue *q = calloc(1, sizeof(*q));
 	int		      rc;
 
 	if (!q)
 		return fail(NOMEM, "no memory for a queue on %s", dev->info.uri);
-	q->file		 = file_of(dev);
-	q->base.fetching = true; /* it pushes */
+	q->dev		    = dev;
+	q->base.fetching    = true; /* it pushes */
+	q->base.has_workers = true;
 	pthread_mutex_init(&q->lock, NULL);
 	pthread_cond_init(&q->work, NULL);
-	rc = start_workers(q, depth);
+	rc = start_workers(q, options->depth);
 	if (rc) {
 		destroy_locks(q);
 		free(q);
@@ -109,7 +110,7 @@ static int threads_queue_open(struct device *dev, unsigned depth, struct device_
 	return 0;
 }
 
-static void threads_queue_close(struct device_queue *queue)
+void threads_queue_close(struct device_queue *queue)
 {
 	struct threads_queue *q = queue_of(queue);
 
@@ -117,7 +118,7 @@ static void threads_queue_close(struct device_queue *queue)
 	destroy_locks(q);
 }
 
-static void threads_submit(struct device_queue *queue, struct device_io **ios, unsigned n)
+void threads_submit(struct device_queue *queue, tarn_dev_io *const *ios, unsigned n)
 {
 	struct threads_queue *q = queue_of(queue);
 
@@ -129,6 +130,26 @@ static void threads_submit(struct device_queue *queue, struct device_io **ios, u
 	pthread_mutex_unlock(&q->lock);
 }
 
+/* Takes io out of todo, in which the others keep their order. */
+bool threads_cancel(struct device_queue *queue, tarn_dev_io *io)
+{
+	struct threads_queue *q	    = queue_of(queue);
+	struct device_done    kept  = { NULL, NULL };
+	bool		      found = false;
+	tarn_dev_io	     *each;
+
+	pthread_mutex_lock(&q->lock);
+	while ((each = device_done_take(&q->todo)) != NULL) {
+		if (each == io)
+			found = true;
+		else
+			device_done_add(&kept, each);
+	}
+	q->todo = kept;
+	pthread_mutex_unlock(&q->lock);
+	return found;
+}
+
 const struct device_backend threads_backend = {
 	.name	     = "threads",
 	.queue_open  = threads_queue_open,
@@ -136,6 +157,10 @@ const struct device_backend threads_backend = {
 	.submit	     = threads_submit,
 	.reap	     = device_pushed_reap,
 	.wake	     = device_pushed_wake,
+	.cancel	     = threads_cancel,
+	.adapt	     = device_adapts_by_itself,
 	.run	     = file_run,
+	.zone_report = file_zone_report,
+	.zone_manage = file_zone_manage,
 	.close	     = file_close,
 };

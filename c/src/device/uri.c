@@ -1,75 +1,47 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* device/uri.c: from a URI to a device.
  *
- * Always true: a scheme decides the kind of device; nothing is guessed from a name's form. A bare path must exist, and is what it
- * is: a regular file, or a block device (also through a symbolic link, as in /dev/disk/by-id). One that does not exist is made
- * a regular file, if options->create says so. Any thread may call. */
+ * Always true: a scheme decides the kind of device; nothing is guessed from a name's form. A bare path must exist, and is what
+ * it is: a regular file, a block device (also through a symbolic link, as in /dev/disk/by-id), or the character device of an
+ * NVMe namespace. One that does not exist is made a regular file, if options->create says so. Any thread may call. */
 #include "file.h"
+#include "nvme_io.h"
+#include "params.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 
-/* "512", "64K", "1G": bytes, in powers of 1024. Stops at the first character that is not part of it. 0 when it is none. */
-static uint64_t parse_size(const char *text, const char **end)
+/* What has no meaning for memory is refused, not passed over. `exclusive` is true of it anyway. */
+static int check_options(const char *scheme, const struct device_options *options)
 {
-	static const char  units[] = "KMGT";
-	unsigned long long value;
-	const char	  *unit;
-	char		  *stop;
-	unsigned	   shift = 0;
-
-	*end = text;
-	if (!isdigit((unsigned char)*text))
-		return 0;
-	errno = 0;
-	value = strtoull(text, &stop, 10);
-	unit  = *stop ? strchr(units, *stop) : NULL;
-	if (unit) {
-		shift = 10 * (unsigned)(unit - units + 1);
-		stop++;
-	}
-	*end = stop;
-	return errno || value > UINT64_MAX >> shift ? 0 : (uint64_t)value << shift;
+	if (options->create)
+		return fail(INVAL, "%s: is made whenever it is opened: open it without asking to create", scheme);
+	if (options->buffered)
+		return fail(INVAL, "%s: has no page cache: open it without asking for buffered I/O", scheme);
+	if (options->backend && strcmp(options->backend, scheme) != 0)
+		return fail(INVAL, "backend \"%s\": %s: has its own", options->backend, scheme);
+	return 0;
 }
 
 static int open_mem(const char *rest, const struct device_options *options, struct device **dev)
 {
-	const char *end;
-	uint64_t    size = parse_size(rest, &end);
+	struct device_params params;
+	int		     rc = check_options("mem", options);
 
-	(void)options;
-	if (!size || *end)
-		return fail(INVAL, "mem:%s is not a size: write mem:64M, with K, M, G or T", rest);
-	return mem_open(size, dev);
-}
-
-/* "?seed=7" or nothing. */
-static bool parse_seed(const char *text, uint64_t *seed)
-{
-	static const char prefix[] = "?seed=";
-	char		 *end;
-
-	*seed = 0;
-	if (!*text)
-		return true;
-	if (strncmp(text, prefix, sizeof(prefix) - 1) != 0 || !isdigit((unsigned char)text[sizeof(prefix) - 1]))
-		return false;
-	errno = 0;
-	*seed = strtoull(text + sizeof(prefix) - 1, &end, 10);
-	return !errno && !*end;
+	if (!rc)
+		rc = device_params_parse("mem", rest, &params);
+	return rc ? rc : mem_open(&params, dev);
 }
 
 static int open_sim(const char *rest, const struct device_options *options, struct device **dev)
 {
-	const char *end;
-	uint64_t    size = parse_size(rest, &end), seed;
+	struct device_params params;
+	int		     rc = check_options("sim", options);
 
-	(void)options;
-	if (!size || !parse_seed(end, &seed))
-		return fail(INVAL, "sim:%s is not a simulated disk: write sim:64M or sim:64M?seed=7", rest);
-	return sim_open_private(size, seed, dev);
+	if (!rc)
+		rc = device_params_parse("sim", rest, &params);
+	return rc ? rc : sim_open_private(&params, dev);
 }
 
 static int open_file(const char *path, const struct device_options *options, struct device **dev)
@@ -87,18 +59,11 @@ static int open_block(const char *path, const struct device_options *options, st
 	return file_open(real, true, options, dev);
 }
 
-static int open_nvme(const char *rest, const struct device_options *options, struct device **dev)
-{
-	(void)options;
-	*dev = NULL;
-	return fail(NOTSUPPORTED, "nvme:%s: NVMe passthrough is not supported; use block: and its block device", rest);
-}
-
 static const struct scheme {
 	const char *name;
 	int (*open)(const char *rest, const struct device_options *options, struct device **dev);
 } schemes[] = {
-	{ "file:", open_file }, { "block:", open_block }, { "mem:", open_mem }, { "sim:", open_sim }, { "nvme:", open_nvme },
+	{ "file:", open_file }, { "block:", open_block }, { "mem:", open_mem }, { "sim:", open_sim }, { "nvme:", nvme_open },
 };
 
 static const struct scheme *find_scheme(const char *uri)
@@ -130,6 +95,8 @@ static int open_bare(const char *path, const struct device_options *options, str
 {
 	struct stat st;
 
+	if (stat(path, &st) == 0 && S_ISCHR(st.st_mode) && nvme_is_node(st.st_rdev))
+		return nvme_open(path, options, dev);
 	if (stat(path, &st) == 0)
 		return S_ISBLK(st.st_mode) ? open_block(path, options, dev) : open_file(path, options, dev);
 	if (errno != ENOENT)
@@ -153,13 +120,22 @@ static int open_uri(const char *uri, const struct device_options *options, struc
 int device_open(const char *uri, const struct device_options *options, struct device **dev)
 {
 	static const struct device_options none;
+	struct device_bounce		  *bounce = NULL;
 	int				   rc;
 
 	if (!uri || !*uri || !dev)
 		return fail(INVAL, "open a device without a name: write file:PATH, block:PATH, mem:SIZE or sim:SIZE");
 	options = options ? options : &none;
-	rc	= open_uri(uri, options, dev);
-	if (!rc && options->readonly)
-		(*dev)->info.readonly = 1;
-	return rc;
+	rc	= options->bounce ? device_bounce_create(&bounce) : 0;
+	if (!rc)
+		rc = open_uri(uri, options, dev);
+	if (rc) {
+		device_bounce_destroy(bounce);
+		return rc;
+	}
+	(*dev)->bounce		= bounce;
+	(*dev)->strict		= options->strict;
+	(*dev)->write_protected = (*dev)->info.readonly;
+	(*dev)->info.readonly |= options->readonly;
+	return 0;
 }

@@ -1,135 +1,44 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* device/uring.c: a queue that is one io_uring.
  *
- * Always true: an entry of the ring carries its I/O's address, or, for the NOP of a wake, none. The submission side belongs to whoever
- * holds `entries`, and is empty when it is let go: what the kernel does not take at once is withdrawn, and done by a plain system
- * call. So is what comes back short, or undone: the ring sees an I/O once. The completion side belongs to the thread that reaps, which
- * touches nothing of the other side. It has room for twice as many completions as the queue is deep, and there is one NOP at most: none
- * overflows.
+ * Always true: an entry of the ring carries its I/O's address, or one of the marks below. The submission side belongs to
+ * whoever holds `entries`, or to the one thread of a SINGLE queue, and is empty when it is let go (but with reap_follows,
+ * until that reap): what the kernel does not take at once is withdrawn, and done by a plain system call. So is what comes back
+ * short, or undone, and what a ring has no command for: the ring sees an I/O once. Only a kernel thread that polls for
+ * submissions (SQPOLL) takes them later: there nothing is withdrawn. The completion side belongs to the thread that reaps,
+ * which touches nothing of the other side. It has room for four times as many completions as the queue is deep: one for each
+ * I/O, up to two of attempts to cancel it, and one of a wake, so that none overflows.
  *
- * The ring has none of SINGLE_ISSUER, DEFER_TASKRUN and COOP_TASKRUN: the first two bind it to one thread, and with the third a
- * completion waits until the thread that submitted it enters the kernel, which may be busy elsewhere while another reaps. What a
- * thread has left to the kernel's workers may come back cancelled when that thread ends: nobody here cancels, so ECANCELED means
- * undone, like EAGAIN and EINTR. */
-#include "file.h"
+ * The ring of a queue that several threads use has none of SINGLE_ISSUER, DEFER_TASKRUN and COOP_TASKRUN: the first two bind
+ * it to one thread, and with the third a completion waits until the thread that submitted it enters the kernel, which may be
+ * busy elsewhere while another reaps. That of a SINGLE queue has all that the kernel knows; it is made anew when another
+ * thread takes over.
+ *
+ * What a thread has left to the kernel's workers may come back cancelled when that thread ends: so ECANCELED of an I/O that
+ * nobody asked to cancel means undone, like EAGAIN and EINTR.
+ *
+ * A reaper sleeps until one completion is there, not several: a wake is one. In a SINGLE queue a wake cannot submit, so it
+ * writes to an eventfd, which the ring polls while its thread sleeps. A ring with IOPOLL is asked again and again, and looks
+ * at a flag between. */
+#include "uring.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <liburing.h>
-#include <pthread.h>
-#include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include <poll.h>
 #include <time.h>
+#include <unistd.h>
 
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/asan_interface.h>
 #endif
 
-struct uring_queue {
-	struct device_queue base; /* first */
-	struct file	   *file;
-	struct io_uring	    ring;
-	bool		    fixed;   /* the file is registered: its index 0 stands for the descriptor */
-	pthread_mutex_t	    entries; /* the submission side; only wakes contend with the submitter for it */
-	_Atomic unsigned    handed_over;
-	atomic_bool	    waking; /* the NOP of a wake is on its way to the reaper */
-};
-
-static const int needed_opcodes[] = { IORING_OP_READ, IORING_OP_WRITE, IORING_OP_FSYNC, IORING_OP_FALLOCATE, IORING_OP_NOP };
-
-/* The result of the one check: 0, or an errno. */
-static pthread_once_t check_once = PTHREAD_ONCE_INIT;
-static int	      check_result;
-
-static int check_opcodes(struct io_uring *ring)
-{
-	struct io_uring_probe *probe = io_uring_get_probe_ring(ring);
-	int		       rc    = 0;
-
-	if (!probe)
-		return ENOSYS;
-	for (size_t i = 0; i < ARRAY_LEN(needed_opcodes); i++)
-		if (!io_uring_opcode_supported(probe, needed_opcodes[i]))
-			rc = ENOSYS;
-	io_uring_free_probe(probe);
-	return rc;
-}
-
-static void check_kernel(void)
-{
-	struct io_uring ring;
-	int		rc = io_uring_queue_init(2, &ring, 0);
-
-	if (rc < 0) {
-		check_result = -rc;
-		return;
-	}
-	check_result = check_opcodes(&ring);
-	io_uring_queue_exit(&ring);
-}
-
-static const char *refusal(int sys_errno)
-{
-	switch (sys_errno) {
-	case ENOSYS:
-		return "the kernel has no io_uring, or too old a one";
-	case EPERM:
-	case EACCES:
-		return "io_uring is forbidden here (sysctl or seccomp)";
-	case ENOMEM:
-		return "no memory for io_uring (see ulimit -l)";
-	default:
-		return "io_uring does not start";
-	}
-}
-
-int uring_check(void)
-{
-	pthread_once(&check_once, check_kernel);
-	return check_result ? fail(NOTSUPPORTED, "%s", refusal(check_result)) : 0;
-}
-
-static struct uring_queue *queue_of(struct device_queue *queue)
-{
-	return container_of(queue, struct uring_queue, base);
-}
-
-static int uring_queue_open(struct device *dev, unsigned depth, struct device_queue **queue)
-{
-	struct uring_queue *q = calloc(1, sizeof(*q));
-	int		    rc;
-
-	if (!q)
-		return fail(NOMEM, "no memory for a queue of %u on %s", depth, dev->info.uri);
-	q->file = file_of(dev);
-	rc	= io_uring_queue_init(depth, &q->ring, 0);
-	if (rc < 0) {
-		free(q);
-		return base_fail_errno(-rc, "io_uring of %u entries for %s", depth, dev->info.uri);
-	}
-	q->fixed = io_uring_register_files(&q->ring, &q->file->fd, 1) == 0; /* saves a shared counter per I/O; not needed */
-	pthread_mutex_init(&q->entries, NULL);
-	*queue = &q->base;
-	return 0;
-}
-
-/* The file is given back by name: the kernel takes a ring apart later, in the background, and would keep a block device claimed. */
-static void uring_queue_close(struct device_queue *queue)
-{
-	struct uring_queue *q = queue_of(queue);
-
-	if (q->fixed)
-		io_uring_unregister_files(&q->ring);
-	io_uring_queue_exit(&q->ring);
-	pthread_mutex_destroy(&q->entries);
-}
+/* ---- submitting ---- */
 
 /* The sanitizer does not see what the kernel reads and writes: so it is asked, before and after, and reports at the touch. */
-static void touch_if_poisoned(const struct device_io *io)
+static void touch_if_poisoned(const tarn_dev_io *io)
 {
 #ifdef __SANITIZE_ADDRESS__
-	bool  has_buffer = io->opcode == DEVICE_READ || io->opcode == DEVICE_WRITE;
+	bool  has_buffer = (io->opcode == TARN_DEV_READ || io->opcode == TARN_DEV_WRITE) && !(io->flags & TARN_DEV_IO_VECTOR);
 	char *bad	 = has_buffer ? __asan_region_is_poisoned(io->buf, io->len) : NULL;
 
 	if (bad)
@@ -139,81 +48,158 @@ static void touch_if_poisoned(const struct device_io *io)
 #endif
 }
 
-static void prepare(struct uring_queue *q, struct io_uring_sqe *sqe, struct device_io *io)
+static void prepare(const struct uring_queue *q, struct io_uring_sqe *sqe, tarn_dev_io *io)
 {
-	int	 fd  = q->fixed ? 0 : q->file->fd;
-	unsigned len = (unsigned)io->len;
-
-	if (io->opcode == DEVICE_READ)
-		io_uring_prep_read(sqe, fd, io->buf, len, io->offset);
-	else if (io->opcode == DEVICE_WRITE)
-		io_uring_prep_write(sqe, fd, io->buf, len, io->offset);
-	else if (io->opcode == DEVICE_FLUSH)
-		io_uring_prep_fsync(sqe, fd, IORING_FSYNC_DATASYNC);
-	else
-		io_uring_prep_fallocate(sqe, fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)io->offset, (off_t)io->len);
-	if (io->durable)
-		sqe->rw_flags = RWF_DSYNC;
-	sqe->flags |= q->fixed ? IOSQE_FIXED_FILE : 0;
+	if (io->opcode == TARN_DEV_NOP) {
+		io_uring_prep_nop(sqe);
+	} else {
+		q->kind->prepare(q, sqe, q->fixed_file ? 0 : q->fd, io);
+		sqe->flags |= q->fixed_file ? IOSQE_FIXED_FILE : 0;
+	}
 	io_uring_sqe_set_data(sqe, io);
 }
 
-/* `entries` held. Hands over all that stand in the ring: 0, or a negative errno when the kernel did not take all. The last *left ones
- * are out of the ring again then: no other thread hands over now, so the kernel looks at none of them. */
-static int hand_over(struct uring_queue *q, unsigned *left)
+static void lock_entries(struct uring_queue *q)
 {
-	struct io_uring_sq *sq = &q->ring.sq;
-	unsigned	    taken;
-	int		    rc;
-
-	atomic_fetch_add_explicit(&q->handed_over, 1, memory_order_release);
-	rc    = io_uring_submit(&q->ring);
-	taken = io_uring_smp_load_acquire(sq->khead);
-	*left = sq->sqe_tail - taken;
-	if (*left) {
-		sq->sqe_head = sq->sqe_tail = taken;
-		io_uring_smp_store_release(sq->ktail, taken);
-	}
-	if (*left && rc >= 0)
-		rc = -EAGAIN;
-	return MIN(rc, 0);
+	if (!q->single)
+		pthread_mutex_lock(&q->entries);
 }
 
-static void finish(struct device_io *io, int rc)
+static void unlock_entries(struct uring_queue *q)
+{
+	if (!q->single)
+		pthread_mutex_unlock(&q->entries);
+}
+
+/* Entries held. Takes what the kernel has not taken out of the ring again: no other thread hands over now, so the kernel looks
+ * at none of it. I/O is added to left. */
+static void withdraw(struct uring_queue *q, struct device_done *left)
+{
+	struct io_uring_sq *sq	  = &q->ring.sq;
+	unsigned	    taken = io_uring_smp_load_acquire(sq->khead), shift = has_setup(q, IORING_SETUP_SQE128);
+
+	for (unsigned i = taken; i != sq->sqe_tail; i++) {
+		uint64_t what = sq->sqes[(i & *sq->kring_mask) << shift].user_data;
+
+		if (what > MARK_POLL)
+			device_done_add(left, (tarn_dev_io *)(uintptr_t)what);
+		q->polled &= what != MARK_POLL;
+	}
+	sq->sqe_head = sq->sqe_tail = taken;
+	io_uring_smp_store_release(sq->ktail, taken);
+}
+
+/* Entries held. Tells the kernel of those that are new; returns how many it has to take. */
+static unsigned publish(struct uring_queue *q)
+{
+	struct io_uring_sq *sq = &q->ring.sq;
+
+	atomic_fetch_add_explicit(&q->handed_over, !q->single, memory_order_release);
+	sq->sqe_head = sq->sqe_tail;
+	io_uring_smp_store_release(sq->ktail, sq->sqe_tail);
+	return sq->sqe_tail - io_uring_smp_load_acquire(sq->khead);
+}
+
+/* As the system call: hands over, then waits for `wait` completions (0: only looks, where that takes a look), until the
+ * deadline. */
+static int enter(struct uring_queue *q, unsigned submit, unsigned wait, unsigned flags, uint64_t deadline)
+{
+	struct io_uring_getevents_arg arg = { 0 };
+	struct __kernel_timespec      left;
+	uint64_t		      now;
+
+	if (!wait || deadline == DEVICE_NO_DEADLINE)
+		return io_uring_enter(q->ring.ring_fd, submit, wait, flags, NULL);
+	now    = device_now();
+	now    = deadline > now ? deadline - now : 0;
+	left   = (struct __kernel_timespec){ .tv_sec = (long long)(now / 1000000000), .tv_nsec = (long long)(now % 1000000000) };
+	arg.ts = (uint64_t)(uintptr_t)&left;
+	return io_uring_enter2(q->ring.ring_fd, submit, wait, flags | IORING_ENTER_EXT_ARG, (sigset_t *)&arg, sizeof(arg));
+}
+
+/* Entries held. Hands over all that stand in the ring, and in the same call waits for `wait` completions: 0, or a negative
+ * errno when the kernel did not take all. What it did not take is in left. */
+static int hand_over(struct uring_queue *q, unsigned wait, uint64_t deadline, struct device_done *left)
+{
+	unsigned n;
+	int	 rc;
+
+	if (has_setup(q, IORING_SETUP_SQPOLL)) {
+		atomic_fetch_add_explicit(&q->handed_over, !q->single, memory_order_release);
+		rc = io_uring_submit(&q->ring);
+		return MIN(rc, 0);
+	}
+	n  = publish(q);
+	rc = enter(q, n, wait, wait ? IORING_ENTER_GETEVENTS : 0, deadline);
+	if (q->ring.sq.sqe_tail == io_uring_smp_load_acquire(q->ring.sq.khead))
+		return 0;
+	withdraw(q, left);
+	return rc < 0 ? rc : -EAGAIN;
+}
+
+/* Entries held. There is room: the ring is as deep as the queue; when others than I/O have taken it, or a kernel thread is
+ * behind, it is made. NULL: the kernel takes nothing. */
+static struct io_uring_sqe *next_entry(struct uring_queue *q, struct device_done *left)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&q->ring);
+
+	while (!sqe && hand_over(q, 0, DEVICE_NO_DEADLINE, left) == 0) {
+		if (has_setup(q, IORING_SETUP_SQPOLL))
+			io_uring_sqring_wait(&q->ring);
+		sqe = io_uring_get_sqe(&q->ring);
+	}
+	return sqe ? sqe : io_uring_get_sqe(&q->ring);
+}
+
+static void finish(tarn_dev_io *io, int rc)
 {
 	touch_if_poisoned(io);
 	device_io_finish(io, rc);
 }
 
-static void do_plainly(struct uring_queue *q, struct device_io *io)
+static void do_plainly(struct uring_queue *q, tarn_dev_io *io)
 {
-	finish(io, file_io(q->file, io));
+	finish(io, uring_run_plainly(q->dev, io));
 	device_queue_done(&q->base, io);
 }
 
-static void submit_to_ring(struct uring_queue *q, struct device_io **ios, unsigned n)
+static bool do_all_plainly(struct uring_queue *q, struct device_done *left)
 {
-	unsigned left;
+	bool	     any = left->first != NULL;
+	tarn_dev_io *io;
 
-	pthread_mutex_lock(&q->entries);
-	for (unsigned i = 0; i < n; i++) {
-		touch_if_poisoned(ios[i]);
-		prepare(q, io_uring_get_sqe(&q->ring), ios[i]); /* there is one: the ring is empty, and as deep as the queue */
-	}
-	hand_over(q, &left);
-	pthread_mutex_unlock(&q->entries);
-	for (unsigned i = n - left; i < n; i++)
-		do_plainly(q, ios[i]);
+	while ((io = device_done_take(left)) != NULL)
+		do_plainly(q, io);
+	return any;
 }
 
-/* The ring has no discard for block devices before Linux 6.12. */
-static bool is_for_ring(const struct uring_queue *q, const struct device_io *io)
+static void submit_to_ring(struct uring_queue *q, tarn_dev_io *const *ios, unsigned n)
 {
-	return io->opcode != DEVICE_DISCARD || !q->file->block;
+	struct device_done left = { NULL, NULL };
+
+	lock_entries(q);
+	for (unsigned i = 0; i < n; i++) {
+		struct io_uring_sqe *sqe = next_entry(q, &left);
+
+		touch_if_poisoned(ios[i]);
+		if (sqe)
+			prepare(q, sqe, ios[i]);
+		else
+			device_done_add(&left, ios[i]);
+	}
+	if (!q->base.reap_follows)
+		hand_over(q, 0, DEVICE_NO_DEADLINE, &left);
+	unlock_entries(q);
+	do_all_plainly(q, &left);
+}
+
+static bool is_for_ring(const struct uring_queue *q, const tarn_dev_io *io)
+{
+	return io->opcode == TARN_DEV_NOP ? !has_setup(q, IORING_SETUP_IOPOLL) : q->kind->takes(q, io);
 }
 
 /* How many from the first on go to the ring together. */
-static unsigned first_for_ring(const struct uring_queue *q, struct device_io **ios, unsigned n)
+static unsigned first_for_ring(const struct uring_queue *q, tarn_dev_io *const *ios, unsigned n)
 {
 	unsigned count = 0;
 
@@ -222,9 +208,9 @@ static unsigned first_for_ring(const struct uring_queue *q, struct device_io **i
 	return count;
 }
 
-static void uring_submit(struct device_queue *queue, struct device_io **ios, unsigned n)
+void uring_submit(struct device_queue *queue, tarn_dev_io *const *ios, unsigned n)
 {
-	struct uring_queue *q = queue_of(queue);
+	struct uring_queue *q = uring_of(queue);
 	unsigned	    step;
 
 	for (; n; ios += step, n -= step) {
@@ -238,62 +224,61 @@ static void uring_submit(struct device_queue *queue, struct device_io **ios, uns
 	}
 }
 
-static bool is_undone(int res)
+/* ---- reaping ---- */
+
+static int result(struct uring_queue *q, tarn_dev_io *io, const struct io_uring_cqe *cqe)
 {
-	return res == -EAGAIN || res == -EINTR || res == -ECANCELED;
+	if (uring_is_undone(cqe->res) && device_queue_was_cancelled(&q->base, io))
+		return device_cancelled(io);
+	return io->opcode == TARN_DEV_NOP ? 0 : q->kind->result(q->dev, io, cqe);
 }
 
-/* What is left of io after the first `moved` bytes. */
-static int do_rest(const struct uring_queue *q, const struct device_io *io, uint64_t moved)
+/* What is not an I/O. True: the reaper is woken. */
+static bool note_mark(struct uring_queue *q, enum mark mark)
 {
-	struct device_io rest = *io;
+	uint64_t count;
 
-	rest.buf = (char *)io->buf + moved;
-	rest.offset += moved;
-	rest.len -= moved;
-	return file_io(q->file, &rest);
-}
-
-static int result(const struct uring_queue *q, const struct device_io *io, int res)
-{
-	bool moves_data = io->opcode == DEVICE_READ || io->opcode == DEVICE_WRITE;
-
-	if (is_undone(res))
-		return file_io(q->file, io);
-	if (res < 0)
-		return file_io_error(q->file, io, 0, -res);
-	return !moves_data || (uint64_t)res == io->len ? 0 : do_rest(q, io, (uint64_t)res);
+	if (mark == MARK_CANCEL)
+		return false;
+	if (mark == MARK_WAKE) {
+		atomic_store(&q->waking, false);
+		return true;
+	}
+	q->polled = false;
+	return read(q->wake_fd, &count, sizeof(count)) > 0;
 }
 
 /* Takes up to max completions. The kernel orders what the submitter wrote before what is read here; the counter says so in C. */
-static unsigned take_completions(struct uring_queue *q, unsigned max, struct device_io **ios, bool *woken)
+static unsigned take_completions(struct uring_queue *q, unsigned max, tarn_dev_io **ios, bool *woken)
 {
 	struct io_uring_cqe *cqe;
-	struct device_io    *io;
-	unsigned	     n = 0;
+	unsigned	     head, seen = 0, n = 0;
 
-	while (n < max && io_uring_peek_cqe(&q->ring, &cqe) == 0) {
-		io = io_uring_cqe_get_data(cqe);
-		atomic_load_explicit(&q->handed_over, memory_order_acquire);
-		if (io) {
-			finish(io, result(q, io, cqe->res));
+	io_uring_for_each_cqe(&q->ring, head, cqe)
+	{
+		tarn_dev_io *io = io_uring_cqe_get_data(cqe);
+
+		if (n == max)
+			break;
+		if (!q->single)
+			atomic_load_explicit(&q->handed_over, memory_order_acquire);
+		if (cqe->user_data > MARK_POLL) {
+			finish(io, result(q, io, cqe));
 			ios[n++] = io;
 		} else {
-			atomic_store(&q->waking, false);
-			*woken = true;
+			*woken |= note_mark(q, (enum mark)cqe->user_data);
 		}
-		io_uring_cqe_seen(&q->ring, cqe);
+		seen++;
 	}
+	io_uring_cq_advance(&q->ring, seen);
 	return n;
 }
 
-/* One completion ends it, for a wake is only one. False: the kernel refuses. */
-static bool sleep_until_completion(struct uring_queue *q)
+/* The kernel has completions that it puts into the ring only when it is asked. */
+static bool has_to_ask(const struct uring_queue *q)
 {
-	struct io_uring_cqe *cqe;
-	int		     rc = io_uring_wait_cqe_nr(&q->ring, &cqe, 1);
-
-	return rc >= 0 || rc == -EINTR;
+	return has_setup(q, IORING_SETUP_IOPOLL) ||
+	       IO_URING_READ_ONCE(*q->ring.sq.kflags) & (IORING_SQ_CQ_OVERFLOW | IORING_SQ_TASKRUN);
 }
 
 static void pause_a_little(void)
@@ -303,58 +288,176 @@ static void pause_a_little(void)
 	nanosleep(&pause, NULL);
 }
 
-static unsigned uring_reap(struct device_queue *queue, unsigned min, unsigned max, struct device_io **ios)
+/* One thread. Has the kernel poll wake_fd while this one sleeps. */
+static void poll_wake_fd(struct uring_queue *q, struct device_done *left)
 {
-	struct uring_queue *q	 = queue_of(queue);
-	bool		    stop = false;
-	unsigned	    n	 = take_completions(q, max, ios, &stop);
+	struct io_uring_sqe *sqe = q->polled || has_setup(q, IORING_SETUP_IOPOLL) ? NULL : next_entry(q, left);
 
+	if (!sqe)
+		return;
+	io_uring_prep_poll_add(sqe, q->wake_fd, POLLIN);
+	sqe->user_data = MARK_POLL;
+	q->polled      = true;
+}
+
+static bool waits_for_a_time(const struct uring_queue *q, uint64_t deadline)
+{
+	return deadline == DEVICE_NO_DEADLINE || q->ring.features & IORING_FEAT_EXT_ARG;
+}
+
+/* A kernel too old to wait for a time polls the ring like a file. */
+static int poll_ring(const struct uring_queue *q, uint64_t deadline)
+{
+	struct pollfd	ring = { .fd = q->ring.ring_fd, .events = POLLIN };
+	uint64_t	now = device_now(), left = deadline > now ? deadline - now : 0;
+	struct timespec wait = { (time_t)(left / 1000000000), (long)(left % 1000000000) };
+
+	return ppoll(&ring, 1, &wait, NULL) < 0 ? -errno : 0;
+}
+
+/* Until one completion is there, or the deadline, or a signal. False: the kernel refuses. */
+static bool sleep_until_completion(struct uring_queue *q, uint64_t deadline)
+{
+	int rc;
+
+	if (waits_for_a_time(q, deadline))
+		rc = enter(q, 0, 1, IORING_ENTER_GETEVENTS, deadline);
+	else
+		rc = poll_ring(q, deadline);
+	return rc >= 0 || rc == -EINTR || rc == -ETIME || rc == -EBUSY || rc == -EAGAIN;
+}
+
+/* One thread. Hands over what submit() has left, and what is needed for a wake, and sleeps, in one system call where that can
+ * be. False: some I/O was done by itself instead, or the kernel refuses. */
+static bool hand_over_and_sleep(struct uring_queue *q, unsigned wait, uint64_t deadline)
+{
+	bool		   apart = has_setup(q, IORING_SETUP_SQPOLL | IORING_SETUP_IOPOLL) || !waits_for_a_time(q, deadline);
+	struct device_done left	 = { NULL, NULL };
+	int		   rc;
+
+	if (wait)
+		poll_wake_fd(q, &left);
+	rc = hand_over(q, apart ? 0 : wait, deadline, &left);
+	if (do_all_plainly(q, &left) || rc < 0)
+		return false;
+	return !wait || !apart || has_setup(q, IORING_SETUP_IOPOLL) || sleep_until_completion(q, deadline);
+}
+
+/* Asks the driver once. False: the reaper is to return. */
+static bool poll_driver(struct uring_queue *q)
+{
+	int rc = enter(q, 0, 0, IORING_ENTER_GETEVENTS, DEVICE_NO_DEADLINE);
+
+	if (rc < 0 && rc != -EINTR && rc != -EBUSY && rc != -EAGAIN)
+		pause_a_little();
+	return !atomic_load_explicit(&q->base.woken, memory_order_relaxed) && !atomic_exchange(&q->waking, false);
+}
+
+/* Waits for something new in the ring. False: the reaper is to look at what else has changed. */
+static bool wait_for_news(struct uring_queue *q, uint64_t deadline)
+{
+	bool slept;
+
+	if (deadline != DEVICE_NO_DEADLINE && device_now() >= deadline)
+		return false;
+	if (has_setup(q, IORING_SETUP_IOPOLL))
+		return poll_driver(q);
+	slept = q->single && !q->polled ? hand_over_and_sleep(q, 1, deadline) : sleep_until_completion(q, deadline);
+	if (!slept)
+		pause_a_little(); /* who waits asks again: not in a busy loop */
+	return slept;
+}
+
+/* Of submit() with reap_follows. */
+static bool has_new_entries(const struct uring_queue *q)
+{
+	return q->ring.sq.sqe_head != q->ring.sq.sqe_tail;
+}
+
+unsigned uring_reap(struct device_queue *queue, unsigned min, unsigned max, uint64_t deadline, tarn_dev_io **ios)
+{
+	struct uring_queue *q	 = uring_of(queue);
+	bool		    stop = false;
+	unsigned	    n;
+
+	if (q->single && has_new_entries(q))
+		stop = !hand_over_and_sleep(q, MIN(min, 1u), deadline);
+	n = take_completions(q, max, ios, &stop);
+	if (!n && !min && has_to_ask(q)) {
+		enter(q, 0, 0, IORING_ENTER_GETEVENTS, DEVICE_NO_DEADLINE);
+		n = take_completions(q, max, ios, &stop);
+	}
 	while (n < min && !stop) {
-		stop = !sleep_until_completion(q);
-		if (stop)
-			pause_a_little(); /* who waits asks again: not in a busy loop */
+		stop = !wait_for_news(q, deadline);
 		n += take_completions(q, max - n, ios + n, &stop);
 	}
 	return n;
 }
 
+/* ---- waking and cancelling ---- */
+
+/* Any thread; not of a SINGLE queue. 0, or a negative errno. */
 static int submit_nop(struct uring_queue *q)
 {
+	struct device_done   left = { NULL, NULL };
 	struct io_uring_sqe *sqe;
-	unsigned	     left;
-	int		     rc;
+	int		     rc = -EAGAIN;
 
 	pthread_mutex_lock(&q->entries);
-	sqe = io_uring_get_sqe(&q->ring);
-	io_uring_prep_nop(sqe);
-	io_uring_sqe_set_data(sqe, NULL);
-	rc = hand_over(q, &left);
+	sqe = next_entry(q, &left);
+	if (sqe) {
+		io_uring_prep_nop(sqe);
+		sqe->user_data = MARK_WAKE;
+		rc	       = hand_over(q, 0, DEVICE_NO_DEADLINE, &left);
+	}
 	pthread_mutex_unlock(&q->entries);
 	return rc;
 }
 
-/* While an earlier NOP is on its way there is no need of another: the reaper finds what has changed after that one. A ring that is
- * broken for good lets no reaper sleep. */
-static void uring_wake(struct device_queue *queue)
+/* While an earlier NOP is on its way there is no need of another: the reaper finds what has changed after that one. A ring
+ * that is broken for good lets no reaper sleep. */
+static void wake_by_nop(struct uring_queue *q)
 {
-	struct uring_queue *q = queue_of(queue);
-	int		    rc;
+	int rc;
 
 	if (atomic_exchange(&q->waking, true))
 		return;
-	while (is_undone(rc = submit_nop(q)) || rc == -EBUSY || rc == -ENOMEM)
+	while (uring_is_undone(rc = submit_nop(q)) || rc == -EBUSY || rc == -ENOMEM)
 		pause_a_little();
 	if (rc < 0)
 		atomic_store(&q->waking, false);
 }
 
-const struct device_backend uring_backend = {
-	.name	     = "io_uring",
-	.queue_open  = uring_queue_open,
-	.queue_close = uring_queue_close,
-	.submit	     = uring_submit,
-	.reap	     = uring_reap,
-	.wake	     = uring_wake,
-	.run	     = file_run,
-	.close	     = file_close,
-};
+void uring_wake(struct device_queue *queue)
+{
+	struct uring_queue *q	= uring_of(queue);
+	uint64_t	    one = 1;
+
+	if (has_setup(q, IORING_SETUP_IOPOLL))
+		atomic_store(&q->waking, true);
+	else if (!q->single)
+		wake_by_nop(q);
+	else
+		while (write(q->wake_fd, &one, sizeof(one)) < 0 && errno == EINTR)
+			continue;
+}
+
+/* What the kernel finds it completes: with ECANCELED, or by and by. An attempt that it does not take has no effect. */
+bool uring_cancel(struct device_queue *queue, tarn_dev_io *io)
+{
+	struct uring_queue  *q	  = uring_of(queue);
+	struct device_done   left = { NULL, NULL };
+	struct io_uring_sqe *sqe;
+
+	if (has_setup(q, IORING_SETUP_IOPOLL))
+		return false;
+	lock_entries(q);
+	sqe = next_entry(q, &left);
+	if (sqe) {
+		io_uring_prep_cancel64(sqe, (uintptr_t)io, 0);
+		sqe->user_data = MARK_CANCEL;
+		hand_over(q, 0, DEVICE_NO_DEADLINE, &left);
+	}
+	unlock_entries(q);
+	return false;
+}

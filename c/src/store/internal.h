@@ -50,9 +50,9 @@ struct superblock {
 
 /* io: the checkpoint's own queue; writes overlap, and io_drain() says how they went. Only who holds checkpoint.lock uses it. */
 struct io_slot {
-	struct device_io io;
-	void		*owned; /* freed when it completes */
-	bool		 busy;
+	tarn_dev_io io;
+	void	   *owned; /* freed when it completes */
+	bool	    busy;
 };
 struct io {
 	struct device_queue *queue;

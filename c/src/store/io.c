@@ -20,7 +20,7 @@ void io_close(struct store *s)
 	s->io.queue = NULL;
 }
 
-static void io_finish(struct io *io, struct device_io *dio)
+static void io_finish(struct io *io, tarn_dev_io *dio)
 {
 	struct io_slot *slot = container_of(dio, struct io_slot, io);
 
@@ -36,8 +36,8 @@ static void io_finish(struct io *io, struct device_io *dio)
 
 static void io_reap(struct io *io, unsigned min)
 {
-	struct device_io *done[IO_DEPTH];
-	unsigned	  n = device_reap(io->queue, min, IO_DEPTH, done);
+	tarn_dev_io *done[IO_DEPTH];
+	unsigned     n = device_reap(io->queue, min, IO_DEPTH, done);
 
 	for (unsigned i = 0; i < n; i++)
 		io_finish(io, done[i]);
@@ -60,8 +60,8 @@ void io_write(struct store *s, uint64_t block, void *buf, uint64_t len, void *ow
 		struct io_slot *slot = io_slot(&s->io);
 		uint64_t	part = MIN(max, len - at);
 
-		slot->io = (struct device_io){
-			.opcode = DEVICE_WRITE, .buf = (uint8_t *)buf + at, .offset = block * BLOCK + at, .len = part
+		slot->io = (tarn_dev_io){
+			.opcode = TARN_DEV_WRITE, .buf = (uint8_t *)buf + at, .offset = block * BLOCK + at, .len = part
 		};
 		slot->owned = at + part == len ? owned : NULL;
 		slot->busy  = true;

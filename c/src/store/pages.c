@@ -168,15 +168,15 @@ void loads_reserve(struct store *s, struct load **loads, unsigned n)
 	pthread_mutex_unlock(&s->lock);
 }
 
-struct device_io *load_io(struct load *l)
+tarn_dev_io *load_io(struct load *l)
 {
-	l->io = (struct device_io){
-		.opcode = DEVICE_READ, .buf = l->frame->page, .offset = l->w.ptr.addr * BLOCK, .len = l->w.ptr.len
+	l->io = (tarn_dev_io){
+		.opcode = TARN_DEV_READ, .buf = l->frame->page, .offset = l->w.ptr.addr * BLOCK, .len = l->w.ptr.len
 	};
 	return &l->io;
 }
 
-struct load *load_read(struct store *s, struct device_io *io)
+struct load *load_read(struct store *s, tarn_dev_io *io)
 {
 	struct load *l = container_of(io, struct load, io);
 
@@ -305,10 +305,10 @@ static size_t claim_some(struct many *m, const struct wanted *w, size_t n)
 	return done;
 }
 
-static void read_overlapped(struct many *m, struct device_io **ios, unsigned n)
+static void read_overlapped(struct many *m, tarn_dev_io **ios, unsigned n)
 {
 	struct device_queue *q = queue_take(m->s);
-	struct device_io    *done[REAP_MAX];
+	tarn_dev_io	    *done[REAP_MAX];
 	struct load	    *loads[REAP_MAX];
 
 	device_submit_many(q, ios, n);
@@ -328,8 +328,8 @@ static void read_overlapped(struct many *m, struct device_io **ios, unsigned n)
 /* Those that need no I/O, or more than one, end first. */
 static void read_own(struct many *m)
 {
-	struct device_io *ios[QUEUE_DEPTH];
-	unsigned	  n = 0;
+	tarn_dev_io *ios[QUEUE_DEPTH];
+	unsigned     n = 0;
 
 	loads_reserve(m->s, m->own, m->own_n);
 	for (unsigned i = 0; i < m->own_n; i++) {

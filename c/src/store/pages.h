@@ -19,7 +19,7 @@
 #define REAP_MAX     32u
 
 struct load {
-	struct device_io   io;
+	tarn_dev_io	   io;
 	struct wanted	   w;
 	struct frame	  *frame; /* NULL: none was needed, or there was none */
 	struct load	  *next;  /* in its bucket; of those that are free */
@@ -51,11 +51,11 @@ struct pages {
 
 	struct device_queue *queue; /* the shared one; from store_serve_begin() on */
 	struct {
-		pthread_mutex_t	  lock;		      /* stands alone, and is not held over a system call */
-		struct device_io *waiting[LOADS_MAX]; /* to be submitted */
-		unsigned	  n;
-		bool		  busy;	   /* a thread submits */
-		bool		  at_once; /* the server sleeps: nobody but who adds one would submit it */
+		pthread_mutex_t lock;		    /* stands alone, and is not held over a system call */
+		tarn_dev_io    *waiting[LOADS_MAX]; /* to be submitted */
+		unsigned	n;
+		bool		busy;	 /* a thread submits */
+		bool		at_once; /* the server sleeps: nobody but who adds one would submit it */
 	} submit;
 	struct load loads[LOADS_MAX];
 };
@@ -70,11 +70,11 @@ bool	     loads_have_room(const struct store *s);
 bool	     pages_server_is_me(const struct pages *p);
 
 /* No lock is. */
-int  wanted_check(struct store *s, const struct wanted *w);	      /* CSUM: an impossible pointer */
-bool wanted_is_plain(const struct store *s, const struct wanted *w);  /* one I/O reads it */
-void loads_reserve(struct store *s, struct load **loads, unsigned n); /* frames for those whose page is not there yet */
-struct device_io *load_io(struct load *l);			      /* to be submitted */
-struct load	 *load_read(struct store *s, struct device_io *io);   /* what the completed I/O belongs to, checked: its rc */
-void		  loads_settle(struct store *s, struct load **loads, unsigned n); /* they end, and are others' right after */
+int	     wanted_check(struct store *s, const struct wanted *w);	      /* CSUM: an impossible pointer */
+bool	     wanted_is_plain(const struct store *s, const struct wanted *w);  /* one I/O reads it */
+void	     loads_reserve(struct store *s, struct load **loads, unsigned n); /* frames for those whose page is not there yet */
+tarn_dev_io *load_io(struct load *l);					      /* to be submitted */
+struct load *load_read(struct store *s, tarn_dev_io *io); /* what the completed I/O belongs to, checked: its rc */
+void	     loads_settle(struct store *s, struct load **loads, unsigned n); /* they end, and are others' right after */
 
 #endif

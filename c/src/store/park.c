@@ -38,7 +38,7 @@ void store_set_wanted(struct store *s, const struct wanted *w)
 /* submit.lock is held, but not while it submits. Who comes meanwhile leaves what he has to this thread, or to the server. */
 static void submit_waiting(struct pages *p, unsigned least)
 {
-	struct device_io *ios[LOADS_MAX];
+	tarn_dev_io *ios[LOADS_MAX];
 
 	while (!p->submit.busy && p->submit.n >= (p->submit.at_once ? 1 : least)) {
 		unsigned n = p->submit.n;
@@ -53,7 +53,7 @@ static void submit_waiting(struct pages *p, unsigned least)
 	}
 }
 
-static void submit(struct pages *p, struct device_io **ios, unsigned n)
+static void submit(struct pages *p, tarn_dev_io **ios, unsigned n)
 {
 	pthread_mutex_lock(&p->submit.lock);
 	memcpy(p->submit.waiting + p->submit.n, ios, n * sizeof(*ios));
@@ -109,8 +109,8 @@ static unsigned park(struct store *s, struct store_wait *wait, struct load **loa
 
 static void start(struct store *s, struct load **loads, unsigned n)
 {
-	struct device_io *ios[WANTED_MAX];
-	unsigned	  starts = 0;
+	tarn_dev_io *ios[WANTED_MAX];
+	unsigned     starts = 0;
 
 	loads_reserve(s, loads, n);
 	for (unsigned i = 0; i < n; i++)
@@ -191,10 +191,10 @@ static void call_ready(struct store *s)
 
 static void complete_some(struct store *s)
 {
-	struct pages	 *p = s->pages;
-	struct device_io *ios[REAP_MAX];
-	struct load	 *loads[REAP_MAX];
-	unsigned	  n;
+	struct pages *p = s->pages;
+	tarn_dev_io  *ios[REAP_MAX];
+	struct load  *loads[REAP_MAX];
+	unsigned      n;
 
 	submit_all(p, true);
 	n = device_wait(p->queue, REAP_MAX, ios);

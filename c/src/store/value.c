@@ -19,12 +19,12 @@ struct flight {
 	struct store	    *s;
 	struct device_queue *queue; /* NULL: nothing has been started */
 	struct {
-		struct device_io io;
-		uint8_t		*buf; /* this slot's own; NULL: not needed so far */
-		bool		 busy;
-		struct bptr	 piece; /* of a read */
-		uint8_t		*to;	/* of a read: where its first `len` bytes belong */
-		uint64_t	 len;
+		tarn_dev_io io;
+		uint8_t	   *buf; /* this slot's own; NULL: not needed so far */
+		bool	    busy;
+		struct bptr piece; /* of a read */
+		uint8_t	   *to;	   /* of a read: where its first `len` bytes belong */
+		uint64_t    len;
 	} slots[IN_FLIGHT];
 	size_t buf_bytes;
 	int    rc; /* the first error */
@@ -73,12 +73,12 @@ static void flight_failed(struct flight *f, int rc, const char *why)
 /* One has landed. A read one is compared with its checksum, while others are on their way. */
 static void land(struct flight *f, unsigned i)
 {
-	struct device_io *io = &f->slots[i].io;
+	tarn_dev_io *io = &f->slots[i].io;
 
 	f->slots[i].busy = false;
 	if (io->rc)
 		return flight_failed(f, io->rc, io->message);
-	if (io->opcode == DEVICE_WRITE)
+	if (io->opcode == TARN_DEV_WRITE)
 		return;
 	if (piece_check(&f->slots[i].piece, io->buf, "a piece of a value"))
 		return flight_failed(f, -TARN_E_CSUM, base_message());
@@ -89,11 +89,11 @@ static void land(struct flight *f, unsigned i)
 /* false: nothing is on its way. */
 static bool reap(struct flight *f)
 {
-	struct device_io *io;
+	tarn_dev_io *io;
 
 	if (!f->queue || !device_reap(f->queue, 1, 1, &io))
 		return false;
-	land(f, (unsigned)(uintptr_t)io->user);
+	land(f, (unsigned)io->tag);
 	return true;
 }
 
@@ -117,12 +117,11 @@ static int slot_buf(struct flight *f, unsigned i)
 	return f->slots[i].buf ? 0 : fail(NOMEM, "no memory for a piece of a value");
 }
 
-static void launch(struct flight *f, unsigned i, enum device_opcode opcode, const struct bptr *piece, void *buf)
+static void launch(struct flight *f, unsigned i, tarn_dev_opcode opcode, const struct bptr *piece, void *buf)
 {
 	f->slots[i].busy = true;
-	f->slots[i].io	 = (struct device_io){
-		  .opcode = opcode, .buf = buf, .offset = piece->addr * BLOCK, .len = piece->len, .user = (void *)(uintptr_t)i
-	};
+	f->slots[i].io =
+		(tarn_dev_io){ .opcode = opcode, .buf = buf, .offset = piece->addr * BLOCK, .len = piece->len, .tag = i };
 	device_submit(f->queue, &f->slots[i].io);
 }
 
@@ -239,7 +238,7 @@ static int write_run(struct store_value *v, struct bptr *ptr, const uint8_t *fro
 	if (alone || !fits_io(v->s, ptr->len))
 		return piece_write(v->s, ptr, from);
 	ptr->sum = hash128(from, ptr->len);
-	launch(&v->flight, slot(&v->flight), DEVICE_WRITE, ptr, (void *)(uintptr_t)from); /* a write only reads it */
+	launch(&v->flight, slot(&v->flight), TARN_DEV_WRITE, ptr, (void *)(uintptr_t)from); /* a write only reads it */
 	return v->flight.rc;
 }
 
@@ -630,7 +629,7 @@ static int start_read(struct flight *f, const struct bptr *piece, uint8_t *to, u
 	f->slots[i].piece = *piece;
 	f->slots[i].to	  = to;
 	f->slots[i].len	  = len;
-	launch(f, i, DEVICE_READ, piece, direct ? to : f->slots[i].buf);
+	launch(f, i, TARN_DEV_READ, piece, direct ? to : f->slots[i].buf);
 	return f->rc;
 }
 

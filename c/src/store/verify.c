@@ -217,11 +217,11 @@ static struct place child_of(const struct place *parent, const uint8_t *page, ui
 }
 
 struct ahead {
-	struct bounds	 bounds;
-	uint32_t	 slots[BATCH];
-	uint8_t		*pages[BATCH];
-	struct device_io ios[BATCH], *started[BATCH];
-	unsigned	 n, n_started;
+	struct bounds bounds;
+	uint32_t      slots[BATCH];
+	uint8_t	     *pages[BATCH];
+	tarn_dev_io   ios[BATCH], *started[BATCH];
+	unsigned      n, n_started;
 };
 
 static void prepare(struct verify *v, struct ahead *a, const struct place *p, uint32_t slot)
@@ -239,14 +239,14 @@ static void prepare(struct verify *v, struct ahead *a, const struct place *p, ui
 		return;
 	}
 	a->ios[i] =
-		(struct device_io){ .opcode = DEVICE_READ, .buf = a->pages[i], .offset = p->ptr.addr * BLOCK, .len = p->ptr.len };
+		(tarn_dev_io){ .opcode = TARN_DEV_READ, .buf = a->pages[i], .offset = p->ptr.addr * BLOCK, .len = p->ptr.len };
 	a->started[a->n_started++] = &a->ios[i];
 }
 
 static void read_ahead(struct verify *v, struct ahead *a)
 {
 	struct device_queue *q = queue_take(v->s);
-	struct device_io    *done[BATCH];
+	tarn_dev_io	    *done[BATCH];
 	unsigned	     n = 0;
 
 	device_submit_many(q, a->started, a->n_started);

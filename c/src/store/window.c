@@ -27,7 +27,7 @@ int window_open(struct window *w, struct store *s)
 
 void window_close(struct window *w)
 {
-	struct device_io *io;
+	tarn_dev_io *io;
 
 	while (w->queue && device_reap(w->queue, 1, 1, &io))
 		;
@@ -52,7 +52,7 @@ static uint8_t *memory_of(struct window *w, const struct window_slot *slot)
 /* What was read in vain is no error until somebody wants it. */
 static void wait_for(struct window *w, struct window_slot *slot)
 {
-	struct device_io *io;
+	tarn_dev_io *io;
 
 	while (slot->reading && device_reap(w->queue, 1, 1, &io))
 		container_of(io, struct window_slot, io)->reading = false;
@@ -68,8 +68,8 @@ static void start(struct window *w, uint64_t chunk)
 	wait_for(w, slot);
 	slot->chunk   = chunk;
 	slot->reading = true;
-	slot->io      = (struct device_io){
-		     .opcode = DEVICE_READ, .buf = memory_of(w, slot), .offset = (w->s->log.block + at) * BLOCK, .len = n * BLOCK
+	slot->io      = (tarn_dev_io){
+		     .opcode = TARN_DEV_READ, .buf = memory_of(w, slot), .offset = (w->s->log.block + at) * BLOCK, .len = n * BLOCK
 	};
 	device_submit(w->queue, &slot->io);
 }

@@ -9,9 +9,9 @@
 #include "internal.h"
 
 struct window_slot {
-	struct device_io io;
-	uint64_t	 chunk; /* of the ring; NO_CHUNK */
-	bool		 reading;
+	tarn_dev_io io;
+	uint64_t    chunk; /* of the ring; NO_CHUNK */
+	bool	    reading;
 };
 
 struct window {

@@ -3051,7 +3051,11 @@ type DeleteRangeRequest struct {
 	// object is "pool/container/object".
 	Object string `protobuf:"bytes,1,opt,name=object,proto3" json:"object,omitempty"`
 	// range is what is removed; it must be present: an empty range is all keys.
-	Range         *KeyRange `protobuf:"bytes,2,opt,name=range,proto3" json:"range,omitempty"`
+	Range *KeyRange `protobuf:"bytes,2,opt,name=range,proto3" json:"range,omitempty"`
+	// limit is the largest number of keys that are removed, the first of the range; 0: all.
+	Limit uint64 `protobuf:"varint,3,opt,name=limit,proto3" json:"limit,omitempty"`
+	// reverse removes the last ones of the range, when there is a limit.
+	Reverse       bool `protobuf:"varint,4,opt,name=reverse,proto3" json:"reverse,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3098,6 +3102,20 @@ func (x *DeleteRangeRequest) GetRange() *KeyRange {
 		return x.Range
 	}
 	return nil
+}
+
+func (x *DeleteRangeRequest) GetLimit() uint64 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+func (x *DeleteRangeRequest) GetReverse() bool {
+	if x != nil {
+		return x.Reverse
+	}
+	return false
 }
 
 // DeleteRangeResponse is the answer of DeleteRange.
@@ -3876,10 +3894,12 @@ const file_tarn_v1_kv_proto_rawDesc = "" +
 	"\brevision\x18\x04 \x01(\x04R\brevisionB\b\n" +
 	"\x06_value\"<\n" +
 	"\fScanResponse\x12,\n" +
-	"\aentries\x18\x01 \x03(\v2\x12.tarn.v1.ScanEntryR\aentries\"U\n" +
+	"\aentries\x18\x01 \x03(\v2\x12.tarn.v1.ScanEntryR\aentries\"\x85\x01\n" +
 	"\x12DeleteRangeRequest\x12\x16\n" +
 	"\x06object\x18\x01 \x01(\tR\x06object\x12'\n" +
-	"\x05range\x18\x02 \x01(\v2\x11.tarn.v1.KeyRangeR\x05range\"/\n" +
+	"\x05range\x18\x02 \x01(\v2\x11.tarn.v1.KeyRangeR\x05range\x12\x14\n" +
+	"\x05limit\x18\x03 \x01(\x04R\x05limit\x12\x18\n" +
+	"\areverse\x18\x04 \x01(\bR\areverse\"/\n" +
 	"\x13DeleteRangeResponse\x12\x18\n" +
 	"\adeleted\x18\x01 \x01(\x04R\adeleted\"x\n" +
 	"\x10GetStreamRequest\x12\x16\n" +

@@ -107,7 +107,7 @@ type KeyValueServiceClient interface {
 	// stream as a whole is not. A broken scan goes on after the last key that arrived: set range.start and range.after (or
 	// range.end, in reverse).
 	Scan(ctx context.Context, in *ScanRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ScanResponse], error)
-	// DeleteRange removes every key in a range, in steps: when it is interrupted some are gone and some are not. It can take long: set
+	// DeleteRange removes every key in a range, or some of them, in steps: when it is interrupted some are gone and some are not. It can take long: set
 	// a deadline.
 	DeleteRange(ctx context.Context, in *DeleteRangeRequest, opts ...grpc.CallOption) (*DeleteRangeResponse, error)
 	// GetStream reads a value of any size as it is when the call begins, whatever changes later. It streams because a value can be
@@ -396,7 +396,7 @@ type KeyValueServiceServer interface {
 	// stream as a whole is not. A broken scan goes on after the last key that arrived: set range.start and range.after (or
 	// range.end, in reverse).
 	Scan(*ScanRequest, grpc.ServerStreamingServer[ScanResponse]) error
-	// DeleteRange removes every key in a range, in steps: when it is interrupted some are gone and some are not. It can take long: set
+	// DeleteRange removes every key in a range, or some of them, in steps: when it is interrupted some are gone and some are not. It can take long: set
 	// a deadline.
 	DeleteRange(context.Context, *DeleteRangeRequest) (*DeleteRangeResponse, error)
 	// GetStream reads a value of any size as it is when the call begins, whatever changes later. It streams because a value can be

@@ -299,7 +299,9 @@ type ListObjectsRequest struct {
 	// page_size is the largest number of objects in the answer; 0: 100; more than 1000 means 1000.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// page_token is the next_page_token of the page before; empty: the first page.
-	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// after leaves out names up to this one; it is for the first page.
+	After         string `protobuf:"bytes,4,opt,name=after,proto3" json:"after,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -351,6 +353,13 @@ func (x *ListObjectsRequest) GetPageSize() int32 {
 func (x *ListObjectsRequest) GetPageToken() string {
 	if x != nil {
 		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListObjectsRequest) GetAfter() string {
+	if x != nil {
+		return x.After
 	}
 	return ""
 }
@@ -512,12 +521,13 @@ const file_tarn_v1_object_proto_rawDesc = "" +
 	"\x10GetObjectRequest\x12\x16\n" +
 	"\x06object\x18\x01 \x01(\tR\x06object\"<\n" +
 	"\x11GetObjectResponse\x12'\n" +
-	"\x06object\x18\x01 \x01(\v2\x0f.tarn.v1.ObjectR\x06object\"n\n" +
+	"\x06object\x18\x01 \x01(\v2\x0f.tarn.v1.ObjectR\x06object\"\x84\x01\n" +
 	"\x12ListObjectsRequest\x12\x1c\n" +
 	"\tcontainer\x18\x01 \x01(\tR\tcontainer\x12\x1b\n" +
 	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tR\tpageToken\"h\n" +
+	"page_token\x18\x03 \x01(\tR\tpageToken\x12\x14\n" +
+	"\x05after\x18\x04 \x01(\tR\x05after\"h\n" +
 	"\x13ListObjectsResponse\x12)\n" +
 	"\aobjects\x18\x01 \x03(\v2\x0f.tarn.v1.ObjectR\aobjects\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"-\n" +

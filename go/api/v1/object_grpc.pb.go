@@ -40,8 +40,7 @@ type ObjectServiceClient interface {
 	CreateObject(ctx context.Context, in *CreateObjectRequest, opts ...grpc.CallOption) (*CreateObjectResponse, error)
 	// GetObject describes an object. Errors: NOT_FOUND.
 	GetObject(ctx context.Context, in *GetObjectRequest, opts ...grpc.CallOption) (*GetObjectResponse, error)
-	// ListObjects lists the objects of a container in the order of their names, a page at a time. A page costs a walk over the names
-	// before it. Errors: NOT_FOUND.
+	// ListObjects lists the objects of a container in the order of their names, a page at a time. Errors: NOT_FOUND.
 	ListObjects(ctx context.Context, in *ListObjectsRequest, opts ...grpc.CallOption) (*ListObjectsResponse, error)
 	// DeleteObject removes an object with all its keys. Errors: NOT_FOUND; FAILED_PRECONDITION (DER_BUSY: a call is using it).
 	DeleteObject(ctx context.Context, in *DeleteObjectRequest, opts ...grpc.CallOption) (*DeleteObjectResponse, error)
@@ -106,8 +105,7 @@ type ObjectServiceServer interface {
 	CreateObject(context.Context, *CreateObjectRequest) (*CreateObjectResponse, error)
 	// GetObject describes an object. Errors: NOT_FOUND.
 	GetObject(context.Context, *GetObjectRequest) (*GetObjectResponse, error)
-	// ListObjects lists the objects of a container in the order of their names, a page at a time. A page costs a walk over the names
-	// before it. Errors: NOT_FOUND.
+	// ListObjects lists the objects of a container in the order of their names, a page at a time. Errors: NOT_FOUND.
 	ListObjects(context.Context, *ListObjectsRequest) (*ListObjectsResponse, error)
 	// DeleteObject removes an object with all its keys. Errors: NOT_FOUND; FAILED_PRECONDITION (DER_BUSY: a call is using it).
 	DeleteObject(context.Context, *DeleteObjectRequest) (*DeleteObjectResponse, error)

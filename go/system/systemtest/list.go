@@ -226,9 +226,18 @@ func testDeleteRange(t *testing.T, f *fixture) {
 	if err != nil || n != 0 {
 		t.Errorf("DeleteRange of nothing = %d, %v", n, err)
 	}
+	for _, r := range []system.Range{{Limit: 10}, {Limit: 5, Reverse: true}, {Prefix: []byte("k9"), Limit: 1}, {Start: []byte("k995"), Limit: 9}} {
+		want := m.list(r)
+		n, err = kv.DeleteRange(ctx, r)
+		if err != nil || n != uint64(len(want)) {
+			t.Errorf("DeleteRange(%+v) = %d, %v; want %d", r, n, err, len(want))
+		}
+		m = slices.DeleteFunc(m, func(k string) bool { return slices.Contains(want, k) })
+		m.check(t, kv, system.Range{})
+	}
 	n, err = kv.DeleteRange(ctx, system.Range{})
-	if err != nil || n != 200 {
-		t.Errorf("DeleteRange of all = %d, %v; want 200", n, err)
+	if err != nil || n != uint64(len(m)) {
+		t.Errorf("DeleteRange of all = %d, %v; want %d", n, err, len(m))
 	}
 	model{}.check(t, kv, system.Range{})
 }

@@ -209,7 +209,7 @@ func testObjects(t *testing.T, f *fixture) {
 	if err != nil || info.Name != want[4] || !oids[info.OID] {
 		t.Errorf("Object() = %+v, %v", info, err)
 	}
-	for range c.Objects(ctx) {
+	for range c.Objects(ctx, "") {
 		break
 	}
 	all, err := c.Info(ctx)
@@ -220,15 +220,25 @@ func testObjects(t *testing.T, f *fixture) {
 
 func wantObjects(t *testing.T, c system.Container, want []string) {
 	t.Helper()
+	wantObjectsAfter(t, c, "", want)
+	for i, name := range want {
+		if i%97 == 0 || i == len(want)-1 {
+			wantObjectsAfter(t, c, name, want[i+1:])
+		}
+	}
+}
+
+func wantObjectsAfter(t *testing.T, c system.Container, after string, want []string) {
+	t.Helper()
 	var got []string
-	for o, err := range c.Objects(t.Context()) {
+	for o, err := range c.Objects(t.Context(), after) {
 		if err != nil {
 			t.Fatal(err)
 		}
 		got = append(got, o.Name)
 	}
 	if !slices.Equal(got, want) {
-		t.Errorf("Objects() = %q, want %q", got, want)
+		t.Errorf("Objects(%q) = %q, want %q", after, got, want)
 	}
 }
 

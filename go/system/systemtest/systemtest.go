@@ -64,6 +64,9 @@ func Run(t *testing.T, sys system.System) {
 		{"Increment", testIncrement},
 		{"Transact", testTransact},
 		{"Transfers", testTransfers},
+		{"KeyValueDevice", testKeyValueDevice},
+		{"KeyValueDeviceKeys", testKeyValueDeviceKeys},
+		{"KeyValueDeviceOther", testKeyValueDeviceOther},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(t, newFixture(t, sys, c.name)) })
 	}

@@ -266,7 +266,7 @@ class KeyValueServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def DeleteRange(self, request, context):
-        """DeleteRange removes every key in a range, in steps: when it is interrupted some are gone and some are not. It can take long: set
+        """DeleteRange removes every key in a range, or some of them, in steps: when it is interrupted some are gone and some are not. It can take long: set
         a deadline.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -45,14 +45,16 @@ class GetObjectResponse(_message.Message):
     def __init__(self, object: _Optional[_Union[Object, _Mapping]] = ...) -> None: ...
 
 class ListObjectsRequest(_message.Message):
-    __slots__ = ("container", "page_size", "page_token")
+    __slots__ = ("container", "page_size", "page_token", "after")
     CONTAINER_FIELD_NUMBER: _ClassVar[int]
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
     container: str
     page_size: int
     page_token: str
-    def __init__(self, container: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+    after: str
+    def __init__(self, container: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., after: _Optional[str] = ...) -> None: ...
 
 class ListObjectsResponse(_message.Message):
     __slots__ = ("objects", "next_page_token")

@@ -77,8 +77,7 @@ class ObjectServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListObjects(self, request, context):
-        """ListObjects lists the objects of a container in the order of their names, a page at a time. A page costs a walk over the names
-        before it. Errors: NOT_FOUND.
+        """ListObjects lists the objects of a container in the order of their names, a page at a time. Errors: NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -22,6 +22,7 @@ type Config struct {
 	Listen  string // TCP address on the loopback; "": none
 	Socket  string // path of the Unix socket; "": ROOT/tarn.sock
 	Cache   uint64 // bytes; 0: the library's default
+	Raw     bool   // callers may write to devices
 	Version bool   // only print the version
 }
 
@@ -30,12 +31,14 @@ const DefaultListen = "127.0.0.1:7447"
 
 const usage = `tarn-gateway serves the pools of a root directory over gRPC (package tarn.v1).
 
-  tarn-gateway [--root DIR] [--listen ADDR] [--socket PATH] [--cache SIZE]
+  tarn-gateway [--root DIR] [--listen ADDR] [--socket PATH] [--cache SIZE] [--allow-raw]
 
   --root DIR     directory of the pools; default $TARN_ROOT, else $XDG_DATA_HOME/tarn, else ~/.local/share/tarn
   --listen ADDR  TCP address on the loopback, port 0 for any free one; default ` + DefaultListen + `; "" for none
   --socket PATH  Unix socket, for this user only; default ROOT/tarn.sock
   --cache SIZE   memory of each pool for cached pages, such as 512M or 2GiB; default 256 MiB
+  --allow-raw    let callers, those over TCP too, read and write raw devices and files of this machine that
+                 no pool is on; without it they read them over the Unix socket only
   --version      print the version and exit
 
 SIGTERM and SIGINT stop it when the calls that run have ended, at most 20 s later; a second signal stops it at once.
@@ -52,6 +55,7 @@ func Parse(args []string, out io.Writer) (Config, error) {
 	flags.StringVar(&c.Root, "root", "", "")
 	flags.StringVar(&c.Listen, "listen", c.Listen, "")
 	flags.StringVar(&c.Socket, "socket", "", "")
+	flags.BoolVar(&c.Raw, "allow-raw", false, "")
 	flags.BoolVar(&c.Version, "version", false, "")
 	flags.Func("cache", "", func(text string) (err error) {
 		c.Cache, err = Size(text)

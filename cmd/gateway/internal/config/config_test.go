@@ -17,6 +17,7 @@ func TestParse(t *testing.T) {
 		{"", Config{Listen: DefaultListen}, ""},
 		{"--root /r --socket /s --cache 512M --listen 127.0.0.1:0", Config{Root: "/r", Socket: "/s", Cache: 512 << 20, Listen: "127.0.0.1:0"}, ""},
 		{"--listen=", Config{}, ""},
+		{"--listen= --allow-raw", Config{Raw: true}, ""},
 		{"--listen [::1]:7447", Config{Listen: "[::1]:7447"}, ""},
 		{"--listen localhost:7447", Config{Listen: "localhost:7447"}, ""},
 		{"--version", Config{Listen: DefaultListen, Version: true}, ""},

@@ -123,7 +123,7 @@ func TestReflection(t *testing.T) {
 		names = append(names, strings.TrimPrefix(service.GetName(), "tarn.v1."))
 	}
 	sort.Strings(names)
-	if got := strings.Join(names, " "); !strings.HasPrefix(got, "AdminService ContainerService KeyValueService ObjectService OperationService PoolService SnapshotService grpc.") {
+	if got := strings.Join(names, " "); !strings.HasPrefix(got, "AdminService ContainerService DeviceService KeyValueService ObjectService OperationService PoolService SnapshotService grpc.") {
 		t.Errorf("services: %s", got)
 	}
 	if err := stream.CloseSend(); err != nil {

@@ -13,7 +13,9 @@ import (
 
 	"golang.org/x/net/netutil"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/encoding"
 	_ "google.golang.org/grpc/encoding/gzip" // for clients that ask for it
+	"google.golang.org/grpc/experimental"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
@@ -23,7 +25,11 @@ import (
 	"github.com/tarn-storage/tarn/cmd/gateway/internal/limit"
 	"github.com/tarn-storage/tarn/cmd/gateway/internal/service"
 	"github.com/tarn-storage/tarn/go/system"
+	"github.com/tarn-storage/tarn/go/wire"
 )
+
+// A client that names no codec, or "proto", speaks with this one.
+func init() { encoding.RegisterCodecV2(wire.Codec{}) }
 
 // Config says what is served, and where. A zero limit has its default.
 type Config struct {
@@ -32,6 +38,9 @@ type Config struct {
 	Listen  string // TCP address; "": none
 	Socket  string // path of a Unix socket; "": none
 	Log     *slog.Logger
+
+	Devices  system.LocalDevices // nil: none
+	AllowRaw bool                // callers may write to them, and read them over TCP
 
 	Timeout     time.Duration // of a unary call whose caller set none: 30 s
 	StopTimeout time.Duration // how long Stop waits for calls: 20 s
@@ -89,6 +98,7 @@ func New(cfg Config) (*Server, error) {
 	s.grpc = grpc.NewServer(
 		grpc.UnaryInterceptor(calls.Unary),
 		grpc.StreamInterceptor(calls.Stream),
+		experimental.BufferPool(wire.Pool),
 		grpc.MaxRecvMsgSize(service.MessageMax),
 		grpc.MaxHeaderListSize(16<<10),
 		grpc.MaxConcurrentStreams(cfg.Streams),
@@ -107,7 +117,7 @@ func New(cfg Config) (*Server, error) {
 func (s *Server) register(calls *limit.Calls) {
 	services := &service.Services{
 		System: s.cfg.System, Handles: s.handles, Gate: s.gate, Health: s.health, Version: s.cfg.Version, Counts: &calls.Counts, Drain: s.drain,
-		Started: time.Now(),
+		Started: time.Now(), Devices: s.cfg.Devices, AllowRaw: s.cfg.AllowRaw,
 	}
 	s.services = services
 	services.Register(s.grpc)

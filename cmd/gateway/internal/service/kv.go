@@ -207,7 +207,9 @@ func (s *keyValues) DeleteRange(ctx context.Context, req *apiv1.DeleteRangeReque
 	}
 	resp := &apiv1.DeleteRangeResponse{}
 	err := s.withKV(ctx, req.GetObject(), func(kv system.KV) (err error) {
-		resp.Deleted, err = kv.DeleteRange(ctx, rangeOf(req.GetRange()))
+		r := rangeOf(req.GetRange())
+		r.Limit, r.Reverse = req.GetLimit(), req.GetReverse()
+		resp.Deleted, err = kv.DeleteRange(ctx, r)
 		return err
 	})
 	if err != nil {

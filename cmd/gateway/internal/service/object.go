@@ -50,14 +50,15 @@ func (s *objects) ListObjects(ctx context.Context, req *apiv1.ListObjectsRequest
 	if err != nil {
 		return nil, err
 	}
+	if req.GetPageToken() == "" {
+		p.after = req.GetAfter()
+	}
 	resp := &apiv1.ListObjectsResponse{}
 	err = s.withContainer(ctx, req.GetContainer(), func(c system.Container) error {
-		for info, err := range c.Objects(ctx) {
+		for info, err := range c.Objects(ctx, p.after) {
 			switch {
 			case err != nil:
 				return err
-			case p.after != "" && info.Name <= p.after:
-				continue
 			case len(resp.Objects) == p.size:
 				resp.NextPageToken = token(resp.Objects[p.size-1].Name)
 				return nil

@@ -30,9 +30,8 @@ const (
 	PageMax       = 1000
 	MessageMax    = 4<<20 + 64<<10 // a request message
 
-	chunkBytes = 32<<10 - 64 // of GetStream: with its header just below a size class of grpc's buffer pool
-	scanBytes  = 31 << 10    // of a message of Scan
-	firstGuess = 4 << 10     // most values are smaller: Get tries with so much room first
+	scanBytes  = 31 << 10 // of a message of Scan
+	firstGuess = 4 << 10  // most values are smaller: Get tries with so much room first
 )
 
 // Services are the handlers and what they share.
@@ -45,6 +44,9 @@ type Services struct {
 	Drain   <-chan struct{} // closed when the server goes down
 	Version string
 	Started time.Time
+
+	Devices  system.LocalDevices // nil: DeviceService answers NOTSUPPORTED
+	AllowRaw bool                // callers may write to devices, and read them over TCP
 
 	replays    replays
 	operations operations
@@ -60,6 +62,7 @@ var names = []string{
 	apiv1.SnapshotService_ServiceDesc.ServiceName,
 	apiv1.OperationService_ServiceDesc.ServiceName,
 	apiv1.AdminService_ServiceDesc.ServiceName,
+	apiv1.DeviceService_ServiceDesc.ServiceName,
 }
 
 // Register registers every service, and says that it is serving.
@@ -71,6 +74,10 @@ func (s *Services) Register(r grpc.ServiceRegistrar) {
 	apiv1.RegisterSnapshotServiceServer(r, &snapshots{Services: s})
 	apiv1.RegisterOperationServiceServer(r, &operationService{Services: s})
 	apiv1.RegisterAdminServiceServer(r, &admin{Services: s})
+	if s.Devices == nil {
+		s.Devices = noDevices{}
+	}
+	apiv1.RegisterDeviceServiceServer(r, &devices{Services: s})
 	for _, name := range names {
 		s.Health.SetServingStatus(name, healthpb.HealthCheckResponse_SERVING)
 	}

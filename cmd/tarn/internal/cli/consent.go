@@ -3,9 +3,9 @@
 package cli
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -33,7 +33,7 @@ func (a *app) ask(c consent, what string) error {
 		return out.WithHint(usage("refused to %s: nobody can be asked here", what), "give --yes to go on without a question")
 	}
 	fmt.Fprintf(a.Stderr, "Really %s? [y/N] ", what)
-	answer, err := bufio.NewReader(a.Stdin).ReadString('\n')
+	answer, err := readLine(a.Stdin)
 	if err != nil {
 		fmt.Fprintln(a.Stderr)
 	}
@@ -42,6 +42,20 @@ func (a *app) ask(c consent, what string) error {
 		return nil
 	}
 	return errors.New("nothing was changed: the answer was not yes")
+}
+
+// readLine reads one line and nothing behind it, which may be what the command reads next.
+func readLine(r io.Reader) (string, error) {
+	var line []byte
+	for b := make([]byte, 1); ; {
+		n, err := r.Read(b)
+		if n == 1 && b[0] == '\n' {
+			return string(line), nil
+		}
+		if line = append(line, b[:n]...); err != nil {
+			return string(line), err
+		}
+	}
 }
 
 // destroyHint adds what to do when something cannot be destroyed.

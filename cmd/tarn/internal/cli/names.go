@@ -91,7 +91,7 @@ func (a *app) children(cmd *cobra.Command, level int, p arg.Path) (names []strin
 		})
 	case arg.Object:
 		err = a.withContainer(cmd, p, func(ctx context.Context, cont system.Container) error {
-			for o, err := range cont.Objects(ctx) {
+			for o, err := range cont.Objects(ctx, "") {
 				if err != nil {
 					return err
 				}

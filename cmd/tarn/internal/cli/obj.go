@@ -54,7 +54,7 @@ func (a *app) objList() *cobra.Command {
 			return a.withContainer(cmd, p, func(ctx context.Context, cont system.Container) error {
 				objects := []system.ObjectInfo{}
 				t := out.Table{Head: []string{"OBJECT", "TYPE", "OID"}}
-				for o, err := range cont.Objects(ctx) {
+				for o, err := range cont.Objects(ctx, "") {
 					if err != nil {
 						return err
 					}

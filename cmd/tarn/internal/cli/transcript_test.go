@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tarn-storage/tarn/cmd/internal/fakedev"
 	"github.com/tarn-storage/tarn/cmd/tarn/internal/fake"
 	"github.com/tarn-storage/tarn/go/errno"
 	"github.com/tarn-storage/tarn/go/system"
@@ -35,7 +36,8 @@ func TestTranscripts(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s := &session{t: t, sys: fake.New(), dir: scratch(t)}
+			s := newSession(t)
+			s.dir = scratch(t)
 			got := s.run(string(want))
 			if *update {
 				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
@@ -81,6 +83,7 @@ func scratch(t *testing.T) string {
 type session struct {
 	t   *testing.T
 	sys *fake.System
+	dev *fakedev.Devices
 	dir string // stands for DIR in commands and answers
 }
 
@@ -114,9 +117,13 @@ func (s *session) fail(words []string) {
 	if !ok && words[0] != "ok" {
 		s.t.Fatalf("there is no code %s", words[0])
 	}
-	delete(s.sys.Fail, words[1])
+	fail := s.sys.Fail
+	if op, isDevice := strings.CutPrefix(words[1], "dev "); isDevice {
+		fail, words[1] = s.dev.Fail, op
+	}
+	delete(fail, words[1])
 	if ok {
-		s.sys.Fail[words[1]] = errno.New(words[1], "tank", code, "")
+		fail[words[1]] = errno.New(words[1], "tank", code, "")
 	}
 }
 
@@ -128,8 +135,8 @@ func (s *session) command(line, stdin string) string {
 	}
 	var stdout, stderr bytes.Buffer
 	exit := Run(context.Background(), words[1:], s.env(stdin, &stdout, &stderr, tty))
-	if s.sys.Opens != 0 {
-		s.t.Errorf("%s leaves %d handles open", line, s.sys.Opens)
+	if n := s.sys.Opens + s.dev.Opens; n != 0 {
+		s.t.Errorf("%s leaves %d handles open", line, n)
 	}
 	answer := lines("", stdout.String()) + lines("! ", stderr.String())
 	if exit != 0 {
@@ -140,23 +147,20 @@ func (s *session) command(line, stdin string) string {
 }
 
 func (s *session) env(stdin string, stdout, stderr *bytes.Buffer, tty bool) Env {
-	device := Device{URI: "block:/dev/nvme0n1", Kind: "block", Model: "Fast 1", Size: 1 << 40, LogicalBlock: 512, PhysicalBlock: 4096,
-		MemoryAlignment: 4, OffsetAlignment: 512, MaxTransfer: 131072, Direct: true, VolatileCache: true, Backend: "io_uring"}
 	return Env{
 		Stdin: strings.NewReader(stdin), Stdout: stdout, Stderr: stderr, StdinTTY: tty, StdoutTTY: tty, StderrTTY: tty,
 		Connect: func(_ context.Context, root, endpoint string) (system.System, error) {
+			if endpoint != "" {
+				return remoteDevices{s.sys, s.dev}, s.sys.Fail["connect"]
+			}
 			return s.sys, s.sys.Fail["connect"]
 		},
 		OpenLocal: func(_ context.Context, root, endpoint string) (system.System, error) {
 			return s.sys, s.sys.Fail["connect"]
 		},
-		ListDevices: func() ([]Device, error) { return []Device{device}, nil },
-		QueryDevice: func(uri string) (Device, error) {
-			if uri != device.URI {
-				return Device{}, errno.New("device query", uri, errno.NonExist, "there is no such device")
-			}
-			return device, nil
-		},
+		Devices:  s.dev,
+		OpenNVMe: func(path string, write bool) (system.NVMe, error) { return openFakeNVMe(path, write) },
+		Bench:    fakeBench,
 		Version: func() Version {
 			return Version{"0.1.0", "0.1.0", "go1.25", "linux/amd64", []string{"local", "gateway", "io_uring"}}
 		},
@@ -189,7 +193,7 @@ func split(line string) (words []string) {
 
 // TestInterrupted checks that a command whose context ends exits with 130, and that a deadline exits with 9.
 func TestInterrupted(t *testing.T) {
-	s := &session{t: t, sys: fake.New()}
+	s := newSession(t)
 	var stdout, stderr bytes.Buffer
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -205,7 +209,7 @@ func TestInterrupted(t *testing.T) {
 // TestBrokenOutput checks that an answer that cannot be written is an error, in both formats.
 func TestBrokenOutput(t *testing.T) {
 	for _, format := range []string{"table", "json"} {
-		s := &session{t: t, sys: fake.New()}
+		s := newSession(t)
 		var stdout, stderr bytes.Buffer
 		env := s.env("", &stdout, &stderr, false)
 		env.Stdout = brokenWriter{}

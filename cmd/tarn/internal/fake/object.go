@@ -13,6 +13,7 @@ import (
 
 	"github.com/tarn-storage/tarn/go/errno"
 	"github.com/tarn-storage/tarn/go/system"
+	"github.com/tarn-storage/tarn/go/system/kvdevice"
 )
 
 type cont struct {
@@ -57,7 +58,7 @@ func (c *cont) SetProperties(ctx context.Context, p system.Properties) error {
 	return err
 }
 
-func (c *cont) Objects(ctx context.Context) iter.Seq2[system.ObjectInfo, error] {
+func (c *cont) Objects(ctx context.Context, after string) iter.Seq2[system.ObjectInfo, error] {
 	return func(yield func(system.ObjectInfo, error) bool) {
 		err := c.s.enter(ctx, "obj list")
 		objects := values(c.objects)
@@ -67,7 +68,7 @@ func (c *cont) Objects(ctx context.Context) iter.Seq2[system.ObjectInfo, error] 
 			return
 		}
 		for _, o := range objects {
-			if !yield(o.info, nil) {
+			if o.info.Name > after && !yield(o.info, nil) {
 				return
 			}
 		}
@@ -339,3 +340,11 @@ func (w *writer) Commit(ctx context.Context) error { return w.k.Put(ctx, w.key, 
 func (w *writer) Close() error                     { return nil }
 
 func (k *kv) Close() error { return k.s.close() }
+
+var _ system.KeyValueDevices = (*cont)(nil)
+
+func (c *cont) OpenKeyValueDevice(ctx context.Context) (system.KeyValueDevice, error) {
+	return kvdevice.Open(ctx, c, func(context.Context) (system.PoolInfo, error) {
+		return system.PoolInfo{TotalBytes: 1 << 30, FreeBytes: 1 << 29}, nil
+	})
+}

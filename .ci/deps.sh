@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Installs what is missing to build and test Tarn: Debian packages by name, and Go. Changes nothing when nothing is missing.
-# deps.sh bench: also what it is compared with in `make bench` and `make bench-dev`.
+# deps.sh bench: also what it is compared with in `make bench`, `make bench-dev` and `tarn bench gateway --peers`. Where an init runs,
+# Debian starts the servers among it, which the benchmark has no need of: it starts its own.
 set -eu
 cd "$(dirname "$0")/.."
 . .ci/go-version.sh
@@ -11,7 +12,7 @@ gcc g++ clang make pkg-config binutils
 liburing-dev uuid-dev libprotobuf-c-dev protobuf-c-compiler protobuf-compiler libxxhash-dev libcmocka-dev
 python3 python3-venv ca-certificates
 clang-format cppcheck shellcheck"
-[ "${1:-}" != bench ] || packages="$packages librocksdb-dev liblmdb-dev fio"
+[ "${1:-}" != bench ] || packages="$packages librocksdb-dev liblmdb-dev fio etcd-server redis-server"
 
 missing_packages() {
 	for p in $packages; do

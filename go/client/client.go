@@ -27,11 +27,13 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/experimental"
 	"google.golang.org/grpc/keepalive"
 
 	apiv1 "github.com/tarn-storage/tarn/go/api/v1"
 	"github.com/tarn-storage/tarn/go/errno"
 	"github.com/tarn-storage/tarn/go/system"
+	"github.com/tarn-storage/tarn/go/wire"
 )
 
 const (
@@ -101,6 +103,8 @@ func dialOptions(endpoint string, opts Options) ([]grpc.DialOption, error) {
 		grpc.WithTransportCredentials(transport),
 		grpc.WithDefaultServiceConfig(serviceConfig()),
 		grpc.WithUnaryInterceptor(withDeadline),
+		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(wire.Codec{})),
+		experimental.WithBufferPool(wire.Pool),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: keepaliveTime, Timeout: keepaliveTimeout, PermitWithoutStream: true}),
 		grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 5 * time.Second},

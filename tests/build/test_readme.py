@@ -69,8 +69,8 @@ class Readme(unittest.TestCase):
     def test_make_targets_are_documented(self):
         out = subprocess.run(["make", "-s", "-C", TOP, "help"], check=True, stdout=subprocess.PIPE, text=True).stdout
         targets = set(re.findall(r"^make (\S+)", out, re.M))
-        self.assertEqual(targets, set("help deps all lib proto run demo test test-c test-go test-asan test-tsan test-race test-crash"
-                                      " test-nvme fuzz fmt check bench bench-dev install clean".split()))
+        self.assertEqual(targets, set("help deps all lib proto proto-accept run demo test test-c test-go test-asan test-tsan test-race test-crash"
+                                      " test-nvme fuzz fmt check bench bench-dev bench-go bench-cgo test-bench-go install clean".split()))
 
 
 class Demo(unittest.TestCase):

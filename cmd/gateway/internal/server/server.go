@@ -15,7 +15,9 @@ import (
 
 	"golang.org/x/net/netutil"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/encoding"
 	_ "google.golang.org/grpc/encoding/gzip" // for clients that ask for it
+	"google.golang.org/grpc/experimental"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
@@ -26,7 +28,11 @@ import (
 	"github.com/tarn-storage/tarn/cmd/gateway/internal/limit"
 	"github.com/tarn-storage/tarn/cmd/gateway/internal/service"
 	"github.com/tarn-storage/tarn/go/system"
+	"github.com/tarn-storage/tarn/go/wire"
 )
+
+// A client that names no codec, or "proto", speaks with this one.
+func init() { encoding.RegisterCodecV2(wire.Codec{}) }
 
 // Config says what is served, and where. A zero limit has its default.
 type Config struct {
@@ -106,6 +112,7 @@ func New(cfg Config) (*Server, error) {
 		grpc.InTapHandle(s.guard.Tap),
 		grpc.ChainUnaryInterceptor(s.guard.Unary, calls.Unary),
 		grpc.ChainStreamInterceptor(s.guard.Stream, calls.Stream),
+		experimental.BufferPool(wire.Pool),
 		grpc.MaxRecvMsgSize(service.MessageMax),
 		grpc.MaxHeaderListSize(16<<10),
 		grpc.MaxConcurrentStreams(cfg.Streams),

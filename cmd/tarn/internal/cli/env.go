@@ -2,6 +2,7 @@
 
 // Package cli is the command line: one file for each noun. A command reads its arguments, calls the system through package system,
 // and answers through package out; it knows neither the engine nor the wire, so that the same words work here and remotely.
+// Only what measures the wire, package bench, knows it.
 package cli
 
 import (

@@ -6,6 +6,7 @@
 #   build/go.env    what a `go` command needs to know (see the rule), read by every go command below
 #   build/tools     buf and the protoc plugins                  build/venv                 Python with grpcio, mypy
 #   build/log       what each test suite printed               build/bench                data of make bench; build/bench.svg its plot
+#   build/bench-go  data of make bench-go; build/bench-go.svg its plot
 #
 # `make lib DEPS=` builds the C library without looking for packages.
 
@@ -53,7 +54,7 @@ NVME_VARIANT ?= release
 TEST_PROGRAMS := $(foreach v,$(VARIANTS),$(TESTS:%=build/$(v)/test/%)) build/release/test/crash build/asan/test/crash
 GO       := . build/go.env && go
 
-.PHONY: help deps deps-browser all lib proto run demo test test-c test-go test-asan test-tsan test-race test-crash test-nvme fuzz fmt check bench bench-dev install clean FORCE
+.PHONY: help deps deps-browser all lib proto proto-accept run demo test test-c test-go test-asan test-tsan test-race test-crash test-nvme fuzz fmt check bench bench-dev bench-go bench-cgo test-bench-go install clean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -186,6 +187,7 @@ build/bin/tarn: FORCE build/go.env
 	$(Q)$(GO) build -buildvcs=false -o $@ ./cmd/tarn
 
 build/bin/tarn-gateway: FORCE build/go.env
+	$(Q).ci/rules.sh
 	$(Q)$(GO) build -buildvcs=false -o $@ ./cmd/gateway
 
 FORCE:
@@ -212,6 +214,9 @@ proto: build/tools/ok build/venv/ok ## regenerate go/api/v1 and the Python stubs
 	eval "$$(.ci/go-env.sh)" && PATH=$(CURDIR)/build/tools:$$PATH buf generate
 	.ci/python-stubs.sh clients/python
 	python3 clients/python/gen/generate.py
+
+proto-accept: build/tools/ok ## take the contract in proto/ as what later changes must not break (a release does)
+	PATH=$(CURDIR)/build/tools:$$PATH buf build -o proto/tarn.v1.binpb --path proto/tarn/v1
 
 fmt: ## format C and Go
 	find c -name '*.[ch]' -exec clang-format -i {} +
@@ -250,6 +255,25 @@ build/release/bench/dev: c/bench/dev/dev.c build/lib/libtarn.a build/flags | $(B
 
 bench-dev: build/release/bench/dev build/bin/tarn ## device I/O beside fio: ARGS="-r 5 -o json", ARGS=-h
 	@tests/bench-dev $(ARGS)
+
+# A module of its own, so that bbolt, Badger and Pebble are not dependencies of Tarn. The first time they are downloaded and built.
+BENCH_GO := . ../../build/go.env && go
+
+build/bin/bench-go: FORCE build/go.env
+	$(Q)cd tests/bench-go && $(BENCH_GO) build -buildvcs=false -o ../../$@ .
+
+bench-go: build/bin/bench-go ## Tarn's Go package beside bbolt, Badger and Pebble: ARGS="-rows 'get-*'", ARGS=-h (docs/benchmarks.md)
+	@build/bin/bench-go -p build/bench-go.svg $(ARGS)
+
+test-bench-go: build/go.env ## each row of make bench-go on each engine for a moment, and the tests of its harness
+	$(Q)cd tests/bench-go && $(BENCH_GO) vet ./... && go test -count=1 ./...
+
+build/release/bench/calls: c/bench/calls/calls.c build/lib/libtarn.a build/flags
+	@mkdir -p $(@D); echo "LINK  $@"
+	$(Q)$(CC) -std=c11 $(WARN) $(CPPFLAGS) $(CFLAGS) -MMD -MP -MF build/release/bench/calls.d $(LDFLAGS) -o $@ $< build/lib/libtarn.a $(LIBS)
+
+bench-cgo: build/release/bench/calls build/go.env ## what calls that the cache answers cost in C, and the same calls in Go
+	@for round in 1 2 3; do build/release/bench/calls 1 && $(GO) test -run '^$$' -bench 'GetInto$$|GetMany|List/100$$|Scan|Put$$|Apply' ./go/tarn; done
 
 install: all ## install under PREFIX=/usr/local (and DESTDIR)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/include/tarn $(DESTDIR)$(LIBDIR)/pkgconfig

@@ -72,6 +72,7 @@ check "Go format" gofmt -l go cmd tests
 check "go vet" go vet ./...
 check "Go without cgo" go_plain
 check "buf lint" buf lint
+check "buf breaking" buf breaking --against proto/tarn.v1.binpb
 check "Python types (mypy --strict)" python_types
 check "generated code is fresh" generated
 check "Python bindings are fresh" python3 clients/python/gen/generate.py --check

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Installs what is missing to build and test Tarn: Debian packages by name, and Go. Changes nothing when nothing is missing.
 # deps.sh browser: also the browser in which the gateway's page is tested.
-# deps.sh bench: also what it is compared with in `make bench` and `make bench-dev`.
+# deps.sh bench: also what it is compared with in `make bench`, `make bench-dev` and `tarn bench gateway --peers`. Where an init runs,
+# Debian starts the servers among it, which the benchmark has no need of: it starts its own.
 set -eu
 cd "$(dirname "$0")/.."
 . .ci/go-version.sh
@@ -13,7 +14,7 @@ liburing-dev uuid-dev libprotobuf-c-dev protobuf-c-compiler protobuf-compiler li
 python3 python3-venv ca-certificates
 clang-format cppcheck shellcheck"
 [ "${1:-}" != browser ] || packages="$packages chromium"
-[ "${1:-}" != bench ] || packages="$packages librocksdb-dev liblmdb-dev fio"
+[ "${1:-}" != bench ] || packages="$packages librocksdb-dev liblmdb-dev fio etcd-server redis-server"
 
 missing_packages() {
 	for p in $packages; do

@@ -126,6 +126,8 @@ static inline void world_change(struct world *w, unsigned tree, const struct sto
 		memmove(&w->snaps[i], &w->snaps[i + 1], (w->snaps_n - i - 1) * sizeof(w->snaps[0]));
 		w->snaps_n--;
 		break;
+	case STORE_CHECK:
+		break;
 	}
 }
 

@@ -417,7 +417,7 @@ static void test_cancel_races_completion(void **state)
 	open_stuck(&s, state, READERS);
 	rng_seed(&rng, test_seed());
 	for (unsigned round = 0; round < test_number("N", 1000); round++) {
-		unsigned n = 1 + (unsigned)rng_below(&rng, READERS), let = (unsigned)rng_below(&rng, n + 1);
+		unsigned n = 1 + (unsigned)rng_below(&rng, READERS), let = (unsigned)rng_below(&rng, n + 1), got;
 
 		start_readers(&s, n);
 		for (unsigned i = 0; i < n; i++) {
@@ -427,7 +427,13 @@ static void test_cancel_races_completion(void **state)
 		}
 		for (unsigned i = 0; i < n; i++)
 			assert_ok(device_cancel(s.queue, &s.ios[i]));
-		assert_int_equal(device_reap_within(s.queue, n, READERS, 10000000, done), n);
+		got = device_reap_within(s.queue, n, READERS, 2000000, done);
+		if (got < n) { /* the kernel was just at work on some: they end with their results */
+			release(&s, n - got);
+			let += n - got;
+			got += device_reap_within(s.queue, n - got, READERS - got, 10000000, done + got);
+		}
+		assert_int_equal(got, n);
 		for (unsigned i = 0; i < n; i++) {
 			assert_true(done[i]->rc == 0 || done[i]->rc == -TARN_E_CANCELED);
 			read_well += done[i]->rc == 0;

@@ -45,12 +45,14 @@ func run(cfg config.Config, log *slog.Logger) error {
 	}
 	socket := cfg.SocketIn(sys.Root())
 	srv, err := server.New(server.Config{System: sys.System(), Version: tarn.Version(), Listen: cfg.Listen, Socket: socket, Log: log,
-		Devices: localdev.Devices{}, AllowRaw: cfg.Raw, Admin: cfg.Admin, AdminExposed: cfg.AdminExposed, CoreInFlight: sys.InFlight})
+		Devices: localdev.Devices{}, AllowRaw: cfg.Raw, Auth: cfg.Auth, Admin: cfg.Admin, AdminExposed: cfg.AdminExposed, CoreInFlight: sys.InFlight})
 	if err != nil {
 		return errors.Join(err, sys.Close())
 	}
 	srv.Serve()
-	log.Info("ready", "listen", srv.Addr(), "socket", socket, "admin", srv.Admin(), "root", sys.Root(), "version", tarn.Version())
+	srv.ReloadOn(syscall.SIGHUP)
+	log.Info("ready", "listen", srv.Addr(), "socket", socket, "admin", srv.Admin(), "root", sys.Root(), "version", tarn.Version(), "tls", cfg.Auth.Cert != "")
+	cfg.Warn(log)
 	select {
 	case sig := <-signals:
 		log.Info("stopping", "signal", sig.String())

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tarn-storage/tarn/cmd/internal/token"
 	"github.com/tarn-storage/tarn/go/client"
 	"github.com/tarn-storage/tarn/go/system"
 )
@@ -182,6 +183,37 @@ func TestSecondSignal(t *testing.T) {
 	}
 }
 
+// TestHangup: SIGHUP makes it read the files of credentials again, and does not end it.
+func TestHangup(t *testing.T) {
+	keys := filepath.Join(t.TempDir(), "keys")
+	write := func() {
+		_, public, err := token.Generate()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(keys, public, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write()
+	g := launch(t, "--root", filepath.Join(t.TempDir(), "root"), "--listen", "", "--token-keys", keys)
+	write()
+	if err := g.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case line := <-g.log:
+		if !strings.Contains(line, "reloaded") {
+			t.Errorf("it says %s", line)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("it says nothing")
+	}
+	if status := g.exit(syscall.SIGTERM); status != 0 {
+		t.Errorf("the status is %d", status)
+	}
+}
+
 // TestRefused: what it will not do, it says, and exits.
 func TestRefused(t *testing.T) {
 	root := filepath.Join(t.TempDir(), "root")
@@ -196,6 +228,7 @@ func TestRefused(t *testing.T) {
 		says   string
 	}{
 		{"--root " + root + " --listen 0.0.0.0:7447", 2, "can be reached from other machines"},
+		{"--root " + root + " --listen 0.0.0.0:7447 --tls-cert c --tls-key k", 2, "so that the gateway knows who calls"},
 		{"--root " + root + " --listen 127.0.0.1:0", 1, "another gateway answers there"},
 		{"--root " + file + " --listen 127.0.0.1:0", 1, "DER_NOTDIR"},
 		{"--help", 0, "--socket PATH"},

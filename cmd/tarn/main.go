@@ -37,11 +37,11 @@ func environment() cli.Env {
 		Stderr:   os.Stderr,
 		StdinTTY: term.IsTerminal(int(os.Stdin.Fd())), StdoutTTY: term.IsTerminal(int(os.Stdout.Fd())),
 		StderrTTY: term.IsTerminal(int(os.Stderr.Fd())),
-		Connect: func(ctx context.Context, root, endpoint string) (system.System, error) {
-			return connect.Open(ctx, connect.Where{Root: root, Endpoint: endpoint}.FromEnv(os.Getenv), out.Logger(os.Stderr))
+		Connect: func(ctx context.Context, w cli.Where) (system.System, error) {
+			return connect.Open(ctx, connect.Where(w).FromEnv(os.Getenv), out.Logger(os.Stderr))
 		},
-		OpenLocal: func(_ context.Context, root, _ string) (system.System, error) {
-			return connect.Local(connect.Where{Root: root}.FromEnv(os.Getenv).Root, out.Logger(os.Stderr))
+		OpenLocal: func(_ context.Context, w cli.Where) (system.System, error) {
+			return connect.Local(connect.Where(w).FromEnv(os.Getenv).Root, out.Logger(os.Stderr))
 		},
 		Devices: localdev.Devices{},
 		OpenNVMe: func(path string, write bool) (system.NVMe, error) {

@@ -20,18 +20,20 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
-	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/experimental"
 	"google.golang.org/grpc/keepalive"
 
 	apiv1 "github.com/tarn-storage/tarn/go/api/v1"
 	"github.com/tarn-storage/tarn/go/errno"
 	"github.com/tarn-storage/tarn/go/system"
+	"github.com/tarn-storage/tarn/go/wire"
 )
 
 const (
@@ -63,20 +65,22 @@ var _ system.System = (*System)(nil)
 // Dial connects to a gateway and asks for its limits: "unix:PATH", "dns:/HOST:PORT" or "HOST:PORT". ctx bounds this first call
 // only. The connection is restored by itself when it breaks. UNREACH when nobody answers, INVAL when the endpoint is malformed.
 func Dial(ctx context.Context, endpoint string) (*System, error) {
+	return DialWith(ctx, endpoint, Options{})
+}
+
+// DialWith is Dial with TLS, a certificate or a token. Beside the errors of Dial: INVAL also when an option or a file is not right, NO_CERT
+// when the gateway wants to know who calls, BAD_CERT when it does not take the token or the certificate, or when its certificate is not taken
+// here. A gateway that refuses a certificate may close the connection before it has said so: that is UNREACH.
+func DialWith(ctx context.Context, endpoint string, opts Options) (*System, error) {
 	const op = "dial"
-	if err := checkEndpoint(endpoint); err != nil {
+	if err := errors.Join(checkEndpoint(endpoint), opts.check(endpoint)); err != nil {
 		return nil, errno.New(op, endpoint, errno.Inval, err.Error())
 	}
-	conn, err := grpc.NewClient(endpoint,
-		grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithDefaultServiceConfig(serviceConfig()),
-		grpc.WithUnaryInterceptor(withDeadline),
-		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: keepaliveTime, Timeout: keepaliveTimeout, PermitWithoutStream: true}),
-		grpc.WithConnectParams(grpc.ConnectParams{
-			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 5 * time.Second},
-			MinConnectTimeout: 5 * time.Second,
-		}),
-	)
+	dial, err := dialOptions(endpoint, opts)
+	if err != nil {
+		return nil, errno.New(op, endpoint, errno.Inval, err.Error())
+	}
+	conn, err := grpc.NewClient(endpoint, dial...)
 	if err != nil {
 		return nil, errno.New(op, endpoint, errno.Inval, fmt.Sprintf("the endpoint cannot be used: %v", err))
 	}
@@ -88,6 +92,29 @@ func Dial(ctx context.Context, endpoint string) (*System, error) {
 	}
 	s.limits, s.version = info.GetLimits(), info.GetVersion()
 	return s, nil
+}
+
+func dialOptions(endpoint string, opts Options) ([]grpc.DialOption, error) {
+	transport, err := opts.transport(endpoint)
+	if err != nil {
+		return nil, err
+	}
+	all := []grpc.DialOption{
+		grpc.WithTransportCredentials(transport),
+		grpc.WithDefaultServiceConfig(serviceConfig()),
+		grpc.WithUnaryInterceptor(withDeadline),
+		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(wire.Codec{})),
+		experimental.WithBufferPool(wire.Pool),
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: keepaliveTime, Timeout: keepaliveTimeout, PermitWithoutStream: true}),
+		grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 5 * time.Second},
+			MinConnectTimeout: 5 * time.Second,
+		}),
+	}
+	if opts.Token != "" || opts.TokenFile != "" {
+		all = append(all, grpc.WithPerRPCCredentials(&bearer{fixed: opts.Token, path: opts.TokenFile}))
+	}
+	return all, nil
 }
 
 func newSystem(conn *grpc.ClientConn, endpoint string) *System {

@@ -195,9 +195,12 @@ func (s *System) WriteDevice(ctx context.Context, uri string, offset uint64, src
 // sourceError is the caller's own: of the reader that it gave.
 type sourceError struct{ error }
 
+// deviceChunk is how much goes in one message: with its header just below a tier of the pool.
+const deviceChunk = 32<<10 - 64
+
 // sendNext sends the next chunk of src; behind the last of them the commit.
 func sendNext(stream grpc.ClientStreamingClient[apiv1.WriteDeviceRequest, apiv1.WriteDeviceResponse], src io.Reader, sum hash.Hash) (last bool, err error) {
-	chunk := make([]byte, chunkBytes)
+	chunk := make([]byte, deviceChunk)
 	n, err := io.ReadFull(src, chunk)
 	last = errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 	if err != nil && !last {

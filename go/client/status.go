@@ -58,10 +58,17 @@ func fromStatus(ctx context.Context, op, ref string, err error) error {
 	switch {
 	case !known:
 		code = errno.Misc
+	case code == errno.Unreach && handshakeFailed(st.Message()):
+		return errno.New(op, ref, errno.BadCert, "the gateway and this program do not take each other's certificates: "+st.Message())
 	case code == errno.Unreach:
 		return errno.New(op, ref, code, "no gateway answers; check the endpoint and that tarn-gateway runs: "+st.Message())
 	}
 	return errno.New(op, ref, code, st.Message())
+}
+
+// handshakeFailed reports whether TLS is why there is no connection. grpc tells it in words only.
+func handshakeFailed(message string) bool {
+	return strings.Contains(message, "authentication handshake failed: tls:") || strings.Contains(message, "remote error: tls:")
 }
 
 func infoOf(st *status.Status) *errdetails.ErrorInfo {

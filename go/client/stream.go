@@ -16,10 +16,8 @@ import (
 	apiv1 "github.com/tarn-storage/tarn/go/api/v1"
 	"github.com/tarn-storage/tarn/go/errno"
 	"github.com/tarn-storage/tarn/go/system"
+	"github.com/tarn-storage/tarn/go/wire"
 )
-
-// chunkBytes is how much of a value goes in one message: with its header just below a size class of grpc's buffer pool.
-const chunkBytes = 32<<10 - 64
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -32,7 +30,9 @@ type Reader struct {
 	stream grpc.ServerStreamingClient[apiv1.GetStreamResponse]
 	stat   system.Stat
 	sum    hash.Hash32
-	rest   []byte // of the last message
+	msg    wire.Received // the last message
+	piece  int           // of its data, which is next
+	rest   []byte        // of the piece before
 	read   uint64
 	err    error // of every further Read
 }
@@ -91,26 +91,47 @@ func (r *Reader) Read(p []byte) (int, error) {
 	for len(r.rest) == 0 && r.err == nil && len(p) > 0 {
 		r.err = r.next()
 	}
-	n := copy(p, r.rest)
-	r.rest = r.rest[n:]
+	n := 0
+	for n < len(p) && len(r.rest) > 0 {
+		m := copy(p[n:], r.rest)
+		n, r.rest = n+m, r.rest[m:]
+		r.turn()
+	}
 	if n == 0 && len(p) > 0 {
 		return 0, r.err
 	}
 	return n, nil
 }
 
+// turn goes on to the next piece of the message, when one is read.
+func (r *Reader) turn() {
+	for len(r.rest) == 0 && r.piece < len(r.msg.Data) {
+		r.rest = r.msg.Data[r.piece].ReadOnlyData()
+		r.piece++
+	}
+}
+
 // next receives a message: data, or the trailer, and then it is io.EOF.
 func (r *Reader) next() error {
-	msg, err := r.stream.Recv()
-	if err != nil {
+	r.rest = nil
+	r.msg.Message = &apiv1.GetStreamResponse{}
+	if err := r.stream.RecvMsg(&r.msg); err != nil {
 		return fromRecv(r.ctx, r.op, r.ref, err)
 	}
-	if trailer := msg.GetTrailer(); trailer != nil {
-		return r.verify(trailer)
+	if !r.msg.IsData {
+		msg := r.msg.Message.(*apiv1.GetStreamResponse)
+		if trailer := msg.GetTrailer(); trailer != nil {
+			return r.verify(trailer)
+		}
+		r.rest = msg.GetData()
 	}
-	r.rest = msg.GetData()
-	r.read += uint64(len(r.rest))
+	r.read += uint64(r.msg.Data.Len() + len(r.rest))
 	r.sum.Write(r.rest)
+	for _, piece := range r.msg.Data {
+		r.sum.Write(piece.ReadOnlyData())
+	}
+	r.piece = 0
+	r.turn()
 	return nil
 }
 
@@ -185,9 +206,9 @@ func (kv *KV) create(ctx context.Context, op string, header *apiv1.PutStreamHead
 	return w, nil
 }
 
-// send sends a message. When the gateway has ended the stream, its answer says why.
-func (w *Writer) send(msg *apiv1.PutStreamRequest) error {
-	err := w.stream.Send(msg)
+// send sends a message, a PutStreamRequest or a chunk. When the gateway has ended the stream, its answer says why.
+func (w *Writer) send(msg any) error {
+	err := w.stream.SendMsg(msg)
 	if errors.Is(err, io.EOF) {
 		_, err = w.stream.CloseAndRecv()
 		if err == nil {
@@ -207,9 +228,9 @@ func (w *Writer) Write(p []byte) (int, error) {
 	}
 	done := 0
 	for done < len(p) && w.err == nil {
-		chunk := p[done:min(done+chunkBytes, len(p))]
+		chunk := p[done:min(done+wire.ChunkBytes, len(p))]
 		w.sum.Write(chunk)
-		if w.send(&apiv1.PutStreamRequest{Part: &apiv1.PutStreamRequest_Data{Data: chunk}}) == nil {
+		if w.send(wire.NewChunk(chunk)) == nil {
 			done += len(chunk)
 		}
 	}

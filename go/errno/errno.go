@@ -132,11 +132,17 @@ func FromContext(op, ref string, ctx context.Context) *Error {
 
 // CodeOf returns the code of an error: OK for nil, the code in its chain, Canceled and TimedOut for a context's error, else Misc.
 func CodeOf(err error) Code {
+	if err == nil {
+		return OK
+	}
+	return codeOf(err)
+}
+
+// codeOf is apart because what errors.As fills costs memory.
+func codeOf(err error) Code {
 	var code Code
 	var e *Error
 	switch {
-	case err == nil:
-		return OK
 	case errors.As(err, &e):
 		return e.Code
 	case errors.As(err, &code):

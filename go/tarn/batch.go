@@ -28,13 +28,15 @@ func (kv *KV) Apply(ctx context.Context, batch []Mutation) error {
 	if len(batch) > system.BatchMax {
 		return errno.New(s.op, s.ref, errno.Inval, "a batch has at most 65536 mutations: split it")
 	}
-	mem, err := pack(s, batch)
+	head, size := batchSize(batch)
+	mem, err := kv.h.core.buffers.room(s.op, s.ref, size)
 	if err != nil {
 		return err
 	}
-	defer C.free(mem)
+	defer kv.h.core.buffers.done(mem, size)
+	s.stripe.written.Add(pack(mem, head, size, batch))
 	s.c.len = noIndex
-	err = s.wait(ctx, C.tarn_kv_apply(kv.c, (*C.tarn_mutation)(mem), C.size_t(len(batch)), &s.c.len, &s.c.ev))
+	err = s.settle(ctx, C.go_kv_apply(kv.c, (*C.tarn_mutation)(mem), C.size_t(len(batch)), s.c))
 	return withIndex(err, s.c.len)
 }
 
@@ -42,30 +44,33 @@ func (kv *KV) Apply(ctx context.Context, batch []Mutation) error {
 const noIndex = ^C.size_t(0)
 
 func withIndex(err error, index C.size_t) error {
+	if err == nil || index == noIndex {
+		return err
+	}
 	var e *errno.Error
-	if errors.As(err, &e) && index != noIndex {
+	if errors.As(err, &e) {
 		e.Index = int(index)
 	}
 	return err
 }
 
-// pack copies a batch into one piece of C memory: the mutations, then their bytes. C memory may not point into Go's, and to pin each
-// key and value would cost more than the copy.
-func pack(s *slot, batch []Mutation) (unsafe.Pointer, error) {
-	head := uintptr(len(batch)) * C.sizeof_tarn_mutation
-	size := head
+// batchSize is how much C memory a batch takes: head for the mutations, then their bytes.
+func batchSize(batch []Mutation) (head, size uintptr) {
+	head = uintptr(len(batch)) * C.sizeof_tarn_mutation
+	size = head
 	for _, m := range batch {
 		size += uintptr(len(m.Key) + len(m.Value))
 	}
-	mem, err := alloc(s.op, s.ref, size)
-	if err != nil {
-		return nil, err
-	}
+	return head, size
+}
+
+// pack copies a batch into one piece of C memory, and returns the bytes of its values. C memory may not point into Go's, and to pin
+// each key and value would cost more than the copy.
+func pack(mem unsafe.Pointer, head, size uintptr, batch []Mutation) (bytes uint64) {
 	muts := unsafe.Slice((*C.tarn_mutation)(mem), len(batch))
 	room := unsafe.Slice((*byte)(unsafe.Add(mem, head)), size-head)
 	for i, m := range batch {
-		muts[i].cond = C.tarn_cond(m.Cond)
-		muts[i].revision = C.uint64_t(m.Revision)
+		muts[i] = C.tarn_mutation{cond: C.tarn_cond(m.Cond), revision: C.uint64_t(m.Revision)}
 		muts[i].key, room = place(room, m.Key)
 		switch {
 		case m.Check:
@@ -74,9 +79,10 @@ func pack(s *slot, batch []Mutation) (unsafe.Pointer, error) {
 			muts[i].change = C.TARN_CHANGE_DEL
 		default:
 			muts[i].val, room = place(room, m.Value)
+			bytes += uint64(len(m.Value))
 		}
 	}
-	return mem, nil
+	return bytes
 }
 
 // place copies b to the head of room, and returns where it stands and what is left.

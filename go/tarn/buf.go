@@ -46,7 +46,7 @@ func alloc(op, ref string, size uintptr) (unsafe.Pointer, error) {
 	return p, nil
 }
 
-// Listings share buffers. bufferBytes holds the largest entry: a key of KeyMax and a value of ListValueMax; so a listing never has to
+// Listings and batches share buffers. bufferBytes holds the largest entry: a key of KeyMax and a value of ListValueMax; so a listing never has to
 // grow one. buffersMax bounds those that are kept.
 const (
 	bufferBytes = 256 << 10
@@ -68,6 +68,22 @@ func (b *buffers) take(op, ref string) (unsafe.Pointer, error) {
 		return p, nil
 	}
 	return alloc(op, ref, bufferBytes)
+}
+
+// room is a buffer for a call's arguments: a shared one when size fits into it, whose bytes are what they are. done gives it back.
+func (b *buffers) room(op, ref string, size uintptr) (p unsafe.Pointer, err error) {
+	if size > bufferBytes {
+		return alloc(op, ref, size)
+	}
+	return b.take(op, ref)
+}
+
+func (b *buffers) done(p unsafe.Pointer, size uintptr) {
+	if size > bufferBytes {
+		C.free(p)
+		return
+	}
+	b.give(p)
 }
 
 func (b *buffers) give(p unsafe.Pointer) {

@@ -11,6 +11,7 @@ package tarn
 #cgo LDFLAGS: ${SRCDIR}/../../build/lib/libtarn.a -luring -luuid -lprotobuf-c -lxxhash -lpthread
 
 #cgo nocallback go_reap
+#cgo nocallback go_came_to
 #cgo nocallback go_kv_put
 #cgo nocallback go_kv_del
 #cgo nocallback go_kv_get
@@ -22,8 +23,8 @@ package tarn
 #cgo nocallback go_writer_write
 #cgo nocallback go_reader_open
 #cgo nocallback go_reader_read
-#cgo nocallback tarn_kv_apply
-#cgo nocallback tarn_event_result
+#cgo nocallback go_kv_apply
+#cgo nocallback go_kv_get_many
 #cgo nocallback tarn_event_message
 #cgo nocallback tarn_event_abort
 

@@ -56,6 +56,14 @@ static inline go_slot *go_slot_new(tarn_eq *eq, uint32_t index)
 	return slot;
 }
 
+/* What a call came to, so that it takes one crossing: 0 it was started, 1 it is done, negative its code. */
+static inline int go_came_to(int rc, const go_slot *s)
+{
+	int result = rc == 1 ? tarn_event_result(&s->ev) : rc;
+
+	return result < 0 ? result : rc;
+}
+
 /* Reaps once, without waiting. */
 static inline int go_reap(tarn_eq *eq, go_done *done)
 {
@@ -160,22 +168,32 @@ static inline void go_report_free(go_report *r)
 
 static inline int go_kv_put(tarn_kv *kv, go_bytes key, go_bytes val, tarn_cond cond, go_slot *s)
 {
-	return tarn_kv_put(kv, go_buf(key), go_buf(val), cond, &s->ev);
+	return go_came_to(tarn_kv_put(kv, go_buf(key), go_buf(val), cond, &s->ev), s);
 }
 
 static inline int go_kv_del(tarn_kv *kv, go_bytes key, tarn_cond cond, go_slot *s)
 {
-	return tarn_kv_del(kv, go_buf(key), cond, &s->ev);
+	return go_came_to(tarn_kv_del(kv, go_buf(key), cond, &s->ev), s);
 }
 
 static inline int go_kv_get(tarn_kv *kv, go_bytes key, uint8_t *dst, go_slot *s)
 {
-	return tarn_kv_get(kv, go_buf(key), dst, &s->len, &s->ev);
+	return go_came_to(tarn_kv_get(kv, go_buf(key), dst, &s->len, &s->ev), s);
 }
 
 static inline int go_kv_exists(tarn_kv *kv, go_bytes key, go_slot *s)
 {
-	return tarn_kv_exists(kv, go_buf(key), &s->stat, &s->ev);
+	return go_came_to(tarn_kv_exists(kv, go_buf(key), &s->stat, &s->ev), s);
+}
+
+static inline int go_kv_apply(tarn_kv *kv, const tarn_mutation *muts, size_t n, go_slot *s)
+{
+	return go_came_to(tarn_kv_apply(kv, muts, n, &s->len, &s->ev), s);
+}
+
+static inline int go_kv_get_many(tarn_kv *kv, tarn_get *gets, size_t n, go_slot *s)
+{
+	return go_came_to(tarn_kv_get_many(kv, gets, n, &s->ev), s);
 }
 
 typedef struct go_range {
@@ -192,21 +210,21 @@ static inline int go_kv_count(tarn_kv *kv, go_range r, go_slot *s)
 {
 	tarn_range range = go_to_range(r);
 
-	return tarn_kv_count(kv, &range, &s->number, &s->ev);
+	return go_came_to(tarn_kv_count(kv, &range, &s->number, &s->ev), s);
 }
 
 static inline int go_kv_del_range(tarn_kv *kv, go_range r, go_slot *s)
 {
 	tarn_range range = go_to_range(r);
 
-	return tarn_kv_del_range(kv, &range, &s->number, &s->ev);
+	return go_came_to(tarn_kv_del_range(kv, &range, &s->number, &s->ev), s);
 }
 
 static inline int go_kv_list(tarn_kv *kv, go_range r, uint32_t max, void *buf, size_t cap, go_slot *s)
 {
 	tarn_range range = go_to_range(r);
 
-	return tarn_kv_list(kv, &range, max, buf, cap, &s->listing, &s->ev);
+	return go_came_to(tarn_kv_list(kv, &range, max, buf, cap, &s->listing, &s->ev), s);
 }
 
 static inline int go_writer_open(tarn_kv *kv, go_bytes key, tarn_cond cond, go_slot *s)
@@ -216,17 +234,17 @@ static inline int go_writer_open(tarn_kv *kv, go_bytes key, tarn_cond cond, go_s
 
 static inline int go_writer_write(tarn_writer *writer, go_bytes data, go_slot *s)
 {
-	return tarn_writer_write(writer, go_buf(data), &s->ev);
+	return go_came_to(tarn_writer_write(writer, go_buf(data), &s->ev), s);
 }
 
 static inline int go_reader_open(tarn_kv *kv, go_bytes key, go_slot *s)
 {
-	return tarn_reader_open(kv, go_buf(key), &s->stat, (tarn_reader **)&s->handle, &s->ev);
+	return go_came_to(tarn_reader_open(kv, go_buf(key), &s->stat, (tarn_reader **)&s->handle, &s->ev), s);
 }
 
 static inline int go_reader_read(tarn_reader *reader, uint64_t offset, uint8_t *dst, go_slot *s)
 {
-	return tarn_reader_read(reader, offset, dst, &s->len, &s->ev);
+	return go_came_to(tarn_reader_read(reader, offset, dst, &s->len, &s->ev), s);
 }
 
 #endif

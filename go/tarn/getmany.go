@@ -6,7 +6,6 @@ package tarn
 import "C"
 
 import (
-	"bytes"
 	"context"
 	"unsafe"
 
@@ -14,18 +13,36 @@ import (
 	"github.com/tarn-storage/tarn/go/system"
 )
 
-// manyRoom is the room that each value of GetMany has at first. A longer one is read once more.
-const manyRoom = 1024
+// ShortMax is the longest value that GetShort returns.
+const ShortMax = 1024
 
 // GetMany reads many values at once, each with its own result, in the order of the keys: what must be read from the device is read at
-// the same time. They are not one view: another change may come between two of them. Errors: INVAL with more than BatchMax keys.
+// the same time. They are not one view: another change may come between two of them. The values of up to 1 KiB share one piece of memory.
+// Errors: INVAL with more than BatchMax keys.
 //
 // Implements: int tarn_kv_get_many(tarn_kv *, tarn_get *, size_t, tarn_event *)
 func (kv *KV) GetMany(ctx context.Context, keys [][]byte) ([]Value, error) {
+	values, err := kv.getMany(ctx, "kv get many", keys)
+	for i := range values {
+		if errno.CodeOf(values[i].Err) == errno.Rec2Big {
+			values[i].Data, values[i].Err = kv.Get(ctx, keys[i])
+		}
+	}
+	return values, err
+}
+
+// GetShort is GetMany for who has bounded memory: a value of more than ShortMax bytes is REC2BIG, with its size.
+//
+// Implements: int tarn_kv_get_many(tarn_kv *, tarn_get *, size_t, tarn_event *)
+func (kv *KV) GetShort(ctx context.Context, keys [][]byte) ([]Value, error) {
+	return kv.getMany(ctx, "kv get short", keys)
+}
+
+func (kv *KV) getMany(ctx context.Context, op string, keys [][]byte) ([]Value, error) {
 	if len(keys) == 0 {
 		return nil, nil
 	}
-	s, err := kv.begin(ctx, "kv get many")
+	s, err := kv.begin(ctx, op)
 	if err != nil {
 		return nil, err
 	}
@@ -33,50 +50,60 @@ func (kv *KV) GetMany(ctx context.Context, keys [][]byte) ([]Value, error) {
 	if len(keys) > system.BatchMax {
 		return nil, errno.New(s.op, s.ref, errno.Inval, "a call takes at most 65536 keys: split it")
 	}
-	mem, err := packGets(s, keys)
+	head, size := getsSize(keys)
+	mem, err := kv.h.core.buffers.room(s.op, s.ref, size)
 	if err != nil {
 		return nil, err
 	}
-	defer C.free(mem)
-	if err = s.wait(ctx, C.tarn_kv_get_many(kv.c, (*C.tarn_get)(mem), C.size_t(len(keys)), &s.c.ev)); err != nil {
+	defer kv.h.core.buffers.done(mem, size)
+	packGets(mem, head, size, keys)
+	if err = s.settle(ctx, C.go_kv_get_many(kv.c, (*C.tarn_get)(mem), C.size_t(len(keys)), s.c)); err != nil {
 		return nil, err
 	}
-	return kv.values(ctx, s, keys, unsafe.Slice((*C.tarn_get)(mem), len(keys))), nil
+	return s.values(unsafe.Slice((*C.tarn_get)(mem), len(keys))), nil
 }
 
-// packGets is one piece of C memory: the gets, the room for their values, then the keys.
-func packGets(s *slot, keys [][]byte) (unsafe.Pointer, error) {
-	head := uintptr(len(keys)) * (C.sizeof_tarn_get + manyRoom)
-	size := head
+// getsSize is how much C memory keys take: head for the gets and the room for their values, then the keys.
+func getsSize(keys [][]byte) (head, size uintptr) {
+	head = uintptr(len(keys)) * (C.sizeof_tarn_get + ShortMax)
+	size = head
 	for _, key := range keys {
 		size += uintptr(len(key))
 	}
-	mem, err := alloc(s.op, s.ref, size)
-	if err != nil {
-		return nil, err
-	}
+	return head, size
+}
+
+func packGets(mem unsafe.Pointer, head, size uintptr, keys [][]byte) {
 	gets := unsafe.Slice((*C.tarn_get)(mem), len(keys))
 	vals := unsafe.Add(mem, len(keys)*C.sizeof_tarn_get)
 	room := unsafe.Slice((*byte)(unsafe.Add(mem, head)), size-head)
 	for i, key := range keys {
+		gets[i] = C.tarn_get{buf: unsafe.Add(vals, i*ShortMax), len: ShortMax}
 		gets[i].key, room = place(room, key)
-		gets[i].buf = unsafe.Add(vals, i*manyRoom)
-		gets[i].len = manyRoom
 	}
-	return mem, nil
 }
 
-func (kv *KV) values(ctx context.Context, s *slot, keys [][]byte, gets []C.tarn_get) []Value {
-	values := make([]Value, len(keys))
+// values copies what was read, into one piece of memory.
+func (s *slot) values(gets []C.tarn_get) []Value {
+	values := make([]Value, len(gets))
+	all := make([]byte, 0, readBytes(gets))
 	for i := range gets {
-		switch code := errno.Code(gets[i].rc); code {
-		case 0:
-			values[i].Data = bytes.Clone(unsafe.Slice((*byte)(gets[i].buf), int(gets[i].len)))
-		case errno.Rec2Big:
-			values[i].Data, values[i].Err = kv.Get(ctx, keys[i])
-		default:
-			values[i].Err = errno.New(s.op, s.ref, code, code.Text())
+		if code := errno.Code(gets[i].rc); code != 0 {
+			values[i].Err = withSize(errno.New(s.op, s.ref, code, code.Text()), uint64(gets[i].len))
+			continue
+		}
+		all, values[i].Data = keep(all, gets[i].buf, int(gets[i].len))
+	}
+	s.stripe.read.Add(uint64(len(all)))
+	return values
+}
+
+func readBytes(gets []C.tarn_get) int {
+	n := 0
+	for i := range gets {
+		if gets[i].rc == 0 {
+			n += int(gets[i].len)
 		}
 	}
-	return values
+	return n
 }

@@ -7,7 +7,9 @@ package tarn
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -25,6 +27,8 @@ type handle struct {
 	kind    string       // "KV"
 	ref     string       // "tank/neo/stadium"
 	release func() error // closes the handle in C
+	stats   *stats       // of its pool, or of its system
+	opened  string       // where, when the logger takes DEBUG
 
 	calls    atomic.Int64  // calls inside, and closing
 	idle     chan struct{} // woken when the last call leaves a closing handle
@@ -38,10 +42,39 @@ type handle struct {
 
 // newHandle is called with the parent entered, so that it cannot be closed under the child.
 func newHandle(core *core, parent *handle, kind, ref string, release func() error) *handle {
-	if parent != nil {
-		parent.children.Add(1)
+	h := &handle{core: core, parent: parent, kind: kind, ref: ref, release: release, idle: make(chan struct{}, 1)}
+	h.opened = opener(core.logger)
+	if parent == nil {
+		h.join(new(stats))
+		return h
 	}
-	return &handle{core: core, parent: parent, kind: kind, ref: ref, release: release, idle: make(chan struct{}, 1)}
+	parent.children.Add(1)
+	h.join(parent.stats)
+	return h
+}
+
+// join counts the handle's calls in s from now on. No call may be inside.
+func (h *handle) join(s *stats) {
+	if h.stats != nil {
+		h.stats.remove(h)
+	}
+	h.stats = s
+	s.add(h)
+}
+
+// opener is the line of the program that opens a handle, if anybody wants to know: the first that is not of this package.
+func opener(logger *slog.Logger) string {
+	if !logger.Enabled(context.Background(), slog.LevelDebug) {
+		return ""
+	}
+	var pcs [32]uintptr
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs[:])])
+	for {
+		f, more := frames.Next()
+		if !more || !strings.Contains(f.Function, "/go/tarn.") || strings.HasSuffix(f.File, "_test.go") {
+			return fmt.Sprintf("%s:%d", f.File, f.Line)
+		}
+	}
 }
 
 func (h *handle) enter() bool {
@@ -116,6 +149,7 @@ func (h *handle) finish(op string, last func() error) error {
 func (h *handle) gone() {
 	h.closed = true
 	h.watch.Stop()
+	h.stats.remove(h)
 	if p := h.parent; p != nil && p.children.Add(-1) == 0 && p.orphan.Load() {
 		go p.reclaim()
 	}
@@ -134,9 +168,20 @@ func (h *handle) noHandle(op string) error {
 	return errno.New(op, h.ref, errno.NoHdl, "this "+h.kind+" is closed: open it again")
 }
 
+var leaks atomic.Uint64
+
+// Leaked is the number of handles of this process that were collected before they were closed. Each was logged as a warning and closed;
+// a logger that takes DEBUG is also told where it was opened. A test may ask for it after runtime.GC, and fail when it has grown.
+func Leaked() uint64 { return leaks.Load() }
+
 // leaked is the cleanup of an object that was collected before it was closed. Cleanups run in any order, a parent's maybe first.
 func (h *handle) leaked() {
-	h.core.logger.Warn("a handle was not closed: it is closed now", "kind", h.kind, "ref", h.ref)
+	leaks.Add(1)
+	attrs := []any{"kind", h.kind, "ref", h.ref}
+	if h.opened != "" {
+		attrs = append(attrs, "opened", h.opened)
+	}
+	h.core.logger.Warn("a handle was not closed: it is closed now", attrs...)
 	h.orphan.Store(true)
 	if h.children.Load() == 0 {
 		go h.reclaim()
@@ -160,7 +205,7 @@ func (o *object) begin(ctx context.Context, op string) (*slot, error) {
 	if !o.h.enter() {
 		return nil, o.h.noHandle(op)
 	}
-	s, err := o.h.core.slots.take(ctx, op, o.h.ref)
+	s, err := o.h.core.slots.take(ctx, op, o.h)
 	if err != nil {
 		o.h.leave()
 	}

@@ -86,6 +86,7 @@ func TestHandleChildWhileClosing(t *testing.T) {
 func TestHandleOrphan(t *testing.T) {
 	parent := fakeHandle(nil, nil)
 	a, b := fakeHandle(parent, nil), fakeHandle(parent, nil)
+	leaksMeant.Add(3)
 	parent.leaked()
 	a.leaked()
 	b.leaked()

@@ -88,7 +88,8 @@ func (kv *KV) Put(ctx context.Context, key, val []byte, cond ...Cond) error {
 	if err != nil {
 		return err
 	}
-	return s.wait(ctx, C.go_kv_put(kv.c, lend(key), lend(val), c, s.c))
+	s.stripe.written.Add(uint64(len(val)))
+	return s.settle(ctx, C.go_kv_put(kv.c, lend(key), lend(val), c, s.c))
 }
 
 func (kv *KV) putLarge(ctx context.Context, key, val []byte, cond []Cond) error {
@@ -116,7 +117,7 @@ func (kv *KV) Delete(ctx context.Context, key []byte, cond ...Cond) error {
 	if err != nil {
 		return err
 	}
-	return s.wait(ctx, C.go_kv_del(kv.c, lend(key), c, s.c))
+	return s.settle(ctx, C.go_kv_del(kv.c, lend(key), c, s.c))
 }
 
 // Get returns the value of key, in memory of the caller's. NONEXIST when there is none.
@@ -129,13 +130,15 @@ func (kv *KV) Get(ctx context.Context, key []byte) ([]byte, error) {
 	}
 	defer kv.end(s)
 	s.c.len = C.GO_SLOT_BYTES
-	err = s.wait(ctx, C.go_kv_get(kv.c, lend(key), (*C.uint8_t)(s.data()), s.c))
+	err = s.settle(ctx, C.go_kv_get(kv.c, lend(key), (*C.uint8_t)(s.data()), s.c))
 	if err == nil {
+		s.stripe.read.Add(uint64(s.c.len))
 		return bytes.Clone(s.bytes(int(s.c.len))), nil
 	}
 	for errno.CodeOf(err) == errno.Rec2Big { // again when it has grown meanwhile
 		dst := make([]byte, s.c.len)
 		if err = kv.getPinned(ctx, s, key, dst); err == nil {
+			s.stripe.read.Add(uint64(s.c.len))
 			return dst[:s.c.len], nil
 		}
 	}
@@ -145,7 +148,7 @@ func (kv *KV) Get(ctx context.Context, key []byte) ([]byte, error) {
 // getPinned reads the value straight into dst, which is not empty.
 func (kv *KV) getPinned(ctx context.Context, s *slot, key, dst []byte) error {
 	s.c.len = C.size_t(len(dst))
-	return s.wait(ctx, C.go_kv_get(kv.c, lend(key), s.target(dst), s.c))
+	return s.settle(ctx, C.go_kv_get(kv.c, lend(key), s.target(dst), s.c))
 }
 
 // GetInto copies the value into dst and returns its size. When dst is too small the error is REC2BIG and has the size.
@@ -161,7 +164,7 @@ func (kv *KV) GetInto(ctx context.Context, key, dst []byte) (int, error) {
 		err = kv.getPinned(ctx, s, key, dst)
 	} else {
 		s.c.len = C.size_t(len(dst))
-		err = s.wait(ctx, C.go_kv_get(kv.c, lend(key), (*C.uint8_t)(s.data()), s.c))
+		err = s.settle(ctx, C.go_kv_get(kv.c, lend(key), (*C.uint8_t)(s.data()), s.c))
 		if err == nil {
 			copy(dst, s.bytes(int(s.c.len)))
 		}
@@ -169,6 +172,7 @@ func (kv *KV) GetInto(ctx context.Context, key, dst []byte) (int, error) {
 	if err != nil {
 		return 0, withSize(err, uint64(s.c.len))
 	}
+	s.stripe.read.Add(uint64(s.c.len))
 	return int(s.c.len), nil
 }
 
@@ -186,10 +190,13 @@ func withSize(err error, size uint64) error {
 // Implements: int tarn_kv_exists(tarn_kv *, tarn_buf, tarn_kv_stat *, tarn_event *)
 func (kv *KV) Exists(ctx context.Context, key []byte) (bool, error) {
 	_, err := kv.stat(ctx, "kv exists", key)
+	if err == nil {
+		return true, nil
+	}
 	if errno.CodeOf(err) == errno.NonExist {
 		return false, nil
 	}
-	return err == nil, err
+	return false, err
 }
 
 // Stat returns the size and the revision of the value of key, without reading it. NONEXIST when there is none.
@@ -205,7 +212,7 @@ func (kv *KV) stat(ctx context.Context, op string, key []byte) (Stat, error) {
 		return Stat{}, err
 	}
 	defer kv.end(s)
-	if err = s.wait(ctx, C.go_kv_exists(kv.c, lend(key), s.c)); err != nil {
+	if err = s.settle(ctx, C.go_kv_exists(kv.c, lend(key), s.c)); err != nil {
 		return Stat{}, err
 	}
 	return statOf(s.c.stat), nil

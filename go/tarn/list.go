@@ -10,14 +10,24 @@ import (
 	"errors"
 	"iter"
 	"math"
-	"slices"
 	"unsafe"
 
 	"github.com/tarn-storage/tarn/go/errno"
 )
 
-// firstBatch is the number of entries of a listing's first call; each later one takes four times as many, as far as they fit.
-const firstBatch = 64
+// firstBatch is the number of entries of a listing's first call; each later one takes four times as many, as far as they fit. A listing
+// with a limit of up to limitBatch takes all of them at once: it is likely to be read to its end.
+const (
+	firstBatch = 64
+	limitBatch = 1024
+)
+
+func batchOf(limit uint64) uint64 {
+	if limit > limitBatch {
+		return firstBatch
+	}
+	return max(limit, firstBatch)
+}
 
 func lendRange(r Range) C.go_range {
 	c := C.go_range{prefix: lend(r.Prefix), start: lend(r.Start), end: lend(r.End)}
@@ -42,7 +52,7 @@ func (kv *KV) Count(ctx context.Context, r Range) (uint64, error) {
 		return 0, err
 	}
 	defer kv.end(s)
-	if err = s.wait(ctx, C.go_kv_count(kv.c, lendRange(r), s.c)); err != nil {
+	if err = s.settle(ctx, C.go_kv_count(kv.c, lendRange(r), s.c)); err != nil {
 		return 0, err
 	}
 	n := uint64(s.c.number)
@@ -66,7 +76,7 @@ func (kv *KV) DeleteRange(ctx context.Context, r Range) (uint64, error) {
 	}
 	defer kv.end(s)
 	s.c.number = 0
-	err = s.wait(ctx, C.go_kv_del_range(kv.c, lendRange(r), s.c))
+	err = s.settle(ctx, C.go_kv_del_range(kv.c, lendRange(r), s.c))
 	return uint64(s.c.number), err
 }
 
@@ -99,28 +109,40 @@ func (kv *KV) deleteSome(ctx context.Context, r Range) (uint64, error) {
 }
 
 // List yields the entries of a range in order. It reads in batches, each of which is a consistent view; changes between two batches
-// may be seen or not. An error ends the listing.
+// may be seen or not. An error ends the listing. Keys and values are the caller's.
 //
 // Implements: int tarn_kv_list(tarn_kv *, const tarn_range *, uint32_t, void *, size_t, tarn_listing *, tarn_event *)
 func (kv *KV) List(ctx context.Context, r Range) iter.Seq2[Entry, error] {
-	return func(yield func(Entry, error) bool) {
-		mem, err := kv.h.core.buffers.take("kv list", kv.h.ref)
-		if err != nil {
+	return func(yield func(Entry, error) bool) { kv.list(ctx, r, false, yield) }
+}
+
+// Scan is List without copies: the key and the value of an entry are lent until the next one is yielded, or the loop ends. Clone what
+// is kept, and write nothing into them.
+//
+// Implements: int tarn_kv_list(tarn_kv *, const tarn_range *, uint32_t, void *, size_t, tarn_listing *, tarn_event *)
+func (kv *KV) Scan(ctx context.Context, r Range) iter.Seq2[Entry, error] {
+	return func(yield func(Entry, error) bool) { kv.list(ctx, r, true, yield) }
+}
+
+func (kv *KV) list(ctx context.Context, r Range, lent bool, yield func(Entry, error) bool) {
+	mem, err := kv.h.core.buffers.take("kv list", kv.h.ref)
+	if err != nil {
+		yield(Entry{}, err)
+		return
+	}
+	defer kv.h.core.buffers.give(mem)
+	l := lister{kv: kv, r: r, mem: mem, max: batchOf(r.Limit), more: true, lent: lent}
+	for l.more {
+		if err = l.next(ctx); err != nil {
 			yield(Entry{}, err)
 			return
 		}
-		defer kv.h.core.buffers.give(mem)
-		for l := (lister{kv: kv, r: r, mem: mem, max: firstBatch, more: true}); l.more; {
-			if err = l.next(ctx); err != nil {
-				yield(Entry{}, err)
+		for range l.count {
+			if !yield(l.entry(), nil) {
 				return
 			}
-			for _, e := range l.batch {
-				if !yield(e, nil) {
-					return
-				}
-			}
 		}
+		l.advance()
 	}
 }
 
@@ -130,11 +152,17 @@ type lister struct {
 	r     Range          // what is left of it
 	mem   unsafe.Pointer // C memory of bufferBytes
 	max   uint64         // entries of the next batch
-	batch []Entry
-	more  bool
+	more  bool           // there may be entries behind the batch
+	lent  bool           // entries are not copied
+	count int            // entries of the batch
+
+	at         unsafe.Pointer // the next entry of the batch, in mem
+	keys, vals []byte         // copies of the batch's, as far as they have been yielded
+	last       []byte         // the key that was yielded last
 }
 
-// next fetches a batch and moves the range behind it.
+// next fetches a batch, and makes room for its keys and values: the keys in one piece of memory, the values in another, so that who
+// keeps the keys does not keep the values.
 func (l *lister) next(ctx context.Context) error {
 	s, err := l.kv.begin(ctx, "kv list")
 	if err != nil {
@@ -145,49 +173,60 @@ func (l *lister) next(ctx context.Context) error {
 	if l.r.Limit > 0 {
 		n = min(n, l.r.Limit)
 	}
-	err = s.wait(ctx, C.go_kv_list(l.kv.c, lendRange(l.r), C.uint32_t(n), l.mem, bufferBytes, s.c))
+	err = s.settle(ctx, C.go_kv_list(l.kv.c, lendRange(l.r), C.uint32_t(n), l.mem, bufferBytes, s.c))
 	if err != nil {
 		return err
 	}
-	l.decode(int(s.c.listing.count), s.c.listing.more != 0)
+	l.count, l.more = int(s.c.listing.count), s.c.listing.more != 0
 	l.max = min(l.max*4, math.MaxUint32)
+	keyBytes, valBytes := l.measure()
+	s.stripe.read.Add(uint64(valBytes))
+	if !l.lent {
+		l.keys, l.vals = make([]byte, 0, keyBytes), make([]byte, 0, valBytes)
+	}
 	return nil
 }
 
-// decode copies a batch out of the buffer: the keys into one piece of memory, the values into another, so that who keeps the keys
-// does not keep the values.
-func (l *lister) decode(count int, more bool) {
-	keyBytes, valBytes := 0, 0
-	for h := range l.headers(count) {
+// measure adds up the batch, and goes back to its first entry.
+func (l *lister) measure() (keyBytes, valBytes int) {
+	l.at = l.mem
+	for range l.count {
+		h := l.header()
 		keyBytes += int(h.key_len)
 		valBytes += inlineBytes(h)
 	}
-	keys, vals := make([]byte, 0, keyBytes), make([]byte, 0, valBytes)
-	l.batch = slices.Grow(l.batch[:0], count)
-	for h, key := range l.headers(count) {
-		e := Entry{Size: uint64(h.val_len), Revision: uint64(h.revision), Omitted: h.flags&C.TARN_ENTRY_OMITTED != 0}
-		keys, e.Key = keep(keys, key, int(h.key_len))
-		if !e.Omitted {
-			vals, e.Value = keep(vals, unsafe.Add(key, h.key_len), inlineBytes(h))
-		}
-		l.batch = append(l.batch, e)
-	}
-	l.advance(more)
+	l.at = l.mem
+	return keyBytes, valBytes
 }
 
-// headers walks the entries in the buffer: each header, and where its key begins.
-func (l *lister) headers(count int) iter.Seq2[*C.tarn_entry, unsafe.Pointer] {
-	return func(yield func(*C.tarn_entry, unsafe.Pointer) bool) {
-		at := l.mem
-		for range count {
-			h := (*C.tarn_entry)(at)
-			if !yield(h, unsafe.Add(at, C.sizeof_tarn_entry)) {
-				return
-			}
-			size := C.sizeof_tarn_entry + int(h.key_len) + inlineBytes(h)
-			at = unsafe.Add(at, (size+7)&^7)
-		}
+// header is that of the next entry; behind it stand the key and the value. It goes on to the one after.
+func (l *lister) header() *C.tarn_entry {
+	h := (*C.tarn_entry)(l.at)
+	size := C.sizeof_tarn_entry + int(h.key_len) + inlineBytes(h)
+	l.at = unsafe.Add(l.at, (size+7)&^7)
+	return h
+}
+
+// entry is the next entry, copied out of the buffer unless it is lent.
+func (l *lister) entry() Entry {
+	h := l.header()
+	key := unsafe.Add(unsafe.Pointer(h), C.sizeof_tarn_entry)
+	e := Entry{Size: uint64(h.val_len), Revision: uint64(h.revision), Omitted: h.flags&C.TARN_ENTRY_OMITTED != 0}
+	e.Key = l.bytes(&l.keys, key, int(h.key_len))
+	if !e.Omitted {
+		e.Value = l.bytes(&l.vals, unsafe.Add(key, h.key_len), inlineBytes(h))
 	}
+	l.last = e.Key
+	return e
+}
+
+// bytes are n bytes at p: lent, or copied behind what is in room.
+func (l *lister) bytes(room *[]byte, p unsafe.Pointer, n int) (b []byte) {
+	if l.lent {
+		return unsafe.Slice((*byte)(p), n)[:n:n]
+	}
+	*room, b = keep(*room, p, n)
+	return b
 }
 
 // inlineBytes is the length of the value that stands in the buffer.
@@ -206,19 +245,22 @@ func keep(room []byte, p unsafe.Pointer, n int) (all, own []byte) {
 }
 
 // advance moves the range behind the batch.
-func (l *lister) advance(more bool) {
-	n := uint64(len(l.batch))
-	l.more = more && n > 0 && (l.r.Limit == 0 || n < l.r.Limit)
+func (l *lister) advance() {
+	n := uint64(l.count)
+	l.more = l.more && n > 0 && (l.r.Limit == 0 || n < l.r.Limit)
 	if !l.more {
 		return
 	}
 	if l.r.Limit > 0 {
 		l.r.Limit -= n
 	}
-	last := l.batch[n-1].Key
+	if l.lent {
+		l.keys = append(l.keys[:0], l.last...) // the next batch takes its place
+		l.last = l.keys
+	}
 	if l.r.Reverse {
-		l.r.End = last
+		l.r.End = l.last
 	} else {
-		l.r.Start, l.r.After = last, true
+		l.r.Start, l.r.After = l.last, true
 	}
 }

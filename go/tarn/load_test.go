@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -123,7 +122,7 @@ func TestSlotsAreBounded(t *testing.T) {
 	slots := kv.h.core.slots
 	var taken []*slot
 	for range slotsMax {
-		s, err := slots.take(t.Context(), "test", "")
+		s, err := slots.take(t.Context(), "test", kv.h)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -193,45 +192,5 @@ func TestManyObjects(t *testing.T) {
 	}
 	if i != n+1 { // and stadium
 		t.Errorf("%d objects were listed, want %d", i, n+1)
-	}
-}
-
-func BenchmarkPut(b *testing.B) {
-	kv := openKV(b)
-	val := make([]byte, 128)
-	b.ReportAllocs()
-	b.SetParallelism(32)
-	b.RunParallel(func(pb *testing.PB) {
-		for pb.Next() {
-			must(b, kv.Put(b.Context(), []byte("key"), val))
-		}
-	})
-}
-
-func BenchmarkGet(b *testing.B) {
-	kv := openKV(b)
-	must(b, kv.Put(b.Context(), []byte("key"), make([]byte, 128)))
-	dst := make([]byte, 128)
-	b.ReportAllocs()
-	for b.Loop() {
-		_, err := kv.GetInto(b.Context(), []byte("key"), dst)
-		must(b, err)
-	}
-}
-
-func BenchmarkList(b *testing.B) {
-	kv := openKV(b)
-	var batch []Mutation
-	for i := range 10000 {
-		batch = append(batch, Mutation{Key: fmt.Appendf(nil, "%08d", i), Value: make([]byte, 16)})
-	}
-	for part := range slices.Chunk(batch, 1000) {
-		must(b, kv.Apply(b.Context(), part))
-	}
-	b.ReportAllocs()
-	for b.Loop() {
-		for _, err := range kv.List(b.Context(), Range{}) {
-			must(b, err)
-		}
 	}
 }

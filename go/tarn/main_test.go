@@ -7,10 +7,14 @@ package tarn
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
+	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/tarn-storage/tarn/go/errno"
 	"github.com/tarn-storage/tarn/go/system/systemtest"
@@ -20,7 +24,24 @@ func TestMain(m *testing.M) {
 	if os.Getenv(holdRoot) != "" {
 		os.Exit(hold())
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	if n := stray(); n != 0 && code == 0 {
+		fmt.Fprintf(os.Stderr, "%d handles were not closed: give the tests a logger that takes DEBUG, and it says which\n", n)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// leaksMeant is what tests of leaks have leaked.
+var leaksMeant atomic.Uint64
+
+// stray is the number of handles that were collected before they were closed, and that no test meant to leak.
+func stray() uint64 {
+	for range 3 { // cleanups run after a collection, and may free what the next one collects
+		runtime.GC()
+		time.Sleep(10 * time.Millisecond)
+	}
+	return Leaked() - leaksMeant.Load()
 }
 
 func TestConformance(t *testing.T) {

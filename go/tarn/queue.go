@@ -60,10 +60,8 @@ func (q *queue) attach() error {
 // poll runs until the file is closed. Read calls reap, and waits for the next edge of the eventfd when nothing was there.
 func (q *queue) poll() {
 	defer close(q.stopped)
-	for {
-		if err := q.conn.Read(func(uintptr) bool { return q.reap() }); err != nil {
-			return
-		}
+	reap := func(uintptr) bool { return q.reap() }
+	for q.conn.Read(reap) == nil { // until the file is closed
 	}
 }
 

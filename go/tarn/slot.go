@@ -8,6 +8,7 @@ import "C"
 import (
 	"context"
 	"runtime"
+	"sync/atomic"
 	"unsafe"
 
 	"github.com/tarn-storage/tarn/go/errno"
@@ -16,19 +17,35 @@ import (
 // slotsMax bounds the operations in flight of one system. More callers wait in Go.
 const slotsMax = 512
 
+// hotMax is the number of slots that lie ready for who used them last.
+const hotMax = 16
+
 // slot is what one operation in flight owns: an event, its out-parameters, and the pins of the Go memory that C may write.
 type slot struct {
 	c       *C.go_slot // C memory, made at the slot's first use
 	index   uint32
+	home    *hotSlot
 	done    chan C.int // the result, from the poller; never more than one
 	pin     runtime.Pinner
 	op, ref string
+	stripe  *stripe    // of the handle's stats
+	code    errno.Code // of the last result
 }
 
+// slots lends slots. All are in free, but for some in hot: there a goroutine finds the one that it used last, warm in the cache, with one
+// atomic exchange. Who finds none counts itself in waiting before it looks through hot for the last time; who puts one there looks at
+// waiting afterwards: so one of the two sees the other.
 type slots struct {
-	queue *queue
-	all   [slotsMax]slot
-	free  chan *slot
+	queue   *queue
+	all     [slotsMax]slot
+	free    chan *slot
+	hot     [hotMax]hotSlot
+	waiting atomic.Int64
+}
+
+type hotSlot struct {
+	atomic.Pointer[slot]
+	_ [56]byte // processors do not share a cache line
 }
 
 func openSlots() (*slots, error) {
@@ -57,45 +74,95 @@ func (p *slots) close() error {
 	return err
 }
 
-// take waits for a free slot as long as ctx allows.
-func (p *slots) take(ctx context.Context, op, ref string) (*slot, error) {
-	var s *slot
-	select {
-	case s = <-p.free:
-	default:
-		select {
-		case s = <-p.free:
-		case <-ctx.Done():
-			return nil, errno.FromContext(op, ref, ctx)
+// place is where the calling goroutine looks first: its stack is not where another's is.
+func (p *slots) place() *hotSlot {
+	var here byte
+	return &p.hot[uint64(uintptr(unsafe.Pointer(&here))>>11)*0x9E3779B97F4A7C15>>32%hotMax]
+}
+
+// take waits for a free slot as long as ctx allows. The call's figures go to the stats of h.
+func (p *slots) take(ctx context.Context, op string, h *handle) (*slot, error) {
+	home := p.place()
+	s := home.Swap(nil)
+	if s == nil {
+		if s = p.find(ctx); s == nil {
+			return nil, errno.FromContext(op, h.ref, ctx)
 		}
 	}
 	if s.c == nil {
 		if s.c = C.go_slot_new(p.queue.eq, C.uint32_t(s.index)); s.c == nil {
 			p.free <- s
-			return nil, errno.New(op, ref, errno.NoMem, "there is no memory for another operation")
+			return nil, errno.New(op, h.ref, errno.NoMem, "there is no memory for another operation")
 		}
 	}
-	s.op, s.ref = op, ref
+	s.home, s.op, s.ref, s.code = home, op, h.ref, 0
+	s.stripe = h.stats.stripe(s.index)
 	return s, nil
 }
 
 // taken is how many slots are in use.
-func (p *slots) taken() int { return slotsMax - len(p.free) }
+func (p *slots) taken() int {
+	idle := len(p.free)
+	for i := range p.hot {
+		if p.hot[i].Load() != nil {
+			idle++
+		}
+	}
+	return max(slotsMax-idle, 0)
+}
+
+// find waits for any slot; nil when ctx has ended.
+func (p *slots) find(ctx context.Context) *slot {
+	select {
+	case s := <-p.free:
+		return s
+	default:
+	}
+	p.waiting.Add(1)
+	defer p.waiting.Add(-1)
+	for i := range p.hot {
+		if s := p.hot[i].Swap(nil); s != nil {
+			return s
+		}
+	}
+	select {
+	case s := <-p.free:
+		return s
+	case <-ctx.Done():
+		return nil
+	}
+}
 
 func (p *slots) give(s *slot) {
 	s.pin.Unpin()
+	s.stripe.ended(s.code)
+	if home := s.home; home.CompareAndSwap(nil, s) {
+		if p.waiting.Load() == 0 {
+			return
+		}
+		if s = home.Swap(nil); s == nil {
+			return // somebody has it already
+		}
+	}
 	p.free <- s
 }
 
 // wait returns the result of a call that C has just answered with rc: 0 started, 1 done without waiting, negative refused. When ctx
 // ends first it asks C to give up, and waits on: until the result has arrived, C may use the slot and what is pinned.
 func (s *slot) wait(ctx context.Context, rc C.int) error {
-	switch rc {
-	case 0:
-		rc = s.await(ctx)
-	case 1:
-		rc = C.tarn_event_result(&s.c.ev)
+	if rc == 1 {
+		rc = C.go_came_to(rc, s.c)
 	}
+	return s.settle(ctx, rc)
+}
+
+// settle is wait for a call whose rc is also its result when it is not 0 (go_came_to): it does not cross into C again.
+func (s *slot) settle(ctx context.Context, rc C.int) error {
+	if rc == 0 {
+		s.stripe.waited.Add(1)
+		rc = s.await(ctx)
+	}
+	s.code = 0
 	if rc >= 0 {
 		return nil
 	}
@@ -113,6 +180,7 @@ func (s *slot) await(ctx context.Context) C.int {
 }
 
 func (s *slot) fail(ctx context.Context, code errno.Code) error {
+	s.code = code
 	if ctx.Err() != nil && (code == errno.Canceled || code == errno.OpCanceled) {
 		return errno.FromContext(s.op, s.ref, ctx)
 	}

@@ -64,9 +64,10 @@ func (w *Writer) Write(p []byte) (int, error) {
 		return 0, nil
 	}
 	s.target(p)
-	if err = s.wait(w.ctx, C.go_writer_write(w.c, lend(p), s.c)); err != nil {
+	if err = s.settle(w.ctx, C.go_writer_write(w.c, lend(p), s.c)); err != nil {
 		return 0, err
 	}
+	s.stripe.written.Add(uint64(len(p)))
 	return len(p), nil
 }
 
@@ -114,7 +115,7 @@ func (w *Writer) Commit(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return errno.FromContext(op, w.h.ref, ctx)
 	}
-	s, err := w.h.core.slots.take(ctx, op, w.h.ref)
+	s, err := w.h.core.slots.take(ctx, op, w.h)
 	if err != nil {
 		return err
 	}
@@ -141,7 +142,7 @@ func (kv *KV) Reader(ctx context.Context, key []byte) (*Reader, error) {
 		return nil, err
 	}
 	defer kv.end(s)
-	if err = s.wait(ctx, C.go_reader_open(kv.c, lend(key), s.c)); err != nil {
+	if err = s.settle(ctx, C.go_reader_open(kv.c, lend(key), s.c)); err != nil {
 		return nil, err
 	}
 	return newReader(ctx, kv, statOf(s.c.stat), (*C.tarn_reader)(s.c.handle)), nil
@@ -175,9 +176,10 @@ func (r *Reader) Read(p []byte) (int, error) {
 		return 0, io.EOF
 	}
 	s.c.len = C.size_t(len(p))
-	if err = s.wait(r.ctx, C.go_reader_read(r.c, C.uint64_t(r.off), s.target(p), s.c)); err != nil {
+	if err = s.settle(r.ctx, C.go_reader_read(r.c, C.uint64_t(r.off), s.target(p), s.c)); err != nil {
 		return 0, err
 	}
+	s.stripe.read.Add(uint64(s.c.len))
 	return r.advance(int(s.c.len))
 }
 

@@ -55,7 +55,7 @@ class Readme(unittest.TestCase):
                 self.assertTrue(path, f"a {language} snippet of the README says not where it is from:\n{text}")
 
     def test_links_lead_somewhere(self):
-        for page in ("README.md", "c/ARCHITECTURE.md", "SECURITY.md", "docs/devices.md"):
+        for page in ("README.md", "c/ARCHITECTURE.md", "SECURITY.md", "docs/devices.md", "docs/gateway.md"):
             for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", read(page)):
                 there = os.path.join(TOP, os.path.dirname(page), target)
                 self.assertTrue(os.path.exists(there), f"{page} links to {target}")
@@ -69,8 +69,8 @@ class Readme(unittest.TestCase):
     def test_make_targets_are_documented(self):
         out = subprocess.run(["make", "-s", "-C", TOP, "help"], check=True, stdout=subprocess.PIPE, text=True).stdout
         targets = set(re.findall(r"^make (\S+)", out, re.M))
-        self.assertEqual(targets, set("help deps all lib proto run demo test test-c test-go test-asan test-tsan test-race test-crash"
-                                      " test-nvme fuzz fmt check bench bench-dev install clean".split()))
+        self.assertEqual(targets, set("help deps deps-browser all lib proto proto-accept run demo test test-c test-go test-asan test-tsan test-race test-crash"
+                                      " test-nvme fuzz fmt check bench bench-dev bench-go bench-cgo test-bench-go install clean".split()))
 
 
 class Demo(unittest.TestCase):

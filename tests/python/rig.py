@@ -23,7 +23,8 @@ import tarn  # noqa: E402
 from tarn.v1 import container_pb2, container_pb2_grpc, pool_pb2, pool_pb2_grpc  # noqa: E402
 
 PROGRAM = TOP / "build" / "bin" / "tarn-gateway"
-_ENVIRONMENT = ("TARN_ENDPOINT", "TARN_ROOT", "XDG_DATA_HOME")
+_ENVIRONMENT = ("TARN_ENDPOINT", "TARN_ROOT", "XDG_DATA_HOME", "TARN_TLS_CA",
+                "TARN_TLS_CERT", "TARN_TLS_KEY", "TARN_TOKEN", "TARN_TOKEN_FILE")
 
 
 class Gateway:
@@ -39,8 +40,8 @@ class Gateway:
             for label, kind in (("neo", container_pb2.CONTAINER_TYPE_PYTHON), ("kv", container_pb2.CONTAINER_TYPE_KV)):
                 containers.CreateContainer(container_pb2.CreateContainerRequest(pool="tank", label=label, type=kind), timeout=30)
 
-    def start(self):
-        self.process = subprocess.Popen([PROGRAM, "--root", self.root, "--listen", "127.0.0.1:0"], stderr=subprocess.PIPE, text=True)
+    def start(self, *args):
+        self.process = subprocess.Popen([PROGRAM, "--root", self.root, "--listen", "127.0.0.1:0", *args], stderr=subprocess.PIPE, text=True)
         ready = json.loads(self.process.stderr.readline())
         self.endpoint, self.tcp = "unix:" + ready["socket"], ready["listen"]
 

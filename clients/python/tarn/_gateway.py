@@ -13,7 +13,7 @@ from typing import Any
 import grpc
 from google.protobuf import descriptor_pb2
 
-from tarn import _errno
+from tarn import _errno, _secure
 from tarn._status import error_of
 from tarn.errors import PyDError
 from tarn.v1 import container_pb2, container_pb2_grpc, kv_pb2, kv_pb2_grpc, object_pb2, object_pb2_grpc
@@ -29,12 +29,12 @@ _SLOWEST = 4 << 20  # bytes a second that a large value is given
 class Gateway:
     """The stubs of a gateway, and the one way to call them."""
 
-    def __init__(self, endpoint: str, timeout: float) -> None:
+    def __init__(self, endpoint: str, timeout: float, what: str) -> None:
         self.endpoint = endpoint
         self.timeout = timeout
         self._pid = os.getpid()
         self._open = True
-        self._channel = grpc.insecure_channel(endpoint, options=_options())
+        self._channel = _secure.channel(endpoint, what, _options())
         self.containers = container_pb2_grpc.ContainerServiceStub(self._channel)
         self.objects = object_pb2_grpc.ObjectServiceStub(self._channel)
         self.keys = kv_pb2_grpc.KeyValueServiceStub(self._channel)

@@ -33,7 +33,7 @@ class DCont:
     pool and cont are labels or UUIDs. path is a URI, or a file or directory that stands for a container by DAOS's attribute user.daos.
     open_mode is "RW", or "RO": then every change is refused with DER_NO_PERM. endpoint is the gateway's, as unix:PATH, dns:/HOST:PORT
     or HOST:PORT; without it $TARN_ENDPOINT, else the socket of the gateway that serves $TARN_ROOT, $XDG_DATA_HOME/tarn or
-    ~/.local/share/tarn. timeout is how many seconds a call may take (large values have more). allow_empty is that of its dictionaries.
+    ~/.local/share/tarn. TLS and tokens are as $TARN_TLS_CA, $TARN_TLS_CERT, $TARN_TLS_KEY, $TARN_TOKEN and $TARN_TOKEN_FILE say. timeout is how many seconds a call may take (large values have more). allow_empty is that of its dictionaries.
 
     Opening makes one call. PyDError: DER_UNREACH when no gateway answers, DER_NONEXIST and DER_CONT_NONEXIST when there is no such pool
     or container, DER_INVAL when the container is not of type PYTHON, or the names or the endpoint are malformed. InvalidModeError for
@@ -50,7 +50,7 @@ class DCont:
         self.open_mode = open_mode
         self.timeout = timeout
         self.allow_empty = allow_empty
-        self._gateway = Gateway(_endpoint.find(endpoint, _OPEN), timeout)
+        self._gateway = Gateway(_endpoint.find(endpoint, _OPEN), timeout, _OPEN)
         try:
             self._name = self._find()
         except BaseException:

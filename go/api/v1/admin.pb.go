@@ -280,7 +280,11 @@ type GetStatsResponse struct {
 	// heap_bytes is the memory in use by the server's Go part.
 	HeapBytes uint64 `protobuf:"varint,6,opt,name=heap_bytes,json=heapBytes,proto3" json:"heap_bytes,omitempty"`
 	// methods has the calls since the start, for each method that was called, in the order of their names.
-	Methods       []*MethodStats `protobuf:"bytes,7,rep,name=methods,proto3" json:"methods,omitempty"`
+	Methods []*MethodStats `protobuf:"bytes,7,rep,name=methods,proto3" json:"methods,omitempty"`
+	// cpu_seconds is the processor time of the server's process since its start.
+	CpuSeconds float64 `protobuf:"fixed64,8,opt,name=cpu_seconds,json=cpuSeconds,proto3" json:"cpu_seconds,omitempty"`
+	// allocations is the number of pieces of memory that the server's Go part has taken since its start.
+	Allocations   uint64 `protobuf:"varint,9,opt,name=allocations,proto3" json:"allocations,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -362,6 +366,20 @@ func (x *GetStatsResponse) GetMethods() []*MethodStats {
 		return x.Methods
 	}
 	return nil
+}
+
+func (x *GetStatsResponse) GetCpuSeconds() float64 {
+	if x != nil {
+		return x.CpuSeconds
+	}
+	return 0
+}
+
+func (x *GetStatsResponse) GetAllocations() uint64 {
+	if x != nil {
+		return x.Allocations
+	}
+	return 0
 }
 
 // MethodStats counts the calls of one method.
@@ -515,7 +533,7 @@ var File_tarn_v1_admin_proto protoreflect.FileDescriptor
 
 const file_tarn_v1_admin_proto_rawDesc = "" +
 	"\n" +
-	"\x13tarn/v1/admin.proto\x12\atarn.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x82\x02\n" +
+	"\x13tarn/v1/admin.proto\x12\atarn.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14tarn/v1/access.proto\"\x82\x02\n" +
 	"\fServerLimits\x12\x1b\n" +
 	"\tkey_bytes\x18\x01 \x01(\x04R\bkeyBytes\x12\x1f\n" +
 	"\vvalue_bytes\x18\x02 \x01(\x04R\n" +
@@ -531,7 +549,7 @@ const file_tarn_v1_admin_proto_rawDesc = "" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12-\n" +
 	"\x06limits\x18\x02 \x01(\v2\x15.tarn.v1.ServerLimitsR\x06limits\x12\x1a\n" +
 	"\bfeatures\x18\x03 \x03(\tR\bfeatures\"\x11\n" +
-	"\x0fGetStatsRequest\"\xba\x02\n" +
+	"\x0fGetStatsRequest\"\xfd\x02\n" +
 	"\x10GetStatsResponse\x129\n" +
 	"\n" +
 	"start_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x12&\n" +
@@ -543,18 +561,21 @@ const file_tarn_v1_admin_proto_rawDesc = "" +
 	"goroutines\x12\x1d\n" +
 	"\n" +
 	"heap_bytes\x18\x06 \x01(\x04R\theapBytes\x12.\n" +
-	"\amethods\x18\a \x03(\v2\x14.tarn.v1.MethodStatsR\amethods\"m\n" +
+	"\amethods\x18\a \x03(\v2\x14.tarn.v1.MethodStatsR\amethods\x12\x1f\n" +
+	"\vcpu_seconds\x18\b \x01(\x01R\n" +
+	"cpuSeconds\x12 \n" +
+	"\vallocations\x18\t \x01(\x04R\vallocations\"m\n" +
 	"\vMethodStats\x12\x16\n" +
 	"\x06method\x18\x01 \x01(\tR\x06method\x12\x14\n" +
 	"\x05calls\x18\x02 \x01(\x04R\x05calls\x12\x16\n" +
 	"\x06errors\x18\x03 \x01(\x04R\x06errors\x12\x18\n" +
 	"\aseconds\x18\x04 \x01(\x01R\aseconds\"\r\n" +
 	"\vEchoRequest\"\x0e\n" +
-	"\fEchoResponse2\xe3\x01\n" +
-	"\fAdminService\x12S\n" +
-	"\rGetServerInfo\x12\x1d.tarn.v1.GetServerInfoRequest\x1a\x1e.tarn.v1.GetServerInfoResponse\"\x03\x90\x02\x01\x12D\n" +
-	"\bGetStats\x12\x18.tarn.v1.GetStatsRequest\x1a\x19.tarn.v1.GetStatsResponse\"\x03\x90\x02\x01\x128\n" +
-	"\x04Echo\x12\x14.tarn.v1.EchoRequest\x1a\x15.tarn.v1.EchoResponse\"\x03\x90\x02\x01B.Z,github.com/tarn-storage/tarn/go/api/v1;apiv1b\x06proto3"
+	"\fEchoResponse2\xef\x01\n" +
+	"\fAdminService\x12W\n" +
+	"\rGetServerInfo\x12\x1d.tarn.v1.GetServerInfoRequest\x1a\x1e.tarn.v1.GetServerInfoResponse\"\a\xd8\xe3\x18\x01\x90\x02\x01\x12H\n" +
+	"\bGetStats\x12\x18.tarn.v1.GetStatsRequest\x1a\x19.tarn.v1.GetStatsResponse\"\a\xd8\xe3\x18\x02\x90\x02\x01\x12<\n" +
+	"\x04Echo\x12\x14.tarn.v1.EchoRequest\x1a\x15.tarn.v1.EchoResponse\"\a\xd8\xe3\x18\x01\x90\x02\x01B.Z,github.com/tarn-storage/tarn/go/api/v1;apiv1b\x06proto3"
 
 var (
 	file_tarn_v1_admin_proto_rawDescOnce sync.Once
@@ -602,6 +623,7 @@ func file_tarn_v1_admin_proto_init() {
 	if File_tarn_v1_admin_proto != nil {
 		return
 	}
+	file_tarn_v1_access_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

@@ -965,7 +965,7 @@ var File_tarn_v1_container_proto protoreflect.FileDescriptor
 
 const file_tarn_v1_container_proto_rawDesc = "" +
 	"\n" +
-	"\x17tarn/v1/container.proto\x12\atarn.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcd\x02\n" +
+	"\x17tarn/v1/container.proto\x12\atarn.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14tarn/v1/access.proto\"\xcd\x02\n" +
 	"\tContainer\x12\x12\n" +
 	"\x04uuid\x18\x01 \x01(\tR\x04uuid\x12\x14\n" +
 	"\x05label\x18\x02 \x01(\tR\x05label\x12*\n" +
@@ -1043,14 +1043,14 @@ const file_tarn_v1_container_proto_rawDesc = "" +
 	"Durability\x12\x1a\n" +
 	"\x16DURABILITY_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12DURABILITY_DURABLE\x10\x01\x12\x16\n" +
-	"\x12DURABILITY_RELAXED\x10\x022\x98\x04\n" +
-	"\x10ContainerService\x12T\n" +
-	"\x0fCreateContainer\x12\x1f.tarn.v1.CreateContainerRequest\x1a .tarn.v1.CreateContainerResponse\x12P\n" +
-	"\fGetContainer\x12\x1c.tarn.v1.GetContainerRequest\x1a\x1d.tarn.v1.GetContainerResponse\"\x03\x90\x02\x01\x12V\n" +
-	"\x0eListContainers\x12\x1e.tarn.v1.ListContainersRequest\x1a\x1f.tarn.v1.ListContainersResponse\"\x03\x90\x02\x01\x12Y\n" +
-	"\x0fUpdateContainer\x12\x1f.tarn.v1.UpdateContainerRequest\x1a .tarn.v1.UpdateContainerResponse\"\x03\x90\x02\x02\x12S\n" +
-	"\rSyncContainer\x12\x1d.tarn.v1.SyncContainerRequest\x1a\x1e.tarn.v1.SyncContainerResponse\"\x03\x90\x02\x02\x12T\n" +
-	"\x0fDeleteContainer\x12\x1f.tarn.v1.DeleteContainerRequest\x1a .tarn.v1.DeleteContainerResponseB.Z,github.com/tarn-storage/tarn/go/api/v1;apiv1b\x06proto3"
+	"\x12DURABILITY_RELAXED\x10\x022\xb4\x04\n" +
+	"\x10ContainerService\x12Z\n" +
+	"\x0fCreateContainer\x12\x1f.tarn.v1.CreateContainerRequest\x1a .tarn.v1.CreateContainerResponse\"\x04\xd8\xe3\x18\x04\x12T\n" +
+	"\fGetContainer\x12\x1c.tarn.v1.GetContainerRequest\x1a\x1d.tarn.v1.GetContainerResponse\"\a\xd8\xe3\x18\x02\x90\x02\x01\x12Z\n" +
+	"\x0eListContainers\x12\x1e.tarn.v1.ListContainersRequest\x1a\x1f.tarn.v1.ListContainersResponse\"\a\xd8\xe3\x18\x02\x90\x02\x01\x12]\n" +
+	"\x0fUpdateContainer\x12\x1f.tarn.v1.UpdateContainerRequest\x1a .tarn.v1.UpdateContainerResponse\"\a\xd8\xe3\x18\x04\x90\x02\x02\x12W\n" +
+	"\rSyncContainer\x12\x1d.tarn.v1.SyncContainerRequest\x1a\x1e.tarn.v1.SyncContainerResponse\"\a\xd8\xe3\x18\x03\x90\x02\x02\x12Z\n" +
+	"\x0fDeleteContainer\x12\x1f.tarn.v1.DeleteContainerRequest\x1a .tarn.v1.DeleteContainerResponse\"\x04\xd8\xe3\x18\x04B.Z,github.com/tarn-storage/tarn/go/api/v1;apiv1b\x06proto3"
 
 var (
 	file_tarn_v1_container_proto_rawDescOnce sync.Once
@@ -1123,6 +1123,7 @@ func file_tarn_v1_container_proto_init() {
 	if File_tarn_v1_container_proto != nil {
 		return
 	}
+	file_tarn_v1_access_proto_init()
 	file_tarn_v1_container_proto_msgTypes[1].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

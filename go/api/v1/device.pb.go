@@ -1298,7 +1298,7 @@ var File_tarn_v1_device_proto protoreflect.FileDescriptor
 
 const file_tarn_v1_device_proto_rawDesc = "" +
 	"\n" +
-	"\x14tarn/v1/device.proto\x12\atarn.v1\x1a\x10tarn/v1/kv.proto\"\xb6\x05\n" +
+	"\x14tarn/v1/device.proto\x12\atarn.v1\x1a\x14tarn/v1/access.proto\x1a\x10tarn/v1/kv.proto\"\xb6\x05\n" +
 	"\x06Device\x12\x10\n" +
 	"\x03uri\x18\x01 \x01(\tR\x03uri\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x16\n" +
@@ -1382,15 +1382,15 @@ const file_tarn_v1_device_proto_rawDesc = "" +
 	"\x06device\x18\x01 \x01(\tR\x06device\x12\x16\n" +
 	"\x06offset\x18\x02 \x01(\x04R\x06offset\x12\x16\n" +
 	"\x06length\x18\x03 \x01(\x04R\x06length\"\x17\n" +
-	"\x15DiscardDeviceResponse2\xe0\x03\n" +
-	"\rDeviceService\x12M\n" +
-	"\vListDevices\x12\x1b.tarn.v1.ListDevicesRequest\x1a\x1c.tarn.v1.ListDevicesResponse\"\x03\x90\x02\x01\x12G\n" +
-	"\tGetDevice\x12\x19.tarn.v1.GetDeviceRequest\x1a\x1a.tarn.v1.GetDeviceResponse\"\x03\x90\x02\x01\x12L\n" +
+	"\x15DiscardDeviceResponse2\xfc\x03\n" +
+	"\rDeviceService\x12Q\n" +
+	"\vListDevices\x12\x1b.tarn.v1.ListDevicesRequest\x1a\x1c.tarn.v1.ListDevicesResponse\"\a\xd8\xe3\x18\x05\x90\x02\x01\x12K\n" +
+	"\tGetDevice\x12\x19.tarn.v1.GetDeviceRequest\x1a\x1a.tarn.v1.GetDeviceResponse\"\a\xd8\xe3\x18\x05\x90\x02\x01\x12P\n" +
 	"\n" +
-	"ReadDevice\x12\x1a.tarn.v1.ReadDeviceRequest\x1a\x1b.tarn.v1.ReadDeviceResponse\"\x03\x90\x02\x010\x01\x12J\n" +
-	"\vWriteDevice\x12\x1b.tarn.v1.WriteDeviceRequest\x1a\x1c.tarn.v1.WriteDeviceResponse(\x01\x12M\n" +
-	"\vFlushDevice\x12\x1b.tarn.v1.FlushDeviceRequest\x1a\x1c.tarn.v1.FlushDeviceResponse\"\x03\x90\x02\x02\x12N\n" +
-	"\rDiscardDevice\x12\x1d.tarn.v1.DiscardDeviceRequest\x1a\x1e.tarn.v1.DiscardDeviceResponseB.Z,github.com/tarn-storage/tarn/go/api/v1;apiv1b\x06proto3"
+	"ReadDevice\x12\x1a.tarn.v1.ReadDeviceRequest\x1a\x1b.tarn.v1.ReadDeviceResponse\"\a\xd8\xe3\x18\x05\x90\x02\x010\x01\x12P\n" +
+	"\vWriteDevice\x12\x1b.tarn.v1.WriteDeviceRequest\x1a\x1c.tarn.v1.WriteDeviceResponse\"\x04\xd8\xe3\x18\x05(\x01\x12Q\n" +
+	"\vFlushDevice\x12\x1b.tarn.v1.FlushDeviceRequest\x1a\x1c.tarn.v1.FlushDeviceResponse\"\a\xd8\xe3\x18\x05\x90\x02\x02\x12T\n" +
+	"\rDiscardDevice\x12\x1d.tarn.v1.DiscardDeviceRequest\x1a\x1e.tarn.v1.DiscardDeviceResponse\"\x04\xd8\xe3\x18\x05B.Z,github.com/tarn-storage/tarn/go/api/v1;apiv1b\x06proto3"
 
 var (
 	file_tarn_v1_device_proto_rawDescOnce sync.Once
@@ -1461,6 +1461,7 @@ func file_tarn_v1_device_proto_init() {
 	if File_tarn_v1_device_proto != nil {
 		return
 	}
+	file_tarn_v1_access_proto_init()
 	file_tarn_v1_kv_proto_init()
 	file_tarn_v1_device_proto_msgTypes[7].OneofWrappers = []any{
 		(*ReadDeviceResponse_Header)(nil),

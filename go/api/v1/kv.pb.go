@@ -3724,7 +3724,7 @@ var File_tarn_v1_kv_proto protoreflect.FileDescriptor
 
 const file_tarn_v1_kv_proto_rawDesc = "" +
 	"\n" +
-	"\x10tarn/v1/kv.proto\x12\atarn.v1\"`\n" +
+	"\x10tarn/v1/kv.proto\x12\atarn.v1\x1a\x14tarn/v1/access.proto\"`\n" +
 	"\bKeyRange\x12\x16\n" +
 	"\x06prefix\x18\x01 \x01(\fR\x06prefix\x12\x14\n" +
 	"\x05start\x18\x02 \x01(\fR\x05start\x12\x10\n" +
@@ -3948,27 +3948,28 @@ const file_tarn_v1_kv_proto_rawDesc = "" +
 	"\x10COMPARISON_EQUAL\x10\x01\x12\x18\n" +
 	"\x14COMPARISON_NOT_EQUAL\x10\x02\x12\x13\n" +
 	"\x0fCOMPARISON_LESS\x10\x03\x12\x16\n" +
-	"\x12COMPARISON_GREATER\x10\x042\xb0\t\n" +
-	"\x0fKeyValueService\x125\n" +
-	"\x03Get\x12\x13.tarn.v1.GetRequest\x1a\x14.tarn.v1.GetResponse\"\x03\x90\x02\x01\x128\n" +
-	"\x04Head\x12\x14.tarn.v1.HeadRequest\x1a\x15.tarn.v1.HeadResponse\"\x03\x90\x02\x01\x120\n" +
-	"\x03Put\x12\x13.tarn.v1.PutRequest\x1a\x14.tarn.v1.PutResponse\x129\n" +
-	"\x06Delete\x12\x16.tarn.v1.DeleteRequest\x1a\x17.tarn.v1.DeleteResponse\x12D\n" +
-	"\bBatchGet\x12\x18.tarn.v1.BatchGetRequest\x1a\x19.tarn.v1.BatchGetResponse\"\x03\x90\x02\x01\x12?\n" +
-	"\bBatchPut\x12\x18.tarn.v1.BatchPutRequest\x1a\x19.tarn.v1.BatchPutResponse\x12H\n" +
-	"\vBatchDelete\x12\x1b.tarn.v1.BatchDeleteRequest\x1a\x1c.tarn.v1.BatchDeleteResponse\x12E\n" +
+	"\x12COMPARISON_GREATER\x10\x042\x8c\n" +
 	"\n" +
-	"ApplyBatch\x12\x1a.tarn.v1.ApplyBatchRequest\x1a\x1b.tarn.v1.ApplyBatchResponse\x12B\n" +
-	"\tIncrement\x12\x19.tarn.v1.IncrementRequest\x1a\x1a.tarn.v1.IncrementResponse\x12?\n" +
-	"\bTransact\x12\x18.tarn.v1.TransactRequest\x1a\x19.tarn.v1.TransactResponse\x12D\n" +
-	"\bListKeys\x12\x18.tarn.v1.ListKeysRequest\x1a\x19.tarn.v1.ListKeysResponse\"\x03\x90\x02\x01\x12A\n" +
-	"\bBulkLoad\x12\x18.tarn.v1.BulkLoadRequest\x1a\x19.tarn.v1.BulkLoadResponse(\x01\x12@\n" +
-	"\aSession\x12\x17.tarn.v1.SessionRequest\x1a\x18.tarn.v1.SessionResponse(\x010\x01\x12;\n" +
-	"\x05Count\x12\x15.tarn.v1.CountRequest\x1a\x16.tarn.v1.CountResponse\"\x03\x90\x02\x01\x12:\n" +
-	"\x04Scan\x12\x14.tarn.v1.ScanRequest\x1a\x15.tarn.v1.ScanResponse\"\x03\x90\x02\x010\x01\x12M\n" +
-	"\vDeleteRange\x12\x1b.tarn.v1.DeleteRangeRequest\x1a\x1c.tarn.v1.DeleteRangeResponse\"\x03\x90\x02\x02\x12I\n" +
-	"\tGetStream\x12\x19.tarn.v1.GetStreamRequest\x1a\x1a.tarn.v1.GetStreamResponse\"\x03\x90\x02\x010\x01\x12D\n" +
-	"\tPutStream\x12\x19.tarn.v1.PutStreamRequest\x1a\x1a.tarn.v1.PutStreamResponse(\x01B.Z,github.com/tarn-storage/tarn/go/api/v1;apiv1b\x06proto3"
+	"\x0fKeyValueService\x129\n" +
+	"\x03Get\x12\x13.tarn.v1.GetRequest\x1a\x14.tarn.v1.GetResponse\"\a\xd8\xe3\x18\x02\x90\x02\x01\x12<\n" +
+	"\x04Head\x12\x14.tarn.v1.HeadRequest\x1a\x15.tarn.v1.HeadResponse\"\a\xd8\xe3\x18\x02\x90\x02\x01\x126\n" +
+	"\x03Put\x12\x13.tarn.v1.PutRequest\x1a\x14.tarn.v1.PutResponse\"\x04\xd8\xe3\x18\x03\x12?\n" +
+	"\x06Delete\x12\x16.tarn.v1.DeleteRequest\x1a\x17.tarn.v1.DeleteResponse\"\x04\xd8\xe3\x18\x03\x12H\n" +
+	"\bBatchGet\x12\x18.tarn.v1.BatchGetRequest\x1a\x19.tarn.v1.BatchGetResponse\"\a\xd8\xe3\x18\x02\x90\x02\x01\x12E\n" +
+	"\bBatchPut\x12\x18.tarn.v1.BatchPutRequest\x1a\x19.tarn.v1.BatchPutResponse\"\x04\xd8\xe3\x18\x03\x12N\n" +
+	"\vBatchDelete\x12\x1b.tarn.v1.BatchDeleteRequest\x1a\x1c.tarn.v1.BatchDeleteResponse\"\x04\xd8\xe3\x18\x03\x12K\n" +
+	"\n" +
+	"ApplyBatch\x12\x1a.tarn.v1.ApplyBatchRequest\x1a\x1b.tarn.v1.ApplyBatchResponse\"\x04\xd8\xe3\x18\x03\x12H\n" +
+	"\tIncrement\x12\x19.tarn.v1.IncrementRequest\x1a\x1a.tarn.v1.IncrementResponse\"\x04\xd8\xe3\x18\x03\x12E\n" +
+	"\bTransact\x12\x18.tarn.v1.TransactRequest\x1a\x19.tarn.v1.TransactResponse\"\x04\xd8\xe3\x18\x03\x12H\n" +
+	"\bListKeys\x12\x18.tarn.v1.ListKeysRequest\x1a\x19.tarn.v1.ListKeysResponse\"\a\xd8\xe3\x18\x02\x90\x02\x01\x12G\n" +
+	"\bBulkLoad\x12\x18.tarn.v1.BulkLoadRequest\x1a\x19.tarn.v1.BulkLoadResponse\"\x04\xd8\xe3\x18\x03(\x01\x12F\n" +
+	"\aSession\x12\x17.tarn.v1.SessionRequest\x1a\x18.tarn.v1.SessionResponse\"\x04\xd8\xe3\x18\x03(\x010\x01\x12?\n" +
+	"\x05Count\x12\x15.tarn.v1.CountRequest\x1a\x16.tarn.v1.CountResponse\"\a\xd8\xe3\x18\x02\x90\x02\x01\x12>\n" +
+	"\x04Scan\x12\x14.tarn.v1.ScanRequest\x1a\x15.tarn.v1.ScanResponse\"\a\xd8\xe3\x18\x02\x90\x02\x010\x01\x12Q\n" +
+	"\vDeleteRange\x12\x1b.tarn.v1.DeleteRangeRequest\x1a\x1c.tarn.v1.DeleteRangeResponse\"\a\xd8\xe3\x18\x03\x90\x02\x02\x12M\n" +
+	"\tGetStream\x12\x19.tarn.v1.GetStreamRequest\x1a\x1a.tarn.v1.GetStreamResponse\"\a\xd8\xe3\x18\x02\x90\x02\x010\x01\x12J\n" +
+	"\tPutStream\x12\x19.tarn.v1.PutStreamRequest\x1a\x1a.tarn.v1.PutStreamResponse\"\x04\xd8\xe3\x18\x03(\x01B.Z,github.com/tarn-storage/tarn/go/api/v1;apiv1b\x06proto3"
 
 var (
 	file_tarn_v1_kv_proto_rawDescOnce sync.Once
@@ -4136,6 +4137,7 @@ func file_tarn_v1_kv_proto_init() {
 	if File_tarn_v1_kv_proto != nil {
 		return
 	}
+	file_tarn_v1_access_proto_init()
 	file_tarn_v1_kv_proto_msgTypes[12].OneofWrappers = []any{
 		(*BatchGetResult_Value)(nil),
 		(*BatchGetResult_Error)(nil),

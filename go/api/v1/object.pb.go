@@ -506,7 +506,7 @@ var File_tarn_v1_object_proto protoreflect.FileDescriptor
 
 const file_tarn_v1_object_proto_rawDesc = "" +
 	"\n" +
-	"\x14tarn/v1/object.proto\x12\atarn.v1\"B\n" +
+	"\x14tarn/v1/object.proto\x12\atarn.v1\x1a\x14tarn/v1/access.proto\"B\n" +
 	"\x06Object\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
 	"\x03oid\x18\x02 \x01(\tR\x03oid\x12\x12\n" +
@@ -533,12 +533,12 @@ const file_tarn_v1_object_proto_rawDesc = "" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"-\n" +
 	"\x13DeleteObjectRequest\x12\x16\n" +
 	"\x06object\x18\x01 \x01(\tR\x06object\"\x16\n" +
-	"\x14DeleteObjectResponse2\xc1\x02\n" +
-	"\rObjectService\x12K\n" +
-	"\fCreateObject\x12\x1c.tarn.v1.CreateObjectRequest\x1a\x1d.tarn.v1.CreateObjectResponse\x12G\n" +
-	"\tGetObject\x12\x19.tarn.v1.GetObjectRequest\x1a\x1a.tarn.v1.GetObjectResponse\"\x03\x90\x02\x01\x12M\n" +
-	"\vListObjects\x12\x1b.tarn.v1.ListObjectsRequest\x1a\x1c.tarn.v1.ListObjectsResponse\"\x03\x90\x02\x01\x12K\n" +
-	"\fDeleteObject\x12\x1c.tarn.v1.DeleteObjectRequest\x1a\x1d.tarn.v1.DeleteObjectResponseB.Z,github.com/tarn-storage/tarn/go/api/v1;apiv1b\x06proto3"
+	"\x14DeleteObjectResponse2\xd5\x02\n" +
+	"\rObjectService\x12Q\n" +
+	"\fCreateObject\x12\x1c.tarn.v1.CreateObjectRequest\x1a\x1d.tarn.v1.CreateObjectResponse\"\x04\xd8\xe3\x18\x03\x12K\n" +
+	"\tGetObject\x12\x19.tarn.v1.GetObjectRequest\x1a\x1a.tarn.v1.GetObjectResponse\"\a\xd8\xe3\x18\x02\x90\x02\x01\x12Q\n" +
+	"\vListObjects\x12\x1b.tarn.v1.ListObjectsRequest\x1a\x1c.tarn.v1.ListObjectsResponse\"\a\xd8\xe3\x18\x02\x90\x02\x01\x12Q\n" +
+	"\fDeleteObject\x12\x1c.tarn.v1.DeleteObjectRequest\x1a\x1d.tarn.v1.DeleteObjectResponse\"\x04\xd8\xe3\x18\x03B.Z,github.com/tarn-storage/tarn/go/api/v1;apiv1b\x06proto3"
 
 var (
 	file_tarn_v1_object_proto_rawDescOnce sync.Once
@@ -588,6 +588,7 @@ func file_tarn_v1_object_proto_init() {
 	if File_tarn_v1_object_proto != nil {
 		return
 	}
+	file_tarn_v1_access_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

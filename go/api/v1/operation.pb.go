@@ -799,7 +799,7 @@ var File_tarn_v1_operation_proto protoreflect.FileDescriptor
 
 const file_tarn_v1_operation_proto_rawDesc = "" +
 	"\n" +
-	"\x17tarn/v1/operation.proto\x12\atarn.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf6\x02\n" +
+	"\x17tarn/v1/operation.proto\x12\atarn.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14tarn/v1/access.proto\"\xf6\x02\n" +
 	"\tOperation\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x16\n" +
@@ -854,12 +854,12 @@ const file_tarn_v1_operation_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x123\n" +
 	"\atimeout\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\atimeout\"I\n" +
 	"\x15WaitOperationResponse\x120\n" +
-	"\toperation\x18\x01 \x01(\v2\x12.tarn.v1.OperationR\toperation2\xec\x02\n" +
-	"\x10OperationService\x12P\n" +
-	"\fGetOperation\x12\x1c.tarn.v1.GetOperationRequest\x1a\x1d.tarn.v1.GetOperationResponse\"\x03\x90\x02\x01\x12V\n" +
-	"\x0eListOperations\x12\x1e.tarn.v1.ListOperationsRequest\x1a\x1f.tarn.v1.ListOperationsResponse\"\x03\x90\x02\x01\x12Y\n" +
-	"\x0fCancelOperation\x12\x1f.tarn.v1.CancelOperationRequest\x1a .tarn.v1.CancelOperationResponse\"\x03\x90\x02\x02\x12S\n" +
-	"\rWaitOperation\x12\x1d.tarn.v1.WaitOperationRequest\x1a\x1e.tarn.v1.WaitOperationResponse\"\x03\x90\x02\x01B.Z,github.com/tarn-storage/tarn/go/api/v1;apiv1b\x06proto3"
+	"\toperation\x18\x01 \x01(\v2\x12.tarn.v1.OperationR\toperation2\xfc\x02\n" +
+	"\x10OperationService\x12T\n" +
+	"\fGetOperation\x12\x1c.tarn.v1.GetOperationRequest\x1a\x1d.tarn.v1.GetOperationResponse\"\a\xd8\xe3\x18\x02\x90\x02\x01\x12Z\n" +
+	"\x0eListOperations\x12\x1e.tarn.v1.ListOperationsRequest\x1a\x1f.tarn.v1.ListOperationsResponse\"\a\xd8\xe3\x18\x02\x90\x02\x01\x12]\n" +
+	"\x0fCancelOperation\x12\x1f.tarn.v1.CancelOperationRequest\x1a .tarn.v1.CancelOperationResponse\"\a\xd8\xe3\x18\x04\x90\x02\x02\x12W\n" +
+	"\rWaitOperation\x12\x1d.tarn.v1.WaitOperationRequest\x1a\x1e.tarn.v1.WaitOperationResponse\"\a\xd8\xe3\x18\x02\x90\x02\x01B.Z,github.com/tarn-storage/tarn/go/api/v1;apiv1b\x06proto3"
 
 var (
 	file_tarn_v1_operation_proto_rawDescOnce sync.Once
@@ -920,6 +920,7 @@ func file_tarn_v1_operation_proto_init() {
 	if File_tarn_v1_operation_proto != nil {
 		return
 	}
+	file_tarn_v1_access_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

@@ -1171,7 +1171,7 @@ var File_tarn_v1_pool_proto protoreflect.FileDescriptor
 
 const file_tarn_v1_pool_proto_rawDesc = "" +
 	"\n" +
-	"\x12tarn/v1/pool.proto\x12\atarn.v1\x1a\x17tarn/v1/operation.proto\"\x9a\x02\n" +
+	"\x12tarn/v1/pool.proto\x12\atarn.v1\x1a\x14tarn/v1/access.proto\x1a\x17tarn/v1/operation.proto\"\x9a\x02\n" +
 	"\x04Pool\x12\x12\n" +
 	"\x04uuid\x18\x01 \x01(\tR\x04uuid\x12\x14\n" +
 	"\x05label\x18\x02 \x01(\tR\x05label\x12\x12\n" +
@@ -1248,18 +1248,18 @@ const file_tarn_v1_pool_proto_rawDesc = "" +
 	"\x15POOL_VIEW_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fPOOL_VIEW_BASIC\x10\x01\x12\x13\n" +
 	"\x0fPOOL_VIEW_SPACE\x10\x02\x12\x12\n" +
-	"\x0ePOOL_VIEW_FULL\x10\x032\xcd\x04\n" +
-	"\vPoolService\x12E\n" +
+	"\x0ePOOL_VIEW_FULL\x10\x032\xf5\x04\n" +
+	"\vPoolService\x12K\n" +
 	"\n" +
-	"CreatePool\x12\x1a.tarn.v1.CreatePoolRequest\x1a\x1b.tarn.v1.CreatePoolResponse\x12A\n" +
-	"\aGetPool\x12\x17.tarn.v1.GetPoolRequest\x1a\x18.tarn.v1.GetPoolResponse\"\x03\x90\x02\x01\x12G\n" +
-	"\tListPools\x12\x19.tarn.v1.ListPoolsRequest\x1a\x1a.tarn.v1.ListPoolsResponse\"\x03\x90\x02\x01\x12E\n" +
+	"CreatePool\x12\x1a.tarn.v1.CreatePoolRequest\x1a\x1b.tarn.v1.CreatePoolResponse\"\x04\xd8\xe3\x18\x04\x12E\n" +
+	"\aGetPool\x12\x17.tarn.v1.GetPoolRequest\x1a\x18.tarn.v1.GetPoolResponse\"\a\xd8\xe3\x18\x02\x90\x02\x01\x12K\n" +
+	"\tListPools\x12\x19.tarn.v1.ListPoolsRequest\x1a\x1a.tarn.v1.ListPoolsResponse\"\a\xd8\xe3\x18\x02\x90\x02\x01\x12K\n" +
 	"\n" +
-	"DeletePool\x12\x1a.tarn.v1.DeletePoolRequest\x1a\x1b.tarn.v1.DeletePoolResponse\x12D\n" +
-	"\bSyncPool\x12\x18.tarn.v1.SyncPoolRequest\x1a\x19.tarn.v1.SyncPoolResponse\"\x03\x90\x02\x02\x12V\n" +
-	"\x0eCheckpointPool\x12\x1e.tarn.v1.CheckpointPoolRequest\x1a\x1f.tarn.v1.CheckpointPoolResponse\"\x03\x90\x02\x02\x12B\n" +
-	"\tCheckPool\x12\x19.tarn.v1.CheckPoolRequest\x1a\x1a.tarn.v1.CheckPoolResponse\x12B\n" +
-	"\tScrubPool\x12\x19.tarn.v1.ScrubPoolRequest\x1a\x1a.tarn.v1.ScrubPoolResponseB.Z,github.com/tarn-storage/tarn/go/api/v1;apiv1b\x06proto3"
+	"DeletePool\x12\x1a.tarn.v1.DeletePoolRequest\x1a\x1b.tarn.v1.DeletePoolResponse\"\x04\xd8\xe3\x18\x04\x12H\n" +
+	"\bSyncPool\x12\x18.tarn.v1.SyncPoolRequest\x1a\x19.tarn.v1.SyncPoolResponse\"\a\xd8\xe3\x18\x03\x90\x02\x02\x12Z\n" +
+	"\x0eCheckpointPool\x12\x1e.tarn.v1.CheckpointPoolRequest\x1a\x1f.tarn.v1.CheckpointPoolResponse\"\a\xd8\xe3\x18\x04\x90\x02\x02\x12H\n" +
+	"\tCheckPool\x12\x19.tarn.v1.CheckPoolRequest\x1a\x1a.tarn.v1.CheckPoolResponse\"\x04\xd8\xe3\x18\x04\x12H\n" +
+	"\tScrubPool\x12\x19.tarn.v1.ScrubPoolRequest\x1a\x1a.tarn.v1.ScrubPoolResponse\"\x04\xd8\xe3\x18\x04B.Z,github.com/tarn-storage/tarn/go/api/v1;apiv1b\x06proto3"
 
 var (
 	file_tarn_v1_pool_proto_rawDescOnce sync.Once
@@ -1335,6 +1335,7 @@ func file_tarn_v1_pool_proto_init() {
 	if File_tarn_v1_pool_proto != nil {
 		return
 	}
+	file_tarn_v1_access_proto_init()
 	file_tarn_v1_operation_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{

@@ -498,7 +498,7 @@ var File_tarn_v1_snapshot_proto protoreflect.FileDescriptor
 
 const file_tarn_v1_snapshot_proto_rawDesc = "" +
 	"\n" +
-	"\x16tarn/v1/snapshot.proto\x12\atarn.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"q\n" +
+	"\x16tarn/v1/snapshot.proto\x12\atarn.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14tarn/v1/access.proto\"q\n" +
 	"\bSnapshot\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12;\n" +
@@ -525,12 +525,12 @@ const file_tarn_v1_snapshot_proto_rawDesc = "" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"3\n" +
 	"\x15DeleteSnapshotRequest\x12\x1a\n" +
 	"\bsnapshot\x18\x01 \x01(\tR\bsnapshot\"\x18\n" +
-	"\x16DeleteSnapshotResponse2\xdb\x02\n" +
-	"\x0fSnapshotService\x12Q\n" +
-	"\x0eCreateSnapshot\x12\x1e.tarn.v1.CreateSnapshotRequest\x1a\x1f.tarn.v1.CreateSnapshotResponse\x12M\n" +
-	"\vGetSnapshot\x12\x1b.tarn.v1.GetSnapshotRequest\x1a\x1c.tarn.v1.GetSnapshotResponse\"\x03\x90\x02\x01\x12S\n" +
-	"\rListSnapshots\x12\x1d.tarn.v1.ListSnapshotsRequest\x1a\x1e.tarn.v1.ListSnapshotsResponse\"\x03\x90\x02\x01\x12Q\n" +
-	"\x0eDeleteSnapshot\x12\x1e.tarn.v1.DeleteSnapshotRequest\x1a\x1f.tarn.v1.DeleteSnapshotResponseB.Z,github.com/tarn-storage/tarn/go/api/v1;apiv1b\x06proto3"
+	"\x16DeleteSnapshotResponse2\xef\x02\n" +
+	"\x0fSnapshotService\x12W\n" +
+	"\x0eCreateSnapshot\x12\x1e.tarn.v1.CreateSnapshotRequest\x1a\x1f.tarn.v1.CreateSnapshotResponse\"\x04\xd8\xe3\x18\x03\x12Q\n" +
+	"\vGetSnapshot\x12\x1b.tarn.v1.GetSnapshotRequest\x1a\x1c.tarn.v1.GetSnapshotResponse\"\a\xd8\xe3\x18\x02\x90\x02\x01\x12W\n" +
+	"\rListSnapshots\x12\x1d.tarn.v1.ListSnapshotsRequest\x1a\x1e.tarn.v1.ListSnapshotsResponse\"\a\xd8\xe3\x18\x02\x90\x02\x01\x12W\n" +
+	"\x0eDeleteSnapshot\x12\x1e.tarn.v1.DeleteSnapshotRequest\x1a\x1f.tarn.v1.DeleteSnapshotResponse\"\x04\xd8\xe3\x18\x04B.Z,github.com/tarn-storage/tarn/go/api/v1;apiv1b\x06proto3"
 
 var (
 	file_tarn_v1_snapshot_proto_rawDescOnce sync.Once
@@ -582,6 +582,7 @@ func file_tarn_v1_snapshot_proto_init() {
 	if File_tarn_v1_snapshot_proto != nil {
 		return
 	}
+	file_tarn_v1_access_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

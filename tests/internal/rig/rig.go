@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -81,9 +82,12 @@ func Run(t testing.TB, stdin string, env []string, name string, args ...string) 
 	return Result{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
 }
 
+// settings are the variables of the environment that the programs read.
+var settings = regexp.MustCompile(`^TARN_(ROOT|ENDPOINT|TLS_\w+|TOKEN(_FILE)?)=`)
+
 func cleanEnv() (env []string) {
 	for _, e := range os.Environ() {
-		if !strings.HasPrefix(e, "TARN_ROOT=") && !strings.HasPrefix(e, "TARN_ENDPOINT=") {
+		if !settings.MatchString(e) {
 			env = append(env, e)
 		}
 	}

@@ -1,6 +1,7 @@
 import datetime
 
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from tarn.v1 import access_pb2 as _access_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -46,7 +47,7 @@ class GetStatsRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetStatsResponse(_message.Message):
-    __slots__ = ("start_time", "in_flight_bytes", "in_flight_limit_bytes", "open_handles", "goroutines", "heap_bytes", "methods")
+    __slots__ = ("start_time", "in_flight_bytes", "in_flight_limit_bytes", "open_handles", "goroutines", "heap_bytes", "methods", "cpu_seconds", "allocations")
     START_TIME_FIELD_NUMBER: _ClassVar[int]
     IN_FLIGHT_BYTES_FIELD_NUMBER: _ClassVar[int]
     IN_FLIGHT_LIMIT_BYTES_FIELD_NUMBER: _ClassVar[int]
@@ -54,6 +55,8 @@ class GetStatsResponse(_message.Message):
     GOROUTINES_FIELD_NUMBER: _ClassVar[int]
     HEAP_BYTES_FIELD_NUMBER: _ClassVar[int]
     METHODS_FIELD_NUMBER: _ClassVar[int]
+    CPU_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    ALLOCATIONS_FIELD_NUMBER: _ClassVar[int]
     start_time: _timestamp_pb2.Timestamp
     in_flight_bytes: int
     in_flight_limit_bytes: int
@@ -61,7 +64,9 @@ class GetStatsResponse(_message.Message):
     goroutines: int
     heap_bytes: int
     methods: _containers.RepeatedCompositeFieldContainer[MethodStats]
-    def __init__(self, start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., in_flight_bytes: _Optional[int] = ..., in_flight_limit_bytes: _Optional[int] = ..., open_handles: _Optional[int] = ..., goroutines: _Optional[int] = ..., heap_bytes: _Optional[int] = ..., methods: _Optional[_Iterable[_Union[MethodStats, _Mapping]]] = ...) -> None: ...
+    cpu_seconds: float
+    allocations: int
+    def __init__(self, start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., in_flight_bytes: _Optional[int] = ..., in_flight_limit_bytes: _Optional[int] = ..., open_handles: _Optional[int] = ..., goroutines: _Optional[int] = ..., heap_bytes: _Optional[int] = ..., methods: _Optional[_Iterable[_Union[MethodStats, _Mapping]]] = ..., cpu_seconds: _Optional[float] = ..., allocations: _Optional[int] = ...) -> None: ...
 
 class MethodStats(_message.Message):
     __slots__ = ("method", "calls", "errors", "seconds")

@@ -22,10 +22,11 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from tarn.v1 import access_pb2 as tarn_dot_v1_dot_access__pb2
 from tarn.v1 import kv_pb2 as tarn_dot_v1_dot_kv__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14tarn/v1/device.proto\x12\x07tarn.v1\x1a\x10tarn/v1/kv.proto\"\xcf\x03\n\x06\x44\x65vice\x12\x0b\n\x03uri\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0e\n\x06\x64river\x18\x03 \x01(\t\x12\r\n\x05model\x18\x04 \x01(\t\x12\x0e\n\x06serial\x18\x05 \x01(\t\x12\x0f\n\x07\x62\x61\x63kend\x18\x06 \x01(\t\x12\x0c\n\x04note\x18\x07 \x01(\t\x12\x0c\n\x04twin\x18\x08 \x01(\t\x12\x0c\n\x04size\x18\t \x01(\x04\x12\x15\n\rlogical_block\x18\n \x01(\r\x12\x16\n\x0ephysical_block\x18\x0b \x01(\r\x12\x18\n\x10memory_alignment\x18\x0c \x01(\r\x12\x18\n\x10offset_alignment\x18\r \x01(\r\x12\x14\n\x0cmax_transfer\x18\x0e \x01(\r\x12\x12\n\noptimal_io\x18\x0f \x01(\r\x12\x14\n\x0c\x61tomic_write\x18\x10 \x01(\r\x12\x0e\n\x06\x64irect\x18\x11 \x01(\x08\x12\x16\n\x0evolatile_cache\x18\x12 \x01(\x08\x12\x12\n\nrotational\x18\x13 \x01(\x08\x12\x11\n\tread_only\x18\x14 \x01(\x08\x12\x0e\n\x06in_use\x18\x15 \x01(\x08\x12\x0c\n\x04nsid\x18\x16 \x01(\r\x12\x0b\n\x03\x63si\x18\x17 \x01(\r\x12#\n\x05zones\x18\x18 \x01(\x0b\x32\x14.tarn.v1.DeviceZones\"Q\n\x0b\x44\x65viceZones\x12\r\n\x05\x63ount\x18\x01 \x01(\r\x12\r\n\x05\x62ytes\x18\x02 \x01(\x04\x12\x10\n\x08max_open\x18\x03 \x01(\r\x12\x12\n\nmax_active\x18\x04 \x01(\r\";\n\x12ListDevicesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"P\n\x13ListDevicesResponse\x12 \n\x07\x64\x65vices\x18\x01 \x03(\x0b\x32\x0f.tarn.v1.Device\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\"\n\x10GetDeviceRequest\x12\x0e\n\x06\x64\x65vice\x18\x01 \x01(\t\"4\n\x11GetDeviceResponse\x12\x1f\n\x06\x64\x65vice\x18\x01 \x01(\x0b\x32\x0f.tarn.v1.Device\"q\n\x11ReadDeviceRequest\x12\x0e\n\x06\x64\x65vice\x18\x01 \x01(\t\x12\x0e\n\x06offset\x18\x02 \x01(\x04\x12\x0e\n\x06length\x18\x03 \x01(\x04\x12,\n\rchecksum_type\x18\x04 \x01(\x0e\x32\x15.tarn.v1.ChecksumType\"\x88\x01\n\x12ReadDeviceResponse\x12+\n\x06header\x18\x01 \x01(\x0b\x32\x19.tarn.v1.ReadDeviceHeaderH\x00\x12\x0e\n\x04\x64\x61ta\x18\x02 \x01(\x0cH\x00\x12-\n\x07trailer\x18\x03 \x01(\x0b\x32\x1a.tarn.v1.ReadDeviceTrailerH\x00\x42\x06\n\x04part\"N\n\x10ReadDeviceHeader\x12\x0c\n\x04size\x18\x01 \x01(\x04\x12,\n\rchecksum_type\x18\x02 \x01(\x0e\x32\x15.tarn.v1.ChecksumType\"%\n\x11ReadDeviceTrailer\x12\x10\n\x08\x63hecksum\x18\x01 \x01(\x0c\"\x88\x01\n\x12WriteDeviceRequest\x12,\n\x06header\x18\x01 \x01(\x0b\x32\x1a.tarn.v1.WriteDeviceHeaderH\x00\x12\x0e\n\x04\x64\x61ta\x18\x02 \x01(\x0cH\x00\x12,\n\x06\x63ommit\x18\x03 \x01(\x0b\x32\x1a.tarn.v1.WriteDeviceCommitH\x00\x42\x06\n\x04part\"}\n\x11WriteDeviceHeader\x12\x0e\n\x06\x64\x65vice\x18\x01 \x01(\t\x12\x0e\n\x06offset\x18\x02 \x01(\x04\x12\x11\n\x04size\x18\x03 \x01(\x04H\x00\x88\x01\x01\x12,\n\rchecksum_type\x18\x04 \x01(\x0e\x32\x15.tarn.v1.ChecksumTypeB\x07\n\x05_size\"%\n\x11WriteDeviceCommit\x12\x10\n\x08\x63hecksum\x18\x01 \x01(\x0c\"#\n\x13WriteDeviceResponse\x12\x0c\n\x04size\x18\x01 \x01(\x04\"$\n\x12\x46lushDeviceRequest\x12\x0e\n\x06\x64\x65vice\x18\x01 \x01(\t\"\x15\n\x13\x46lushDeviceResponse\"F\n\x14\x44iscardDeviceRequest\x12\x0e\n\x06\x64\x65vice\x18\x01 \x01(\t\x12\x0e\n\x06offset\x18\x02 \x01(\x04\x12\x0e\n\x06length\x18\x03 \x01(\x04\"\x17\n\x15\x44iscardDeviceResponse2\xe0\x03\n\rDeviceService\x12M\n\x0bListDevices\x12\x1b.tarn.v1.ListDevicesRequest\x1a\x1c.tarn.v1.ListDevicesResponse\"\x03\x90\x02\x01\x12G\n\tGetDevice\x12\x19.tarn.v1.GetDeviceRequest\x1a\x1a.tarn.v1.GetDeviceResponse\"\x03\x90\x02\x01\x12L\n\nReadDevice\x12\x1a.tarn.v1.ReadDeviceRequest\x1a\x1b.tarn.v1.ReadDeviceResponse\"\x03\x90\x02\x01\x30\x01\x12J\n\x0bWriteDevice\x12\x1b.tarn.v1.WriteDeviceRequest\x1a\x1c.tarn.v1.WriteDeviceResponse(\x01\x12M\n\x0b\x46lushDevice\x12\x1b.tarn.v1.FlushDeviceRequest\x1a\x1c.tarn.v1.FlushDeviceResponse\"\x03\x90\x02\x02\x12N\n\rDiscardDevice\x12\x1d.tarn.v1.DiscardDeviceRequest\x1a\x1e.tarn.v1.DiscardDeviceResponseB.Z,github.com/tarn-storage/tarn/go/api/v1;apiv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14tarn/v1/device.proto\x12\x07tarn.v1\x1a\x14tarn/v1/access.proto\x1a\x10tarn/v1/kv.proto\"\xcf\x03\n\x06\x44\x65vice\x12\x0b\n\x03uri\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0e\n\x06\x64river\x18\x03 \x01(\t\x12\r\n\x05model\x18\x04 \x01(\t\x12\x0e\n\x06serial\x18\x05 \x01(\t\x12\x0f\n\x07\x62\x61\x63kend\x18\x06 \x01(\t\x12\x0c\n\x04note\x18\x07 \x01(\t\x12\x0c\n\x04twin\x18\x08 \x01(\t\x12\x0c\n\x04size\x18\t \x01(\x04\x12\x15\n\rlogical_block\x18\n \x01(\r\x12\x16\n\x0ephysical_block\x18\x0b \x01(\r\x12\x18\n\x10memory_alignment\x18\x0c \x01(\r\x12\x18\n\x10offset_alignment\x18\r \x01(\r\x12\x14\n\x0cmax_transfer\x18\x0e \x01(\r\x12\x12\n\noptimal_io\x18\x0f \x01(\r\x12\x14\n\x0c\x61tomic_write\x18\x10 \x01(\r\x12\x0e\n\x06\x64irect\x18\x11 \x01(\x08\x12\x16\n\x0evolatile_cache\x18\x12 \x01(\x08\x12\x12\n\nrotational\x18\x13 \x01(\x08\x12\x11\n\tread_only\x18\x14 \x01(\x08\x12\x0e\n\x06in_use\x18\x15 \x01(\x08\x12\x0c\n\x04nsid\x18\x16 \x01(\r\x12\x0b\n\x03\x63si\x18\x17 \x01(\r\x12#\n\x05zones\x18\x18 \x01(\x0b\x32\x14.tarn.v1.DeviceZones\"Q\n\x0b\x44\x65viceZones\x12\r\n\x05\x63ount\x18\x01 \x01(\r\x12\r\n\x05\x62ytes\x18\x02 \x01(\x04\x12\x10\n\x08max_open\x18\x03 \x01(\r\x12\x12\n\nmax_active\x18\x04 \x01(\r\";\n\x12ListDevicesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"P\n\x13ListDevicesResponse\x12 \n\x07\x64\x65vices\x18\x01 \x03(\x0b\x32\x0f.tarn.v1.Device\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\"\n\x10GetDeviceRequest\x12\x0e\n\x06\x64\x65vice\x18\x01 \x01(\t\"4\n\x11GetDeviceResponse\x12\x1f\n\x06\x64\x65vice\x18\x01 \x01(\x0b\x32\x0f.tarn.v1.Device\"q\n\x11ReadDeviceRequest\x12\x0e\n\x06\x64\x65vice\x18\x01 \x01(\t\x12\x0e\n\x06offset\x18\x02 \x01(\x04\x12\x0e\n\x06length\x18\x03 \x01(\x04\x12,\n\rchecksum_type\x18\x04 \x01(\x0e\x32\x15.tarn.v1.ChecksumType\"\x88\x01\n\x12ReadDeviceResponse\x12+\n\x06header\x18\x01 \x01(\x0b\x32\x19.tarn.v1.ReadDeviceHeaderH\x00\x12\x0e\n\x04\x64\x61ta\x18\x02 \x01(\x0cH\x00\x12-\n\x07trailer\x18\x03 \x01(\x0b\x32\x1a.tarn.v1.ReadDeviceTrailerH\x00\x42\x06\n\x04part\"N\n\x10ReadDeviceHeader\x12\x0c\n\x04size\x18\x01 \x01(\x04\x12,\n\rchecksum_type\x18\x02 \x01(\x0e\x32\x15.tarn.v1.ChecksumType\"%\n\x11ReadDeviceTrailer\x12\x10\n\x08\x63hecksum\x18\x01 \x01(\x0c\"\x88\x01\n\x12WriteDeviceRequest\x12,\n\x06header\x18\x01 \x01(\x0b\x32\x1a.tarn.v1.WriteDeviceHeaderH\x00\x12\x0e\n\x04\x64\x61ta\x18\x02 \x01(\x0cH\x00\x12,\n\x06\x63ommit\x18\x03 \x01(\x0b\x32\x1a.tarn.v1.WriteDeviceCommitH\x00\x42\x06\n\x04part\"}\n\x11WriteDeviceHeader\x12\x0e\n\x06\x64\x65vice\x18\x01 \x01(\t\x12\x0e\n\x06offset\x18\x02 \x01(\x04\x12\x11\n\x04size\x18\x03 \x01(\x04H\x00\x88\x01\x01\x12,\n\rchecksum_type\x18\x04 \x01(\x0e\x32\x15.tarn.v1.ChecksumTypeB\x07\n\x05_size\"%\n\x11WriteDeviceCommit\x12\x10\n\x08\x63hecksum\x18\x01 \x01(\x0c\"#\n\x13WriteDeviceResponse\x12\x0c\n\x04size\x18\x01 \x01(\x04\"$\n\x12\x46lushDeviceRequest\x12\x0e\n\x06\x64\x65vice\x18\x01 \x01(\t\"\x15\n\x13\x46lushDeviceResponse\"F\n\x14\x44iscardDeviceRequest\x12\x0e\n\x06\x64\x65vice\x18\x01 \x01(\t\x12\x0e\n\x06offset\x18\x02 \x01(\x04\x12\x0e\n\x06length\x18\x03 \x01(\x04\"\x17\n\x15\x44iscardDeviceResponse2\xfc\x03\n\rDeviceService\x12Q\n\x0bListDevices\x12\x1b.tarn.v1.ListDevicesRequest\x1a\x1c.tarn.v1.ListDevicesResponse\"\x07\x90\x02\x01\xd8\xe3\x18\x05\x12K\n\tGetDevice\x12\x19.tarn.v1.GetDeviceRequest\x1a\x1a.tarn.v1.GetDeviceResponse\"\x07\x90\x02\x01\xd8\xe3\x18\x05\x12P\n\nReadDevice\x12\x1a.tarn.v1.ReadDeviceRequest\x1a\x1b.tarn.v1.ReadDeviceResponse\"\x07\x90\x02\x01\xd8\xe3\x18\x05\x30\x01\x12P\n\x0bWriteDevice\x12\x1b.tarn.v1.WriteDeviceRequest\x1a\x1c.tarn.v1.WriteDeviceResponse\"\x04\xd8\xe3\x18\x05(\x01\x12Q\n\x0b\x46lushDevice\x12\x1b.tarn.v1.FlushDeviceRequest\x1a\x1c.tarn.v1.FlushDeviceResponse\"\x07\x90\x02\x02\xd8\xe3\x18\x05\x12T\n\rDiscardDevice\x12\x1d.tarn.v1.DiscardDeviceRequest\x1a\x1e.tarn.v1.DiscardDeviceResponse\"\x04\xd8\xe3\x18\x05\x42.Z,github.com/tarn-storage/tarn/go/api/v1;apiv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,49 +35,53 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'Z,github.com/tarn-storage/tarn/go/api/v1;apiv1'
   _globals['_DEVICESERVICE'].methods_by_name['ListDevices']._loaded_options = None
-  _globals['_DEVICESERVICE'].methods_by_name['ListDevices']._serialized_options = b'\220\002\001'
+  _globals['_DEVICESERVICE'].methods_by_name['ListDevices']._serialized_options = b'\220\002\001\330\343\030\005'
   _globals['_DEVICESERVICE'].methods_by_name['GetDevice']._loaded_options = None
-  _globals['_DEVICESERVICE'].methods_by_name['GetDevice']._serialized_options = b'\220\002\001'
+  _globals['_DEVICESERVICE'].methods_by_name['GetDevice']._serialized_options = b'\220\002\001\330\343\030\005'
   _globals['_DEVICESERVICE'].methods_by_name['ReadDevice']._loaded_options = None
-  _globals['_DEVICESERVICE'].methods_by_name['ReadDevice']._serialized_options = b'\220\002\001'
+  _globals['_DEVICESERVICE'].methods_by_name['ReadDevice']._serialized_options = b'\220\002\001\330\343\030\005'
+  _globals['_DEVICESERVICE'].methods_by_name['WriteDevice']._loaded_options = None
+  _globals['_DEVICESERVICE'].methods_by_name['WriteDevice']._serialized_options = b'\330\343\030\005'
   _globals['_DEVICESERVICE'].methods_by_name['FlushDevice']._loaded_options = None
-  _globals['_DEVICESERVICE'].methods_by_name['FlushDevice']._serialized_options = b'\220\002\002'
-  _globals['_DEVICE']._serialized_start=52
-  _globals['_DEVICE']._serialized_end=515
-  _globals['_DEVICEZONES']._serialized_start=517
-  _globals['_DEVICEZONES']._serialized_end=598
-  _globals['_LISTDEVICESREQUEST']._serialized_start=600
-  _globals['_LISTDEVICESREQUEST']._serialized_end=659
-  _globals['_LISTDEVICESRESPONSE']._serialized_start=661
-  _globals['_LISTDEVICESRESPONSE']._serialized_end=741
-  _globals['_GETDEVICEREQUEST']._serialized_start=743
-  _globals['_GETDEVICEREQUEST']._serialized_end=777
-  _globals['_GETDEVICERESPONSE']._serialized_start=779
-  _globals['_GETDEVICERESPONSE']._serialized_end=831
-  _globals['_READDEVICEREQUEST']._serialized_start=833
-  _globals['_READDEVICEREQUEST']._serialized_end=946
-  _globals['_READDEVICERESPONSE']._serialized_start=949
-  _globals['_READDEVICERESPONSE']._serialized_end=1085
-  _globals['_READDEVICEHEADER']._serialized_start=1087
-  _globals['_READDEVICEHEADER']._serialized_end=1165
-  _globals['_READDEVICETRAILER']._serialized_start=1167
-  _globals['_READDEVICETRAILER']._serialized_end=1204
-  _globals['_WRITEDEVICEREQUEST']._serialized_start=1207
-  _globals['_WRITEDEVICEREQUEST']._serialized_end=1343
-  _globals['_WRITEDEVICEHEADER']._serialized_start=1345
-  _globals['_WRITEDEVICEHEADER']._serialized_end=1470
-  _globals['_WRITEDEVICECOMMIT']._serialized_start=1472
-  _globals['_WRITEDEVICECOMMIT']._serialized_end=1509
-  _globals['_WRITEDEVICERESPONSE']._serialized_start=1511
-  _globals['_WRITEDEVICERESPONSE']._serialized_end=1546
-  _globals['_FLUSHDEVICEREQUEST']._serialized_start=1548
-  _globals['_FLUSHDEVICEREQUEST']._serialized_end=1584
-  _globals['_FLUSHDEVICERESPONSE']._serialized_start=1586
-  _globals['_FLUSHDEVICERESPONSE']._serialized_end=1607
-  _globals['_DISCARDDEVICEREQUEST']._serialized_start=1609
-  _globals['_DISCARDDEVICEREQUEST']._serialized_end=1679
-  _globals['_DISCARDDEVICERESPONSE']._serialized_start=1681
-  _globals['_DISCARDDEVICERESPONSE']._serialized_end=1704
-  _globals['_DEVICESERVICE']._serialized_start=1707
-  _globals['_DEVICESERVICE']._serialized_end=2187
+  _globals['_DEVICESERVICE'].methods_by_name['FlushDevice']._serialized_options = b'\220\002\002\330\343\030\005'
+  _globals['_DEVICESERVICE'].methods_by_name['DiscardDevice']._loaded_options = None
+  _globals['_DEVICESERVICE'].methods_by_name['DiscardDevice']._serialized_options = b'\330\343\030\005'
+  _globals['_DEVICE']._serialized_start=74
+  _globals['_DEVICE']._serialized_end=537
+  _globals['_DEVICEZONES']._serialized_start=539
+  _globals['_DEVICEZONES']._serialized_end=620
+  _globals['_LISTDEVICESREQUEST']._serialized_start=622
+  _globals['_LISTDEVICESREQUEST']._serialized_end=681
+  _globals['_LISTDEVICESRESPONSE']._serialized_start=683
+  _globals['_LISTDEVICESRESPONSE']._serialized_end=763
+  _globals['_GETDEVICEREQUEST']._serialized_start=765
+  _globals['_GETDEVICEREQUEST']._serialized_end=799
+  _globals['_GETDEVICERESPONSE']._serialized_start=801
+  _globals['_GETDEVICERESPONSE']._serialized_end=853
+  _globals['_READDEVICEREQUEST']._serialized_start=855
+  _globals['_READDEVICEREQUEST']._serialized_end=968
+  _globals['_READDEVICERESPONSE']._serialized_start=971
+  _globals['_READDEVICERESPONSE']._serialized_end=1107
+  _globals['_READDEVICEHEADER']._serialized_start=1109
+  _globals['_READDEVICEHEADER']._serialized_end=1187
+  _globals['_READDEVICETRAILER']._serialized_start=1189
+  _globals['_READDEVICETRAILER']._serialized_end=1226
+  _globals['_WRITEDEVICEREQUEST']._serialized_start=1229
+  _globals['_WRITEDEVICEREQUEST']._serialized_end=1365
+  _globals['_WRITEDEVICEHEADER']._serialized_start=1367
+  _globals['_WRITEDEVICEHEADER']._serialized_end=1492
+  _globals['_WRITEDEVICECOMMIT']._serialized_start=1494
+  _globals['_WRITEDEVICECOMMIT']._serialized_end=1531
+  _globals['_WRITEDEVICERESPONSE']._serialized_start=1533
+  _globals['_WRITEDEVICERESPONSE']._serialized_end=1568
+  _globals['_FLUSHDEVICEREQUEST']._serialized_start=1570
+  _globals['_FLUSHDEVICEREQUEST']._serialized_end=1606
+  _globals['_FLUSHDEVICERESPONSE']._serialized_start=1608
+  _globals['_FLUSHDEVICERESPONSE']._serialized_end=1629
+  _globals['_DISCARDDEVICEREQUEST']._serialized_start=1631
+  _globals['_DISCARDDEVICEREQUEST']._serialized_end=1701
+  _globals['_DISCARDDEVICERESPONSE']._serialized_start=1703
+  _globals['_DISCARDDEVICERESPONSE']._serialized_end=1726
+  _globals['_DEVICESERVICE']._serialized_start=1729
+  _globals['_DEVICESERVICE']._serialized_end=2237
 # @@protoc_insertion_point(module_scope)

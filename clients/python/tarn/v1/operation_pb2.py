@@ -24,9 +24,10 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from tarn.v1 import access_pb2 as tarn_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17tarn/v1/operation.proto\x12\x07tarn.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9e\x02\n\tOperation\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0e\n\x06target\x18\x03 \x01(\t\x12.\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0eprogress_bytes\x18\x06 \x01(\x04\x12\x13\n\x0btotal_bytes\x18\x07 \x01(\x04\x12\x0c\n\x04\x64one\x18\x08 \x01(\x08\x12&\n\x05\x65rror\x18\t \x01(\x0b\x32\x17.tarn.v1.OperationError\x12$\n\x06report\x18\n \x01(\x0b\x32\x14.tarn.v1.CheckReport\"K\n\x0eOperationError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\n\n\x02rc\x18\x03 \x01(\x05\x12\x0f\n\x07message\x18\x04 \x01(\t\"O\n\x0b\x43heckReport\x12\r\n\x05\x62ytes\x18\x01 \x01(\x04\x12\x10\n\x08\x66indings\x18\x02 \x01(\x04\x12\x1f\n\x05\x66ound\x18\x03 \x03(\x0b\x32\x10.tarn.v1.Finding\"\x99\x01\n\x07\x46inding\x12\x0c\n\x04what\x18\x01 \x01(\t\x12\x0e\n\x06offset\x18\x02 \x01(\x04\x12\x0e\n\x06length\x18\x03 \x01(\x04\x12\x11\n\tcontainer\x18\x04 \x01(\t\x12\r\n\x05\x65poch\x18\x05 \x01(\x04\x12\x0e\n\x06object\x18\x06 \x01(\t\x12\x13\n\x0blast_object\x18\x07 \x01(\t\x12\x0b\n\x03low\x18\x08 \x01(\x0c\x12\x0c\n\x04high\x18\t \x01(\x0c\"#\n\x13GetOperationRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"=\n\x14GetOperationResponse\x12%\n\toperation\x18\x01 \x01(\x0b\x32\x12.tarn.v1.Operation\">\n\x15ListOperationsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"Y\n\x16ListOperationsResponse\x12&\n\noperations\x18\x01 \x03(\x0b\x32\x12.tarn.v1.Operation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"&\n\x16\x43\x61ncelOperationRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x19\n\x17\x43\x61ncelOperationResponse\"P\n\x14WaitOperationRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12*\n\x07timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\">\n\x15WaitOperationResponse\x12%\n\toperation\x18\x01 \x01(\x0b\x32\x12.tarn.v1.Operation2\xec\x02\n\x10OperationService\x12P\n\x0cGetOperation\x12\x1c.tarn.v1.GetOperationRequest\x1a\x1d.tarn.v1.GetOperationResponse\"\x03\x90\x02\x01\x12V\n\x0eListOperations\x12\x1e.tarn.v1.ListOperationsRequest\x1a\x1f.tarn.v1.ListOperationsResponse\"\x03\x90\x02\x01\x12Y\n\x0f\x43\x61ncelOperation\x12\x1f.tarn.v1.CancelOperationRequest\x1a .tarn.v1.CancelOperationResponse\"\x03\x90\x02\x02\x12S\n\rWaitOperation\x12\x1d.tarn.v1.WaitOperationRequest\x1a\x1e.tarn.v1.WaitOperationResponse\"\x03\x90\x02\x01\x42.Z,github.com/tarn-storage/tarn/go/api/v1;apiv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17tarn/v1/operation.proto\x12\x07tarn.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14tarn/v1/access.proto\"\x9e\x02\n\tOperation\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0e\n\x06target\x18\x03 \x01(\t\x12.\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0eprogress_bytes\x18\x06 \x01(\x04\x12\x13\n\x0btotal_bytes\x18\x07 \x01(\x04\x12\x0c\n\x04\x64one\x18\x08 \x01(\x08\x12&\n\x05\x65rror\x18\t \x01(\x0b\x32\x17.tarn.v1.OperationError\x12$\n\x06report\x18\n \x01(\x0b\x32\x14.tarn.v1.CheckReport\"K\n\x0eOperationError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\n\n\x02rc\x18\x03 \x01(\x05\x12\x0f\n\x07message\x18\x04 \x01(\t\"O\n\x0b\x43heckReport\x12\r\n\x05\x62ytes\x18\x01 \x01(\x04\x12\x10\n\x08\x66indings\x18\x02 \x01(\x04\x12\x1f\n\x05\x66ound\x18\x03 \x03(\x0b\x32\x10.tarn.v1.Finding\"\x99\x01\n\x07\x46inding\x12\x0c\n\x04what\x18\x01 \x01(\t\x12\x0e\n\x06offset\x18\x02 \x01(\x04\x12\x0e\n\x06length\x18\x03 \x01(\x04\x12\x11\n\tcontainer\x18\x04 \x01(\t\x12\r\n\x05\x65poch\x18\x05 \x01(\x04\x12\x0e\n\x06object\x18\x06 \x01(\t\x12\x13\n\x0blast_object\x18\x07 \x01(\t\x12\x0b\n\x03low\x18\x08 \x01(\x0c\x12\x0c\n\x04high\x18\t \x01(\x0c\"#\n\x13GetOperationRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"=\n\x14GetOperationResponse\x12%\n\toperation\x18\x01 \x01(\x0b\x32\x12.tarn.v1.Operation\">\n\x15ListOperationsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"Y\n\x16ListOperationsResponse\x12&\n\noperations\x18\x01 \x03(\x0b\x32\x12.tarn.v1.Operation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"&\n\x16\x43\x61ncelOperationRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x19\n\x17\x43\x61ncelOperationResponse\"P\n\x14WaitOperationRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12*\n\x07timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\">\n\x15WaitOperationResponse\x12%\n\toperation\x18\x01 \x01(\x0b\x32\x12.tarn.v1.Operation2\xfc\x02\n\x10OperationService\x12T\n\x0cGetOperation\x12\x1c.tarn.v1.GetOperationRequest\x1a\x1d.tarn.v1.GetOperationResponse\"\x07\x90\x02\x01\xd8\xe3\x18\x02\x12Z\n\x0eListOperations\x12\x1e.tarn.v1.ListOperationsRequest\x1a\x1f.tarn.v1.ListOperationsResponse\"\x07\x90\x02\x01\xd8\xe3\x18\x02\x12]\n\x0f\x43\x61ncelOperation\x12\x1f.tarn.v1.CancelOperationRequest\x1a .tarn.v1.CancelOperationResponse\"\x07\x90\x02\x02\xd8\xe3\x18\x04\x12W\n\rWaitOperation\x12\x1d.tarn.v1.WaitOperationRequest\x1a\x1e.tarn.v1.WaitOperationResponse\"\x07\x90\x02\x01\xd8\xe3\x18\x02\x42.Z,github.com/tarn-storage/tarn/go/api/v1;apiv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,37 +36,37 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'Z,github.com/tarn-storage/tarn/go/api/v1;apiv1'
   _globals['_OPERATIONSERVICE'].methods_by_name['GetOperation']._loaded_options = None
-  _globals['_OPERATIONSERVICE'].methods_by_name['GetOperation']._serialized_options = b'\220\002\001'
+  _globals['_OPERATIONSERVICE'].methods_by_name['GetOperation']._serialized_options = b'\220\002\001\330\343\030\002'
   _globals['_OPERATIONSERVICE'].methods_by_name['ListOperations']._loaded_options = None
-  _globals['_OPERATIONSERVICE'].methods_by_name['ListOperations']._serialized_options = b'\220\002\001'
+  _globals['_OPERATIONSERVICE'].methods_by_name['ListOperations']._serialized_options = b'\220\002\001\330\343\030\002'
   _globals['_OPERATIONSERVICE'].methods_by_name['CancelOperation']._loaded_options = None
-  _globals['_OPERATIONSERVICE'].methods_by_name['CancelOperation']._serialized_options = b'\220\002\002'
+  _globals['_OPERATIONSERVICE'].methods_by_name['CancelOperation']._serialized_options = b'\220\002\002\330\343\030\004'
   _globals['_OPERATIONSERVICE'].methods_by_name['WaitOperation']._loaded_options = None
-  _globals['_OPERATIONSERVICE'].methods_by_name['WaitOperation']._serialized_options = b'\220\002\001'
-  _globals['_OPERATION']._serialized_start=102
-  _globals['_OPERATION']._serialized_end=388
-  _globals['_OPERATIONERROR']._serialized_start=390
-  _globals['_OPERATIONERROR']._serialized_end=465
-  _globals['_CHECKREPORT']._serialized_start=467
-  _globals['_CHECKREPORT']._serialized_end=546
-  _globals['_FINDING']._serialized_start=549
-  _globals['_FINDING']._serialized_end=702
-  _globals['_GETOPERATIONREQUEST']._serialized_start=704
-  _globals['_GETOPERATIONREQUEST']._serialized_end=739
-  _globals['_GETOPERATIONRESPONSE']._serialized_start=741
-  _globals['_GETOPERATIONRESPONSE']._serialized_end=802
-  _globals['_LISTOPERATIONSREQUEST']._serialized_start=804
-  _globals['_LISTOPERATIONSREQUEST']._serialized_end=866
-  _globals['_LISTOPERATIONSRESPONSE']._serialized_start=868
-  _globals['_LISTOPERATIONSRESPONSE']._serialized_end=957
-  _globals['_CANCELOPERATIONREQUEST']._serialized_start=959
-  _globals['_CANCELOPERATIONREQUEST']._serialized_end=997
-  _globals['_CANCELOPERATIONRESPONSE']._serialized_start=999
-  _globals['_CANCELOPERATIONRESPONSE']._serialized_end=1024
-  _globals['_WAITOPERATIONREQUEST']._serialized_start=1026
-  _globals['_WAITOPERATIONREQUEST']._serialized_end=1106
-  _globals['_WAITOPERATIONRESPONSE']._serialized_start=1108
-  _globals['_WAITOPERATIONRESPONSE']._serialized_end=1170
-  _globals['_OPERATIONSERVICE']._serialized_start=1173
-  _globals['_OPERATIONSERVICE']._serialized_end=1537
+  _globals['_OPERATIONSERVICE'].methods_by_name['WaitOperation']._serialized_options = b'\220\002\001\330\343\030\002'
+  _globals['_OPERATION']._serialized_start=124
+  _globals['_OPERATION']._serialized_end=410
+  _globals['_OPERATIONERROR']._serialized_start=412
+  _globals['_OPERATIONERROR']._serialized_end=487
+  _globals['_CHECKREPORT']._serialized_start=489
+  _globals['_CHECKREPORT']._serialized_end=568
+  _globals['_FINDING']._serialized_start=571
+  _globals['_FINDING']._serialized_end=724
+  _globals['_GETOPERATIONREQUEST']._serialized_start=726
+  _globals['_GETOPERATIONREQUEST']._serialized_end=761
+  _globals['_GETOPERATIONRESPONSE']._serialized_start=763
+  _globals['_GETOPERATIONRESPONSE']._serialized_end=824
+  _globals['_LISTOPERATIONSREQUEST']._serialized_start=826
+  _globals['_LISTOPERATIONSREQUEST']._serialized_end=888
+  _globals['_LISTOPERATIONSRESPONSE']._serialized_start=890
+  _globals['_LISTOPERATIONSRESPONSE']._serialized_end=979
+  _globals['_CANCELOPERATIONREQUEST']._serialized_start=981
+  _globals['_CANCELOPERATIONREQUEST']._serialized_end=1019
+  _globals['_CANCELOPERATIONRESPONSE']._serialized_start=1021
+  _globals['_CANCELOPERATIONRESPONSE']._serialized_end=1046
+  _globals['_WAITOPERATIONREQUEST']._serialized_start=1048
+  _globals['_WAITOPERATIONREQUEST']._serialized_end=1128
+  _globals['_WAITOPERATIONRESPONSE']._serialized_start=1130
+  _globals['_WAITOPERATIONRESPONSE']._serialized_end=1192
+  _globals['_OPERATIONSERVICE']._serialized_start=1195
+  _globals['_OPERATIONSERVICE']._serialized_end=1575
 # @@protoc_insertion_point(module_scope)

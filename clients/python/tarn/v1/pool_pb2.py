@@ -22,10 +22,11 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from tarn.v1 import access_pb2 as tarn_dot_v1_dot_access__pb2
 from tarn.v1 import operation_pb2 as tarn_dot_v1_dot_operation__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x12tarn/v1/pool.proto\x12\x07tarn.v1\x1a\x17tarn/v1/operation.proto\"\xca\x01\n\x04Pool\x12\x0c\n\x04uuid\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12\x0c\n\x04path\x18\x03 \x01(\t\x12\x0f\n\x07targets\x18\x04 \x01(\r\x12\x13\n\x0bmap_version\x18\x05 \x01(\r\x12\x16\n\x0e\x66ormat_version\x18\x06 \x01(\r\x12\x11\n\tread_only\x18\x07 \x01(\x08\x12!\n\x05space\x18\x08 \x01(\x0b\x32\x12.tarn.v1.PoolSpace\x12#\n\x06\x65ngine\x18\t \x01(\x0b\x32\x13.tarn.v1.PoolEngine\"4\n\tPoolSpace\x12\x13\n\x0btotal_bytes\x18\x01 \x01(\x04\x12\x12\n\nfree_bytes\x18\x02 \x01(\x04\"\x8e\x01\n\nPoolEngine\x12\x11\n\tlog_bytes\x18\x01 \x01(\x04\x12\x16\n\x0elog_used_bytes\x18\x02 \x01(\x04\x12\x13\n\x0b\x63\x61\x63he_bytes\x18\x03 \x01(\x04\x12\x18\n\x10\x63\x61\x63he_used_bytes\x18\x04 \x01(\x04\x12\x12\n\ngeneration\x18\x05 \x01(\x04\x12\x12\n\ncontainers\x18\x06 \x01(\x04\"\x8e\x01\n\x11\x43reatePoolRequest\x12\r\n\x05label\x18\x01 \x01(\t\x12\x0c\n\x04size\x18\x02 \x01(\x04\x12\x0e\n\x06\x64\x65vice\x18\x03 \x01(\t\x12\x11\n\tlog_bytes\x18\x04 \x01(\x04\x12\x12\n\nnode_bytes\x18\x05 \x01(\r\x12\x11\n\toverwrite\x18\x06 \x01(\x08\x12\x12\n\nrequest_id\x18\x07 \x01(\t\"1\n\x12\x43reatePoolResponse\x12\x1b\n\x04pool\x18\x01 \x01(\x0b\x32\r.tarn.v1.Pool\"?\n\x0eGetPoolRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\x12\x1f\n\x04view\x18\x02 \x01(\x0e\x32\x11.tarn.v1.PoolView\".\n\x0fGetPoolResponse\x12\x1b\n\x04pool\x18\x01 \x01(\x0b\x32\r.tarn.v1.Pool\"9\n\x10ListPoolsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"J\n\x11ListPoolsResponse\x12\x1c\n\x05pools\x18\x01 \x03(\x0b\x32\r.tarn.v1.Pool\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"0\n\x11\x44\x65letePoolRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\x12\r\n\x05\x66orce\x18\x02 \x01(\x08\"\x14\n\x12\x44\x65letePoolResponse\"\x1f\n\x0fSyncPoolRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\"\x12\n\x10SyncPoolResponse\"%\n\x15\x43heckpointPoolRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\"\x18\n\x16\x43heckpointPoolResponse\" \n\x10\x43heckPoolRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\":\n\x11\x43heckPoolResponse\x12%\n\toperation\x18\x01 \x01(\x0b\x32\x12.tarn.v1.Operation\":\n\x10ScrubPoolRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\x12\x18\n\x10\x62ytes_per_second\x18\x02 \x01(\x04\":\n\x11ScrubPoolResponse\x12%\n\toperation\x18\x01 \x01(\x0b\x32\x12.tarn.v1.Operation*c\n\x08PoolView\x12\x19\n\x15POOL_VIEW_UNSPECIFIED\x10\x00\x12\x13\n\x0fPOOL_VIEW_BASIC\x10\x01\x12\x13\n\x0fPOOL_VIEW_SPACE\x10\x02\x12\x12\n\x0ePOOL_VIEW_FULL\x10\x03\x32\xcd\x04\n\x0bPoolService\x12\x45\n\nCreatePool\x12\x1a.tarn.v1.CreatePoolRequest\x1a\x1b.tarn.v1.CreatePoolResponse\x12\x41\n\x07GetPool\x12\x17.tarn.v1.GetPoolRequest\x1a\x18.tarn.v1.GetPoolResponse\"\x03\x90\x02\x01\x12G\n\tListPools\x12\x19.tarn.v1.ListPoolsRequest\x1a\x1a.tarn.v1.ListPoolsResponse\"\x03\x90\x02\x01\x12\x45\n\nDeletePool\x12\x1a.tarn.v1.DeletePoolRequest\x1a\x1b.tarn.v1.DeletePoolResponse\x12\x44\n\x08SyncPool\x12\x18.tarn.v1.SyncPoolRequest\x1a\x19.tarn.v1.SyncPoolResponse\"\x03\x90\x02\x02\x12V\n\x0e\x43heckpointPool\x12\x1e.tarn.v1.CheckpointPoolRequest\x1a\x1f.tarn.v1.CheckpointPoolResponse\"\x03\x90\x02\x02\x12\x42\n\tCheckPool\x12\x19.tarn.v1.CheckPoolRequest\x1a\x1a.tarn.v1.CheckPoolResponse\x12\x42\n\tScrubPool\x12\x19.tarn.v1.ScrubPoolRequest\x1a\x1a.tarn.v1.ScrubPoolResponseB.Z,github.com/tarn-storage/tarn/go/api/v1;apiv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x12tarn/v1/pool.proto\x12\x07tarn.v1\x1a\x14tarn/v1/access.proto\x1a\x17tarn/v1/operation.proto\"\xca\x01\n\x04Pool\x12\x0c\n\x04uuid\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12\x0c\n\x04path\x18\x03 \x01(\t\x12\x0f\n\x07targets\x18\x04 \x01(\r\x12\x13\n\x0bmap_version\x18\x05 \x01(\r\x12\x16\n\x0e\x66ormat_version\x18\x06 \x01(\r\x12\x11\n\tread_only\x18\x07 \x01(\x08\x12!\n\x05space\x18\x08 \x01(\x0b\x32\x12.tarn.v1.PoolSpace\x12#\n\x06\x65ngine\x18\t \x01(\x0b\x32\x13.tarn.v1.PoolEngine\"4\n\tPoolSpace\x12\x13\n\x0btotal_bytes\x18\x01 \x01(\x04\x12\x12\n\nfree_bytes\x18\x02 \x01(\x04\"\x8e\x01\n\nPoolEngine\x12\x11\n\tlog_bytes\x18\x01 \x01(\x04\x12\x16\n\x0elog_used_bytes\x18\x02 \x01(\x04\x12\x13\n\x0b\x63\x61\x63he_bytes\x18\x03 \x01(\x04\x12\x18\n\x10\x63\x61\x63he_used_bytes\x18\x04 \x01(\x04\x12\x12\n\ngeneration\x18\x05 \x01(\x04\x12\x12\n\ncontainers\x18\x06 \x01(\x04\"\x8e\x01\n\x11\x43reatePoolRequest\x12\r\n\x05label\x18\x01 \x01(\t\x12\x0c\n\x04size\x18\x02 \x01(\x04\x12\x0e\n\x06\x64\x65vice\x18\x03 \x01(\t\x12\x11\n\tlog_bytes\x18\x04 \x01(\x04\x12\x12\n\nnode_bytes\x18\x05 \x01(\r\x12\x11\n\toverwrite\x18\x06 \x01(\x08\x12\x12\n\nrequest_id\x18\x07 \x01(\t\"1\n\x12\x43reatePoolResponse\x12\x1b\n\x04pool\x18\x01 \x01(\x0b\x32\r.tarn.v1.Pool\"?\n\x0eGetPoolRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\x12\x1f\n\x04view\x18\x02 \x01(\x0e\x32\x11.tarn.v1.PoolView\".\n\x0fGetPoolResponse\x12\x1b\n\x04pool\x18\x01 \x01(\x0b\x32\r.tarn.v1.Pool\"9\n\x10ListPoolsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"J\n\x11ListPoolsResponse\x12\x1c\n\x05pools\x18\x01 \x03(\x0b\x32\r.tarn.v1.Pool\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"0\n\x11\x44\x65letePoolRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\x12\r\n\x05\x66orce\x18\x02 \x01(\x08\"\x14\n\x12\x44\x65letePoolResponse\"\x1f\n\x0fSyncPoolRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\"\x12\n\x10SyncPoolResponse\"%\n\x15\x43heckpointPoolRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\"\x18\n\x16\x43heckpointPoolResponse\" \n\x10\x43heckPoolRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\":\n\x11\x43heckPoolResponse\x12%\n\toperation\x18\x01 \x01(\x0b\x32\x12.tarn.v1.Operation\":\n\x10ScrubPoolRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\x12\x18\n\x10\x62ytes_per_second\x18\x02 \x01(\x04\":\n\x11ScrubPoolResponse\x12%\n\toperation\x18\x01 \x01(\x0b\x32\x12.tarn.v1.Operation*c\n\x08PoolView\x12\x19\n\x15POOL_VIEW_UNSPECIFIED\x10\x00\x12\x13\n\x0fPOOL_VIEW_BASIC\x10\x01\x12\x13\n\x0fPOOL_VIEW_SPACE\x10\x02\x12\x12\n\x0ePOOL_VIEW_FULL\x10\x03\x32\xf5\x04\n\x0bPoolService\x12K\n\nCreatePool\x12\x1a.tarn.v1.CreatePoolRequest\x1a\x1b.tarn.v1.CreatePoolResponse\"\x04\xd8\xe3\x18\x04\x12\x45\n\x07GetPool\x12\x17.tarn.v1.GetPoolRequest\x1a\x18.tarn.v1.GetPoolResponse\"\x07\x90\x02\x01\xd8\xe3\x18\x02\x12K\n\tListPools\x12\x19.tarn.v1.ListPoolsRequest\x1a\x1a.tarn.v1.ListPoolsResponse\"\x07\x90\x02\x01\xd8\xe3\x18\x02\x12K\n\nDeletePool\x12\x1a.tarn.v1.DeletePoolRequest\x1a\x1b.tarn.v1.DeletePoolResponse\"\x04\xd8\xe3\x18\x04\x12H\n\x08SyncPool\x12\x18.tarn.v1.SyncPoolRequest\x1a\x19.tarn.v1.SyncPoolResponse\"\x07\x90\x02\x02\xd8\xe3\x18\x03\x12Z\n\x0e\x43heckpointPool\x12\x1e.tarn.v1.CheckpointPoolRequest\x1a\x1f.tarn.v1.CheckpointPoolResponse\"\x07\x90\x02\x02\xd8\xe3\x18\x04\x12H\n\tCheckPool\x12\x19.tarn.v1.CheckPoolRequest\x1a\x1a.tarn.v1.CheckPoolResponse\"\x04\xd8\xe3\x18\x04\x12H\n\tScrubPool\x12\x19.tarn.v1.ScrubPoolRequest\x1a\x1a.tarn.v1.ScrubPoolResponse\"\x04\xd8\xe3\x18\x04\x42.Z,github.com/tarn-storage/tarn/go/api/v1;apiv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,54 +34,62 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tarn.v1.pool_pb2', _globals
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'Z,github.com/tarn-storage/tarn/go/api/v1;apiv1'
+  _globals['_POOLSERVICE'].methods_by_name['CreatePool']._loaded_options = None
+  _globals['_POOLSERVICE'].methods_by_name['CreatePool']._serialized_options = b'\330\343\030\004'
   _globals['_POOLSERVICE'].methods_by_name['GetPool']._loaded_options = None
-  _globals['_POOLSERVICE'].methods_by_name['GetPool']._serialized_options = b'\220\002\001'
+  _globals['_POOLSERVICE'].methods_by_name['GetPool']._serialized_options = b'\220\002\001\330\343\030\002'
   _globals['_POOLSERVICE'].methods_by_name['ListPools']._loaded_options = None
-  _globals['_POOLSERVICE'].methods_by_name['ListPools']._serialized_options = b'\220\002\001'
+  _globals['_POOLSERVICE'].methods_by_name['ListPools']._serialized_options = b'\220\002\001\330\343\030\002'
+  _globals['_POOLSERVICE'].methods_by_name['DeletePool']._loaded_options = None
+  _globals['_POOLSERVICE'].methods_by_name['DeletePool']._serialized_options = b'\330\343\030\004'
   _globals['_POOLSERVICE'].methods_by_name['SyncPool']._loaded_options = None
-  _globals['_POOLSERVICE'].methods_by_name['SyncPool']._serialized_options = b'\220\002\002'
+  _globals['_POOLSERVICE'].methods_by_name['SyncPool']._serialized_options = b'\220\002\002\330\343\030\003'
   _globals['_POOLSERVICE'].methods_by_name['CheckpointPool']._loaded_options = None
-  _globals['_POOLSERVICE'].methods_by_name['CheckpointPool']._serialized_options = b'\220\002\002'
-  _globals['_POOLVIEW']._serialized_start=1308
-  _globals['_POOLVIEW']._serialized_end=1407
-  _globals['_POOL']._serialized_start=57
-  _globals['_POOL']._serialized_end=259
-  _globals['_POOLSPACE']._serialized_start=261
-  _globals['_POOLSPACE']._serialized_end=313
-  _globals['_POOLENGINE']._serialized_start=316
-  _globals['_POOLENGINE']._serialized_end=458
-  _globals['_CREATEPOOLREQUEST']._serialized_start=461
-  _globals['_CREATEPOOLREQUEST']._serialized_end=603
-  _globals['_CREATEPOOLRESPONSE']._serialized_start=605
-  _globals['_CREATEPOOLRESPONSE']._serialized_end=654
-  _globals['_GETPOOLREQUEST']._serialized_start=656
-  _globals['_GETPOOLREQUEST']._serialized_end=719
-  _globals['_GETPOOLRESPONSE']._serialized_start=721
-  _globals['_GETPOOLRESPONSE']._serialized_end=767
-  _globals['_LISTPOOLSREQUEST']._serialized_start=769
-  _globals['_LISTPOOLSREQUEST']._serialized_end=826
-  _globals['_LISTPOOLSRESPONSE']._serialized_start=828
-  _globals['_LISTPOOLSRESPONSE']._serialized_end=902
-  _globals['_DELETEPOOLREQUEST']._serialized_start=904
-  _globals['_DELETEPOOLREQUEST']._serialized_end=952
-  _globals['_DELETEPOOLRESPONSE']._serialized_start=954
-  _globals['_DELETEPOOLRESPONSE']._serialized_end=974
-  _globals['_SYNCPOOLREQUEST']._serialized_start=976
-  _globals['_SYNCPOOLREQUEST']._serialized_end=1007
-  _globals['_SYNCPOOLRESPONSE']._serialized_start=1009
-  _globals['_SYNCPOOLRESPONSE']._serialized_end=1027
-  _globals['_CHECKPOINTPOOLREQUEST']._serialized_start=1029
-  _globals['_CHECKPOINTPOOLREQUEST']._serialized_end=1066
-  _globals['_CHECKPOINTPOOLRESPONSE']._serialized_start=1068
-  _globals['_CHECKPOINTPOOLRESPONSE']._serialized_end=1092
-  _globals['_CHECKPOOLREQUEST']._serialized_start=1094
-  _globals['_CHECKPOOLREQUEST']._serialized_end=1126
-  _globals['_CHECKPOOLRESPONSE']._serialized_start=1128
-  _globals['_CHECKPOOLRESPONSE']._serialized_end=1186
-  _globals['_SCRUBPOOLREQUEST']._serialized_start=1188
-  _globals['_SCRUBPOOLREQUEST']._serialized_end=1246
-  _globals['_SCRUBPOOLRESPONSE']._serialized_start=1248
-  _globals['_SCRUBPOOLRESPONSE']._serialized_end=1306
-  _globals['_POOLSERVICE']._serialized_start=1410
-  _globals['_POOLSERVICE']._serialized_end=1999
+  _globals['_POOLSERVICE'].methods_by_name['CheckpointPool']._serialized_options = b'\220\002\002\330\343\030\004'
+  _globals['_POOLSERVICE'].methods_by_name['CheckPool']._loaded_options = None
+  _globals['_POOLSERVICE'].methods_by_name['CheckPool']._serialized_options = b'\330\343\030\004'
+  _globals['_POOLSERVICE'].methods_by_name['ScrubPool']._loaded_options = None
+  _globals['_POOLSERVICE'].methods_by_name['ScrubPool']._serialized_options = b'\330\343\030\004'
+  _globals['_POOLVIEW']._serialized_start=1330
+  _globals['_POOLVIEW']._serialized_end=1429
+  _globals['_POOL']._serialized_start=79
+  _globals['_POOL']._serialized_end=281
+  _globals['_POOLSPACE']._serialized_start=283
+  _globals['_POOLSPACE']._serialized_end=335
+  _globals['_POOLENGINE']._serialized_start=338
+  _globals['_POOLENGINE']._serialized_end=480
+  _globals['_CREATEPOOLREQUEST']._serialized_start=483
+  _globals['_CREATEPOOLREQUEST']._serialized_end=625
+  _globals['_CREATEPOOLRESPONSE']._serialized_start=627
+  _globals['_CREATEPOOLRESPONSE']._serialized_end=676
+  _globals['_GETPOOLREQUEST']._serialized_start=678
+  _globals['_GETPOOLREQUEST']._serialized_end=741
+  _globals['_GETPOOLRESPONSE']._serialized_start=743
+  _globals['_GETPOOLRESPONSE']._serialized_end=789
+  _globals['_LISTPOOLSREQUEST']._serialized_start=791
+  _globals['_LISTPOOLSREQUEST']._serialized_end=848
+  _globals['_LISTPOOLSRESPONSE']._serialized_start=850
+  _globals['_LISTPOOLSRESPONSE']._serialized_end=924
+  _globals['_DELETEPOOLREQUEST']._serialized_start=926
+  _globals['_DELETEPOOLREQUEST']._serialized_end=974
+  _globals['_DELETEPOOLRESPONSE']._serialized_start=976
+  _globals['_DELETEPOOLRESPONSE']._serialized_end=996
+  _globals['_SYNCPOOLREQUEST']._serialized_start=998
+  _globals['_SYNCPOOLREQUEST']._serialized_end=1029
+  _globals['_SYNCPOOLRESPONSE']._serialized_start=1031
+  _globals['_SYNCPOOLRESPONSE']._serialized_end=1049
+  _globals['_CHECKPOINTPOOLREQUEST']._serialized_start=1051
+  _globals['_CHECKPOINTPOOLREQUEST']._serialized_end=1088
+  _globals['_CHECKPOINTPOOLRESPONSE']._serialized_start=1090
+  _globals['_CHECKPOINTPOOLRESPONSE']._serialized_end=1114
+  _globals['_CHECKPOOLREQUEST']._serialized_start=1116
+  _globals['_CHECKPOOLREQUEST']._serialized_end=1148
+  _globals['_CHECKPOOLRESPONSE']._serialized_start=1150
+  _globals['_CHECKPOOLRESPONSE']._serialized_end=1208
+  _globals['_SCRUBPOOLREQUEST']._serialized_start=1210
+  _globals['_SCRUBPOOLREQUEST']._serialized_end=1268
+  _globals['_SCRUBPOOLRESPONSE']._serialized_start=1270
+  _globals['_SCRUBPOOLRESPONSE']._serialized_end=1328
+  _globals['_POOLSERVICE']._serialized_start=1432
+  _globals['_POOLSERVICE']._serialized_end=2061
 # @@protoc_insertion_point(module_scope)

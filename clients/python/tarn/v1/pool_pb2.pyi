@@ -1,3 +1,4 @@
+from tarn.v1 import access_pb2 as _access_pb2
 from tarn.v1 import operation_pb2 as _operation_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper

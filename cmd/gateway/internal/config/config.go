@@ -15,6 +15,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/tarn-storage/tarn/cmd/gateway/internal/auth"
 )
 
 // Config is what the settings say.
@@ -30,6 +32,9 @@ type Config struct {
 	LogFormat    string // "auto", "text" or "json"
 	Version      bool   // only print the version
 	Printed      string // not "": only print this, the settings as a file
+
+	Auth     auth.Config // files of credentials
+	Insecure bool        // Listen may be any address, without TLS and without knowing who calls
 }
 
 // The TCP addresses that are listened on when none are given.
@@ -43,7 +48,8 @@ const usage = `tarn-gateway serves the pools of a root directory over gRPC (pack
   tarn-gateway [--root DIR] [--listen ADDR] [--socket PATH] [--admin ADDR] [--cache SIZE] [--config FILE] ...
 
   --root DIR     directory of the pools; default $TARN_ROOT, else $XDG_DATA_HOME/tarn, else ~/.local/share/tarn
-  --listen ADDR  TCP address on the loopback, port 0 for any free one; default ` + DefaultListen + `; "" for none
+  --listen ADDR  TCP address, port 0 for any free one; default ` + DefaultListen + `; "" for none.
+                 Any but one of the loopback needs TLS, and --tls-client-ca or --token-keys
   --socket PATH  Unix socket, for this user only; default ROOT/tarn.sock
   --cache SIZE   memory of each pool for cached pages, such as 512M or 2GiB; default 256 MiB
   --allow-raw    let callers, those over TCP too, read and write raw devices and files of this machine that
@@ -55,6 +61,20 @@ const usage = `tarn-gateway serves the pools of a root directory over gRPC (pack
   --log-format FORMAT  text, json, or auto: text on a terminal, else json; default auto
   --config FILE  read settings from a file: lines such as "listen = 127.0.0.1:7447", and # comments
   --print-config print the settings as such a file, with where each is from, and exit
+
+  --tls-cert FILE, --tls-key FILE    certificate and key of the server (PEM): TLS 1.3 on the TCP address
+  --tls-client-ca FILE               take client certificates of these authorities, and no others
+  --tls-crl FILE                     revocation lists of those authorities
+  --token-keys FILE                  take bearer tokens that one of these public keys verifies
+  --token-audience NAME              that tokens must be for; default tarn
+  --token-revoked FILE               ids of revoked tokens, one on each line
+  --audit FILE                       append administrative and refused calls to FILE; 'tarn audit verify' checks it
+  --insecure-listen                  listen on any address in spite of all: whoever reaches it may do everything
+                                     that no credential is asked for, and everybody on the way reads it
+
+These files are read again when they change, and at SIGHUP; one that is not good changes nothing.
+'tarn cert' and 'tarn token' make them.
+
   --version      print the version and exit
 
 Each can also be an environment variable, such as TARN_GATEWAY_LISTEN or TARN_GATEWAY_ALLOW_RAW=true. A flag goes before the
@@ -103,6 +123,13 @@ func (c *Config) flags() *flag.FlagSet {
 	f.String("config", "", "")
 	f.Bool("print-config", false, "")
 	f.BoolVar(&c.Version, "version", false, "")
+	f.BoolVar(&c.Insecure, "insecure-listen", false, "")
+	for name, file := range map[string]*string{
+		"tls-cert": &c.Auth.Cert, "tls-key": &c.Auth.Key, "tls-client-ca": &c.Auth.ClientCA, "tls-crl": &c.Auth.CRL,
+		"token-keys": &c.Auth.TokenKeys, "token-audience": &c.Auth.Audience, "token-revoked": &c.Auth.TokenRevoked, "audit": &c.Auth.Audit,
+	} {
+		f.StringVar(file, name, "", "")
+	}
 	return f
 }
 
@@ -118,7 +145,7 @@ func (s *size) Set(text string) error {
 func (s *size) String() string { return strconv.FormatUint(uint64(*s), 10) }
 
 func (c *Config) check() error {
-	if err := CheckListen(c.Listen); err != nil {
+	if err := errors.Join(c.checkListen(), c.Auth.Check()); err != nil {
 		return err
 	}
 	if c.LogFormat != "auto" && c.LogFormat != "text" && c.LogFormat != "json" {
@@ -135,20 +162,30 @@ func (c Config) SocketIn(root string) string {
 	return filepath.Join(root, "tarn.sock")
 }
 
-// CheckListen refuses an address that other machines could reach: this version knows no authentication.
-func CheckListen(addr string) error {
-	if addr == "" {
+// checkListen refuses an address that other machines could reach, when strangers could use it or listen in.
+func (c Config) checkListen() error {
+	if c.Listen == "" {
 		return nil
 	}
-	host, _, err := net.SplitHostPort(addr)
+	host, _, err := net.SplitHostPort(c.Listen)
 	if err != nil {
-		return fmt.Errorf("--listen %s is not HOST:PORT", addr)
+		return fmt.Errorf("--listen %s is not HOST:PORT", c.Listen)
 	}
 	if ip := net.ParseIP(host); host == "localhost" || ip != nil && ip.IsLoopback() {
 		return nil
 	}
-	return fmt.Errorf("--listen %s can be reached from other machines, and this version knows no authentication: "+
-		"use a loopback address such as %s, and a tunnel to reach it from elsewhere", addr, DefaultListen)
+	if c.Insecure || c.Auth.Cert != "" && c.Auth.Knows() {
+		return nil
+	}
+	return fmt.Errorf("--listen %s can be reached from other machines: give --tls-cert and --tls-key, and --tls-client-ca or --token-keys, "+
+		"so that the gateway knows who calls; or use a loopback address such as %s; --insecure-listen lets everybody in", c.Listen, DefaultListen)
+}
+
+// Warn tells the log of what is not safe.
+func (c Config) Warn(log *slog.Logger) {
+	if c.Insecure {
+		log.Warn("--insecure-listen: who is on the way may read what is sent without TLS", "tls", c.Auth.Cert != "", "everybody_may_call", !c.Auth.Knows())
+	}
 }
 
 // units are the powers of 1024 that a size can end in.

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"github.com/tarn-storage/tarn/cmd/gateway/internal/auth"
 )
 
 func noEnv(string) string { return "" }
@@ -28,6 +30,15 @@ func TestParse(t *testing.T) {
 		{"--listen [::]:7447", Config{}, "can be reached from other machines"},
 		{"--listen 192.168.1.1:7447", Config{}, "can be reached from other machines"},
 		{"--listen example.org:7447", Config{}, "can be reached from other machines"},
+		{"--listen 0.0.0.0:7447 --tls-cert c --tls-key k", Config{}, "can be reached from other machines"},
+		{"--listen 0.0.0.0:7447 --token-keys t", Config{}, "can be reached from other machines"},
+		{"--listen 0.0.0.0:7447 --tls-cert c", Config{}, "belong together"},
+		{"--tls-client-ca a", Config{}, "needs --tls-cert"},
+		{"--listen 0.0.0.0:7447 --tls-cert c --tls-key k --token-keys t",
+			Config{Listen: "0.0.0.0:7447", Auth: auth.Config{Cert: "c", Key: "k", TokenKeys: "t"}}, ""},
+		{"--listen 0.0.0.0:7447 --tls-cert c --tls-key k --tls-client-ca a --tls-crl l --audit f",
+			Config{Listen: "0.0.0.0:7447", Auth: auth.Config{Cert: "c", Key: "k", ClientCA: "a", CRL: "l", Audit: "f"}}, ""},
+		{"--listen 0.0.0.0:7447 --insecure-listen", Config{Listen: "0.0.0.0:7447", Insecure: true}, ""},
 		{"--listen 7447", Config{}, "is not HOST:PORT"},
 		{"--listen= --admin 127.0.0.1:0 --log-format json --log-level debug", Config{Admin: "127.0.0.1:0", LogFormat: "json", LogLevel: -4}, ""},
 		{"--log-format xml", Config{}, "auto, text or json"},

@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	callBytes    = 4096      // what any call holds, beyond its messages
-	streamBytes  = 512 << 10 // what a stream holds: a chunk read, a chunk written
+	callBytes    = 4096          // what any call holds, beyond its messages
+	streamBytes  = 1<<20 + 1<<19 // what a stream holds: pieces of a value that are being read, sent and on their way, or collected
 	requestID    = "x-request-id"
 	requestIDMax = 128
 )

@@ -27,13 +27,13 @@ import (
 func fetch(t *testing.T, s *Server, path, host string) (int, string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+s.Admin()+path, nil)
-	must(t, err)
+	wantNil(t, err)
 	req.Host = host
 	resp, err := http.DefaultClient.Do(req)
-	must(t, err)
+	wantNil(t, err)
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
-	must(t, err)
+	wantNil(t, err)
 	return resp.StatusCode, string(body)
 }
 
@@ -42,7 +42,7 @@ func TestMetrics(t *testing.T) {
 	sys := dial(t, s.Addr())
 	kv := openKV(t, sys)
 	for range 3 {
-		must(t, kv.Put(t.Context(), []byte("secret-key"), []byte("secret-value")))
+		wantNil(t, kv.Put(t.Context(), []byte("secret-key"), []byte("secret-value")))
 	}
 	if _, err := kv.Get(t.Context(), []byte("absent")); errno.CodeOf(err) != errno.NonExist {
 		t.Fatal(err)
@@ -107,7 +107,7 @@ func TestDrainIsSeen(t *testing.T) {
 		return nil
 	})})
 	events, err := http.Get("http://" + s.Admin() + "/events")
-	must(t, err)
+	wantNil(t, err)
 	defer events.Body.Close()
 	stub := apiv1.NewKeyValueServiceClient(connect(t, s.Addr()))
 	answer := make(chan error, 1)
@@ -129,15 +129,15 @@ func TestDrainIsSeen(t *testing.T) {
 		t.Errorf("/livez says %d", status)
 	}
 	close(hold)
-	must(t, <-answer)
-	must(t, <-stopped)
+	wantNil(t, <-answer)
+	wantNil(t, <-stopped)
 }
 
 // TestEvents: each has all that is known, with the points that are new.
 func TestEvents(t *testing.T) {
 	s := start(t, Config{System: newDouble(func(context.Context, string) error { return nil }), Listen: "127.0.0.1:0", Admin: "127.0.0.1:0"})
 	resp, err := http.Get("http://" + s.Admin() + "/events")
-	must(t, err)
+	wantNil(t, err)
 	defer resp.Body.Close()
 	lines, last, seen := bufio.NewScanner(resp.Body), int64(0), 0
 	for seen < 2 && lines.Scan() {
@@ -149,7 +149,7 @@ func TestEvents(t *testing.T) {
 			Pools  []struct{ Label string }
 			Points []struct{ T int64 }
 		}
-		must(t, json.Unmarshal([]byte(data), &e))
+		wantNil(t, json.Unmarshal([]byte(data), &e))
 		if len(e.Pools) != 1 {
 			t.Errorf("the pools are %v", e.Pools)
 		}

@@ -43,13 +43,13 @@ func startBrowser(t *testing.T) *browser {
 		t.Skip("chromium is not installed: make deps-browser")
 	}
 	in, to, err := os.Pipe()
-	must(t, err)
+	wantNil(t, err)
 	from, out, err := os.Pipe()
-	must(t, err)
+	wantNil(t, err)
 	cmd := exec.Command(path, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
 		"--hide-scrollbars", "--remote-debugging-pipe", "--user-data-dir="+t.TempDir(), "about:blank")
 	cmd.ExtraFiles = []*os.File{in, out} // 3 and 4, as Chromium wants them
-	must(t, cmd.Start())
+	wantNil(t, cmd.Start())
 	_, _ = in.Close(), out.Close() // the browser has its own
 	watchdog := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() })
 	b := &browser{t: t, to: to, from: bufio.NewReader(from)}
@@ -63,7 +63,7 @@ func startBrowser(t *testing.T) *browser {
 	return b
 }
 
-func must(t *testing.T, err error) {
+func wantNil(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -99,7 +99,7 @@ func (b *browser) call(method string, params map[string]any, result any) {
 			b.t.Fatalf("chromium went away in %s: %v", method, err)
 		}
 		var r reply
-		must(b.t, json.Unmarshal(bytes.TrimSuffix(data, []byte{0}), &r))
+		wantNil(b.t, json.Unmarshal(bytes.TrimSuffix(data, []byte{0}), &r))
 		if r.Method == "Runtime.exceptionThrown" || r.Method == "Log.entryAdded" {
 			b.faults = append(b.faults, string(r.Params))
 		}
@@ -110,7 +110,7 @@ func (b *browser) call(method string, params map[string]any, result any) {
 			b.t.Fatalf("chromium: %s: %s", method, r.Error.Message)
 		}
 		if result != nil {
-			must(b.t, json.Unmarshal(r.Result, result))
+			wantNil(b.t, json.Unmarshal(r.Result, result))
 		}
 		return
 	}
@@ -160,8 +160,8 @@ func (b *browser) shoot(name string) {
 	var shot struct{ Data string }
 	b.call("Page.captureScreenshot", map[string]any{"captureBeyondViewport": true}, &shot)
 	png, err := base64.StdEncoding.DecodeString(shot.Data)
-	must(b.t, err)
+	wantNil(b.t, err)
 	dir := filepath.Join("..", "..", "..", "..", "build", "page")
-	must(b.t, os.MkdirAll(dir, 0o755))
-	must(b.t, os.WriteFile(filepath.Join(dir, name+".png"), png, 0o644))
+	wantNil(b.t, os.MkdirAll(dir, 0o755))
+	wantNil(b.t, os.WriteFile(filepath.Join(dir, name+".png"), png, 0o644))
 }

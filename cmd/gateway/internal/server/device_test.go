@@ -44,12 +44,12 @@ func newMachine(t *testing.T, raw bool) *machine {
 	m.dev.Add(disk, "block", "Fast 1", 3<<20+1536)
 	m.dev.Add("block:/dev/fake1", "block", "Old 1", 1<<20).Holder = "a mount on /home"
 	m.dev.Add("file:/data/image", "file", "", 1<<20)
-	m.Server = start(t, Config{System: engine(t, m.root), Listen: "127.0.0.1:0", Socket: filepath.Join(dir, "sock"), Devices: m.dev, AllowRaw: raw})
-	t.Cleanup(func() {
+	t.Cleanup(func() { // when the server has stopped
 		if m.dev.Opens != 0 {
 			t.Errorf("%d devices or buffers are still open", m.dev.Opens)
 		}
 	})
+	m.Server = start(t, Config{System: engine(t, m.root), Listen: "127.0.0.1:0", Socket: filepath.Join(dir, "sock"), Devices: m.dev, AllowRaw: raw})
 	return m
 }
 

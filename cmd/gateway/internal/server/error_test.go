@@ -19,9 +19,9 @@ import (
 	"github.com/tarn-storage/tarn/go/system"
 )
 
-// wire is what the contract says of each code: its status, and the detail beside ErrorInfo. It is written down a second time on
+// overWire is what the contract says of each code: its status, and the detail beside ErrorInfo. It is written down a second time on
 // purpose: the table of codes is checked against the text of the contract.
-var wire = []struct {
+var overWire = []struct {
 	code   codes.Code
 	detail string
 	names  []errno.Code
@@ -65,7 +65,7 @@ func TestErrors(t *testing.T) {
 	raw := apiv1.NewKeyValueServiceClient(connect(t, s.Addr()))
 	kv := doubleOver(t, s)
 	walked := map[errno.Code]bool{}
-	for _, row := range wire {
+	for _, row := range overWire {
 		for _, code := range row.names {
 			walked[code] = true
 			fail = failing(code)

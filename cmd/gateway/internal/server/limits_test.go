@@ -29,7 +29,7 @@ func grpcHeader(md *metadata.MD) grpc.CallOption { return grpc.Header(md) }
 const object = "tank/neo/stadium"
 
 // real starts a gateway on the real engine with tank/neo/stadium, and returns it, its object and a bare stub.
-func real(t *testing.T, cfg Config) (*Server, system.KV, apiv1.KeyValueServiceClient) {
+func real(t testing.TB, cfg Config) (*Server, system.KV, apiv1.KeyValueServiceClient) {
 	t.Helper()
 	cfg.System = engine(t, t.TempDir())
 	s := start(t, cfg)

@@ -8,24 +8,33 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"os"
+	"os/signal"
 	"runtime"
 	"time"
 
 	"golang.org/x/net/netutil"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/encoding"
 	_ "google.golang.org/grpc/encoding/gzip" // for clients that ask for it
+	"google.golang.org/grpc/experimental"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
 
 	"github.com/tarn-storage/tarn/cmd/gateway/internal/admin"
+	"github.com/tarn-storage/tarn/cmd/gateway/internal/auth"
 	"github.com/tarn-storage/tarn/cmd/gateway/internal/handles"
 	"github.com/tarn-storage/tarn/cmd/gateway/internal/limit"
 	"github.com/tarn-storage/tarn/cmd/gateway/internal/service"
 	"github.com/tarn-storage/tarn/cmd/gateway/internal/watch"
 	"github.com/tarn-storage/tarn/go/system"
+	"github.com/tarn-storage/tarn/go/wire"
 )
+
+// A client that names no codec, or "proto", speaks with this one.
+func init() { encoding.RegisterCodecV2(wire.Codec{}) }
 
 // Config says what is served, and where. A zero limit has its default.
 type Config struct {
@@ -34,6 +43,7 @@ type Config struct {
 	Listen  string // TCP address; "": none
 	Socket  string // path of a Unix socket; "": none
 	Log     *slog.Logger
+	Auth    auth.Config // its Log is this one
 
 	Devices  system.LocalDevices // nil: none
 	AllowRaw bool                // callers may write to them, and read them over TCP
@@ -50,6 +60,7 @@ type Config struct {
 	InFlight    int64         // bytes that calls hold together: 256 MiB
 	Streams     uint32        // calls at once on one connection: 128
 	Connections int           // at once on each listener, more wait: 512
+	PerAddress  int           // connections at once of one machine that is not this one, more are refused: 128
 }
 
 func (c *Config) setDefaults() {
@@ -61,6 +72,7 @@ func (c *Config) setDefaults() {
 	c.InFlight = or(c.InFlight, 256<<20)
 	c.Streams = or(c.Streams, 128)
 	c.Connections = or(c.Connections, 512)
+	c.PerAddress = or(c.PerAddress, 128)
 }
 
 func or[T comparable](value, otherwise T) T {
@@ -76,6 +88,7 @@ type Server struct {
 	cfg       Config
 	grpc      *grpc.Server
 	health    *health.Server
+	guard     *auth.Guard
 	handles   *handles.Cache
 	services  *service.Services
 	gate      *limit.Gate
@@ -89,16 +102,24 @@ type Server struct {
 func New(cfg Config) (*Server, error) {
 	cfg.setDefaults()
 	s := &Server{cfg: cfg, health: health.NewServer(), gate: limit.NewGate(cfg.InFlight), drain: make(chan struct{})}
-	if err := s.listen(); err != nil {
-		s.closeListeners()
+	cfg.Auth.Log = cfg.Log
+	guard, err := auth.New(cfg.Auth)
+	if err != nil {
 		return nil, err
+	}
+	s.guard = guard
+	if err := s.listen(); err != nil {
+		return nil, s.abandon(err)
 	}
 	s.failed = make(chan error, len(s.listeners))
 	s.handles = handles.New(cfg.System, handles.Options{Max: cfg.Handles, Idle: cfg.Idle, Patience: cfg.Patience, Log: cfg.Log})
 	calls := &limit.Calls{Gate: s.gate, Timeout: cfg.Timeout, Drain: s.drain, Log: cfg.Log, Watch: &watch.Log{}}
 	s.grpc = grpc.NewServer(
-		grpc.UnaryInterceptor(calls.Unary),
-		grpc.StreamInterceptor(calls.Stream),
+		grpc.Creds(s.guard.Credentials()),
+		grpc.InTapHandle(s.guard.Tap),
+		grpc.ChainUnaryInterceptor(s.guard.Unary, calls.Unary),
+		grpc.ChainStreamInterceptor(s.guard.Stream, calls.Stream),
+		experimental.BufferPool(wire.Pool),
 		grpc.MaxRecvMsgSize(service.MessageMax),
 		grpc.MaxHeaderListSize(16<<10),
 		grpc.MaxConcurrentStreams(cfg.Streams),
@@ -111,11 +132,33 @@ func New(cfg Config) (*Server, error) {
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 	)
 	s.register(calls)
+	if err := s.guard.Rule(s.grpc.GetServiceInfo()); err != nil {
+		return nil, s.abandon(err)
+	}
 	if err := s.listenAdmin(calls); err != nil {
-		s.closeListeners()
-		return nil, errors.Join(err, s.closeHandles())
+		return nil, errors.Join(s.abandon(err), s.closeHandles())
 	}
 	return s, nil
+}
+
+// abandon undoes what New has done.
+func (s *Server) abandon(err error) error {
+	s.closeListeners()
+	return errors.Join(err, s.guard.Close())
+}
+
+// Reload reads the files of credentials now. They are read when they change, too.
+func (s *Server) Reload() { s.guard.Reload() }
+
+// ReloadOn reloads at a signal, as long as the program runs.
+func (s *Server) ReloadOn(sig os.Signal) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, sig)
+	go func() {
+		for range signals {
+			s.Reload()
+		}
+	}()
 }
 
 func (s *Server) register(calls *limit.Calls) {
@@ -182,7 +225,7 @@ func (s *Server) Serve() {
 	}
 	for _, l := range s.listeners {
 		go func() {
-			if err := s.grpc.Serve(netutil.LimitListener(l, s.cfg.Connections)); err != nil {
+			if err := s.grpc.Serve(netutil.LimitListener(limit.PerAddress(s.guard.Peers(l), s.cfg.PerAddress), s.cfg.Connections)); err != nil {
 				s.failed <- err
 			}
 		}()
@@ -216,7 +259,7 @@ func (s *Server) Stop() error {
 	if err := s.closeHandles(); err != nil {
 		return err
 	}
-	return s.cfg.System.Close()
+	return errors.Join(s.guard.Close(), s.cfg.System.Close())
 }
 
 func (s *Server) closeHandles() error {

@@ -17,7 +17,7 @@ import (
 )
 
 // testLog shows the server's log when the test fails.
-type testLog struct{ t *testing.T }
+type testLog struct{ t testing.TB }
 
 func (l testLog) Write(p []byte) (int, error) {
 	l.t.Logf("server: %s", p)
@@ -25,7 +25,7 @@ func (l testLog) Write(p []byte) (int, error) {
 }
 
 // engine opens the real system in a directory.
-func engine(t *testing.T, root string) system.System {
+func engine(t testing.TB, root string) system.System {
 	t.Helper()
 	sys, err := tarn.OpenWith(tarn.Options{Root: root, CacheBytes: 16 << 20})
 	if err != nil {
@@ -35,7 +35,7 @@ func engine(t *testing.T, root string) system.System {
 }
 
 // start starts a gateway; it is stopped, and its system closed, when the test ends.
-func start(t *testing.T, cfg Config) *Server {
+func start(t testing.TB, cfg Config) *Server {
 	t.Helper()
 	s := begin(t, cfg)
 	t.Cleanup(func() {
@@ -47,7 +47,7 @@ func start(t *testing.T, cfg Config) *Server {
 }
 
 // begin starts a gateway that the test stops itself.
-func begin(t *testing.T, cfg Config) *Server {
+func begin(t testing.TB, cfg Config) *Server {
 	t.Helper()
 	if cfg.Listen == "" && cfg.Socket == "" {
 		cfg.Listen = "127.0.0.1:0"
@@ -62,7 +62,7 @@ func begin(t *testing.T, cfg Config) *Server {
 	return s
 }
 
-func dial(t *testing.T, endpoint string) *client.System {
+func dial(t testing.TB, endpoint string) *client.System {
 	t.Helper()
 	c, err := client.Dial(t.Context(), endpoint)
 	if err != nil {
@@ -73,7 +73,7 @@ func dial(t *testing.T, endpoint string) *client.System {
 }
 
 // connect is a bare connection, for what the Go client would not do.
-func connect(t *testing.T, endpoint string) *grpc.ClientConn {
+func connect(t testing.TB, endpoint string) *grpc.ClientConn {
 	t.Helper()
 	conn, err := grpc.NewClient(endpoint, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
@@ -84,7 +84,7 @@ func connect(t *testing.T, endpoint string) *grpc.ClientConn {
 }
 
 // openKV makes and opens tank/neo/stadium.
-func openKV(t *testing.T, sys system.System) system.KV {
+func openKV(t testing.TB, sys system.System) system.KV {
 	t.Helper()
 	ctx := t.Context()
 	if _, err := sys.CreatePool(ctx, "tank", system.CreatePool{Size: 64 << 20}); err != nil {
@@ -100,7 +100,7 @@ func openKV(t *testing.T, sys system.System) system.KV {
 	return openIn(t, pool)
 }
 
-func openIn(t *testing.T, pool system.Pool) system.KV {
+func openIn(t testing.TB, pool system.Pool) system.KV {
 	t.Helper()
 	cont, err := pool.OpenContainer(t.Context(), "neo")
 	if err != nil {

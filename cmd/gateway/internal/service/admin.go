@@ -5,6 +5,8 @@ package service
 import (
 	"context"
 	"runtime"
+	"syscall"
+	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -40,6 +42,7 @@ func (s *admin) GetStats(context.Context, *apiv1.GetStatsRequest) (*apiv1.GetSta
 	resp := &apiv1.GetStatsResponse{
 		StartTime: timestamppb.New(s.Started), InFlightBytes: uint64(used), InFlightLimitBytes: uint64(limit),
 		OpenHandles: uint32(s.Handles.Open()), Goroutines: uint32(runtime.NumGoroutine()), HeapBytes: mem.HeapAlloc,
+		CpuSeconds: cpuTime().Seconds(), Allocations: mem.Mallocs,
 	}
 	for _, c := range s.Counts.All() {
 		resp.Methods = append(resp.Methods, &apiv1.MethodStats{
@@ -47,6 +50,15 @@ func (s *admin) GetStats(context.Context, *apiv1.GetStatsRequest) (*apiv1.GetSta
 		})
 	}
 	return resp, nil
+}
+
+// cpuTime is the processor time of this process so far; 0 when the system does not say.
+func cpuTime() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 func (s *admin) Echo(context.Context, *apiv1.EchoRequest) (*apiv1.EchoResponse, error) {

@@ -5,6 +5,7 @@ package service
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"google.golang.org/grpc/status"
 
@@ -29,30 +30,94 @@ func (s *keyValues) BatchGet(ctx context.Context, req *apiv1.BatchGetRequest) (*
 		return nil, err
 	}
 	defer s.Gate.Give(UnaryValueMax)
-	resp := &apiv1.BatchGetResponse{Results: make([]*apiv1.BatchGetResult, len(req.GetKeys()))}
+	g := newGather(s.Services, len(req.GetKeys()))
 	err := s.withKV(ctx, req.GetObject(), func(kv system.KV) error {
-		room := uint64(UnaryValueMax)
-		for i, key := range req.GetKeys() {
-			val, err := s.value(ctx, kv, key, room)
-			if ctx.Err() != nil {
+		for keys := range slices.Chunk(req.GetKeys(), gatherKeys) {
+			if err := g.add(ctx, kv, keys); err != nil {
 				return err
 			}
-			room -= uint64(len(val))
-			resp.Results[i] = batchGetResult(val, err)
 		}
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	return resp, nil
+	return &apiv1.BatchGetResponse{Results: g.results}, nil
 }
 
-func batchGetResult(val []byte, err error) *apiv1.BatchGetResult {
-	if err != nil {
-		return &apiv1.BatchGetResult{Result: &apiv1.BatchGetResult_Error{Error: keyError(noRoom(err))}}
+// gatherKeys is how many keys are read at once: the room for their values is 256 KiB.
+const gatherKeys = 256
+
+// gather is the answer of a BatchGet as it grows. Always true: its values and room are UnaryValueMax together.
+type gather struct {
+	s       *Services
+	room    uint64
+	results []*apiv1.BatchGetResult
+	memory  []gathered // of the results that are not made yet
+}
+
+type gathered struct {
+	result apiv1.BatchGetResult
+	value  apiv1.BatchGetResult_Value
+}
+
+func newGather(s *Services, keys int) *gather {
+	return &gather{s: s, room: UnaryValueMax, results: make([]*apiv1.BatchGetResult, 0, keys), memory: make([]gathered, keys)}
+}
+
+// shorts is what the engine offers for many short values: what must be read from the device is read at the same time. A longer value
+// is REC2BIG.
+type shorts interface {
+	GetShort(ctx context.Context, keys [][]byte) ([]system.Value, error)
+}
+
+// add reads keys: the short values at once, then those that are longer one by one.
+func (g *gather) add(ctx context.Context, kv system.KV, keys [][]byte) error {
+	many, ok := kv.(shorts)
+	if !ok {
+		for _, key := range keys {
+			g.long(ctx, kv, key)
+		}
+		return ctxError(ctx)
 	}
-	return &apiv1.BatchGetResult{Result: &apiv1.BatchGetResult_Value{Value: val}}
+	values, err := many.GetShort(ctx, keys)
+	if err != nil {
+		return err
+	}
+	for i, v := range values {
+		if errno.CodeOf(v.Err) == errno.Rec2Big {
+			g.long(ctx, kv, keys[i])
+		} else {
+			g.put(v.Data, v.Err)
+		}
+	}
+	return ctxError(ctx)
+}
+
+func (g *gather) long(ctx context.Context, kv system.KV, key []byte) {
+	g.put(g.s.value(ctx, kv, key, g.room))
+}
+
+func (g *gather) put(val []byte, err error) {
+	if size := uint64(len(val)); size > g.room {
+		val, err = nil, tooLarge(size, g.room)
+	}
+	g.room -= uint64(len(val))
+	m := &g.memory[0]
+	g.memory = g.memory[1:]
+	m.value.Value, m.result.Result = val, &m.value
+	if err != nil {
+		m.result.Result = &apiv1.BatchGetResult_Error{Error: keyError(noRoom(err))}
+	}
+	g.results = append(g.results, &m.result)
+}
+
+// ctxError is the error of a call whose time has ended; then the results are not worth sending.
+func ctxError(ctx context.Context) error {
+	if ctx.Err() == nil {
+		return nil
+	}
+	return errno.FromContext("", "", ctx)
 }
 
 // noRoom tells a value that found no more room in an answer from one that fits into none.
@@ -118,12 +183,18 @@ func (s *keyValues) each(ctx context.Context, object string, muts []system.Mutat
 			return nil, err
 		}
 	}
-	results := make([]*apiv1.KeyResult, len(muts))
-	for i := range results {
-		results[i] = &apiv1.KeyResult{}
-	}
+	results := newResults(len(muts))
 	err = s.withKV(ctx, object, func(kv system.KV) error { return applyEach(ctx, kv, muts, results) })
 	return results, err
+}
+
+// newResults are n results, in one piece of memory.
+func newResults(n int) []*apiv1.KeyResult {
+	memory, results := make([]apiv1.KeyResult, n), make([]*apiv1.KeyResult, n)
+	for i := range results {
+		results[i] = &memory[i]
+	}
+	return results
 }
 
 // applyEach applies muts as one batch, which shares one log record and one flush; and when that is refused in two halves, in order,

@@ -92,6 +92,9 @@ func (s *devices) ReadDevice(req *apiv1.ReadDeviceRequest, stream grpc.ServerStr
 	})
 }
 
+// deviceChunk is how much of a device goes in one message, which is copied: with its header just below a tier of the pool.
+const deviceChunk = 32<<10 - 64
+
 // sendRange reads a range by pieces and sends each in chunks.
 func (s *devices) sendRange(stream grpc.ServerStreamingServer[apiv1.ReadDeviceResponse], d system.Device, offset, length uint64, sum hash.Hash) error {
 	buf, free, err := s.Devices.Buffer(devicePiece)
@@ -105,7 +108,7 @@ func (s *devices) sendRange(stream grpc.ServerStreamingServer[apiv1.ReadDeviceRe
 			return short(err)
 		}
 		sum.Write(piece)
-		if err := sendPiece(stream, piece); err != nil {
+		if err := sendDevicePiece(stream, piece); err != nil {
 			return err
 		}
 		offset += uint64(len(piece))
@@ -121,9 +124,9 @@ func short(err error) error {
 	return err
 }
 
-// sendPiece sends a piece. Send has marshalled a message when it returns, so the piece is free again then.
-func sendPiece(stream grpc.ServerStreamingServer[apiv1.ReadDeviceResponse], piece []byte) error {
-	for chunk := range slices.Chunk(piece, chunkBytes) {
+// sendDevicePiece sends a piece. Send has marshalled a message when it returns, so the piece is free again then.
+func sendDevicePiece(stream grpc.ServerStreamingServer[apiv1.ReadDeviceResponse], piece []byte) error {
+	for chunk := range slices.Chunk(piece, deviceChunk) {
 		if err := stream.Send(&apiv1.ReadDeviceResponse{Part: &apiv1.ReadDeviceResponse_Data{Data: chunk}}); err != nil {
 			return err
 		}

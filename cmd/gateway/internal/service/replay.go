@@ -12,6 +12,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/tarn-storage/tarn/cmd/gateway/internal/auth"
 	"github.com/tarn-storage/tarn/cmd/gateway/internal/fault"
 	"github.com/tarn-storage/tarn/go/errno"
 )
@@ -58,7 +59,8 @@ func once[R proto.Message](ctx context.Context, rs *replays, req repeatable, cal
 	if err != nil {
 		return resp, err
 	}
-	r, first := rs.claim(string(req.ProtoReflect().Descriptor().FullName())+" "+id, sha256.Sum256(wire))
+	// An answer is for who got it first: another caller with the same id has another call.
+	r, first := rs.claim(auth.From(ctx).Who()+" "+string(req.ProtoReflect().Descriptor().FullName())+" "+id, sha256.Sum256(wire))
 	if first {
 		resp, err = call()
 		rs.finish(r, resp, err)

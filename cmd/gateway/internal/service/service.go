@@ -30,9 +30,8 @@ const (
 	PageMax       = 1000
 	MessageMax    = 4<<20 + 64<<10 // a request message
 
-	chunkBytes = 32<<10 - 64 // of GetStream: with its header just below a size class of grpc's buffer pool
-	scanBytes  = 31 << 10    // of a message of Scan
-	firstGuess = 4 << 10     // most values are smaller: Get tries with so much room first
+	scanBytes  = 31 << 10 // of a message of Scan
+	firstGuess = 4 << 10  // most values are smaller: Get tries with so much room first
 )
 
 // Services are the handlers and what they share.

@@ -143,24 +143,30 @@ func (ss *session) change(calls []*apiv1.SessionCall) {
 	if len(ok) == 0 {
 		return
 	}
-	results := make([]*apiv1.KeyResult, len(ok))
-	for i := range results {
-		results[i] = &apiv1.KeyResult{}
-	}
+	results := newResults(len(ok))
 	err := ss.withKV(ss.ctx, ok[0].GetObject(), func(kv system.KV) error { return applyEach(ss.ctx, kv, muts, results) })
+	answers := make([]apiv1.SessionResult, len(ok))
 	for i, c := range ok {
+		answers[i].Tag = c.GetTag()
 		switch {
 		case err != nil:
-			ss.refuse(c, err)
+			answers[i].Result = &apiv1.SessionResult_Error{Error: keyError(err)}
 		case results[i].Error != nil:
-			ss.answer(&apiv1.SessionResult{Tag: c.GetTag(), Result: &apiv1.SessionResult_Error{Error: results[i].Error}})
+			answers[i].Result = &apiv1.SessionResult_Error{Error: results[i].Error}
 		case c.GetDelete() != nil:
-			ss.answer(&apiv1.SessionResult{Tag: c.GetTag(), Result: &apiv1.SessionResult_Delete{Delete: &apiv1.DeleteResponse{}}})
+			answers[i].Result = hasDeleted
 		default:
-			ss.answer(&apiv1.SessionResult{Tag: c.GetTag(), Result: &apiv1.SessionResult_Put{Put: &apiv1.PutResponse{}}})
+			answers[i].Result = hasPut
 		}
+		ss.answer(&answers[i])
 	}
 }
+
+// What most changes are answered with; nobody changes them.
+var (
+	hasPut     = &apiv1.SessionResult_Put{Put: &apiv1.PutResponse{}}
+	hasDeleted = &apiv1.SessionResult_Delete{Delete: &apiv1.DeleteResponse{}}
+)
 
 func (ss *session) each(calls []*apiv1.SessionCall) {
 	for _, c := range calls {

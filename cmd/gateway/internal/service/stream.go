@@ -14,11 +14,13 @@ import (
 	"io"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/mem"
 
 	"github.com/tarn-storage/tarn/cmd/gateway/internal/fault"
 	apiv1 "github.com/tarn-storage/tarn/go/api/v1"
 	"github.com/tarn-storage/tarn/go/errno"
 	"github.com/tarn-storage/tarn/go/system"
+	"github.com/tarn-storage/tarn/go/wire"
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -99,35 +101,81 @@ func (s *keyValues) GetStream(req *apiv1.GetStreamRequest, stream grpc.ServerStr
 	})
 }
 
-// sendData sends what r has, in chunks, and sums it. Send has marshalled the message when it returns and nothing else looks at it
-// (the server has no stats handler), so one buffer serves all chunks.
-func sendData(stream grpc.ServerStreamingServer[apiv1.GetStreamResponse], r io.Reader, sum hash.Hash) error {
-	buf := make([]byte, chunkBytes)
+// pieceBytes is how much of a value is read or written with one call of the engine, which may wait for the device each time. Its memory
+// is of one tier of the pool.
+const pieceBytes = 2 * wire.ChunkBytes
+
+// piece is a part of a value that was read: its first n bytes, and the error that came with them, io.EOF when it is the last.
+type piece struct {
+	buf mem.Buffer
+	n   int
+	err error
+}
+
+// readPieces reads r until its end, one piece ahead of who takes them.
+func readPieces(r io.Reader, size int, pieces chan<- piece, stop <-chan struct{}) {
+	defer close(pieces)
 	for {
-		n, err := io.ReadFull(r, buf)
-		if n > 0 {
-			sum.Write(buf[:n])
-			if err := stream.Send(&apiv1.GetStreamResponse{Part: &apiv1.GetStreamResponse_Data{Data: buf[:n]}}); err != nil {
-				return err
-			}
+		buf := wire.Pool.Get(size)
+		n, err := io.ReadFull(r, *buf)
+		if err == io.ErrUnexpectedEOF {
+			err = io.EOF
 		}
-		switch {
-		case err == io.EOF, err == io.ErrUnexpectedEOF:
-			return nil
-		case err != nil:
-			return err
+		select {
+		case pieces <- piece{mem.NewBuffer(buf, wire.Pool), n, err}:
+		case <-stop:
+			return
+		}
+		if err != nil {
+			return
 		}
 	}
 }
 
+// sendData sends what r has, and sums it. The chunks of a piece share its memory, which goes back to the pool when the last of them
+// has been sent. When it returns nobody reads r any more.
+func sendData(stream grpc.ServerStream, r system.Reader, sum hash.Hash) error {
+	pieces, stop := make(chan piece), make(chan struct{})
+	go readPieces(r, int(min(pieceBytes, max(r.Stat().Size, 1))), pieces, stop)
+	defer func() {
+		close(stop)
+		for range pieces { // until the reader has ended
+		}
+	}()
+	for p := range pieces {
+		sum.Write(p.buf.ReadOnlyData()[:p.n])
+		if err := sendPiece(stream, p.buf, p.n); err != nil {
+			return err
+		}
+		if p.err != nil && p.err != io.EOF {
+			return p.err
+		}
+	}
+	return nil
+}
+
+// sendPiece sends the first n bytes of a piece, and lets go of it.
+func sendPiece(stream grpc.ServerStream, buf mem.Buffer, n int) error {
+	defer buf.Free()
+	for at := 0; at < n; at += wire.ChunkBytes {
+		if err := stream.SendMsg(&wire.Chunk{Data: buf.Slice(at, min(at+wire.ChunkBytes, n))}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (s *keyValues) PutStream(stream grpc.ClientStreamingServer[apiv1.PutStreamRequest, apiv1.PutStreamResponse]) error {
-	messages := receive(stream.Context(), stream.Recv)
-	next := func() (*apiv1.PutStreamRequest, error) { return messages.within(silence, nil) }
+	messages := receive(stream.Context(), func() (*wire.Received, error) {
+		r := &wire.Received{Message: &apiv1.PutStreamRequest{}}
+		return r, stream.RecvMsg(r)
+	})
+	next := func() (*wire.Received, error) { return messages.within(silence, nil) }
 	first, err := next()
 	if err != nil {
 		return noCommit(err)
 	}
-	header := first.GetHeader()
+	header := first.Message.(*apiv1.PutStreamRequest).GetHeader()
 	if header == nil {
 		return fault.Invalid("part", "", "the first message is not a header")
 	}
@@ -150,6 +198,7 @@ type upload struct {
 	cond   system.Cond
 	sum    hash.Hash
 	size   uint64 // so far
+	piece  []byte // of it, what is not yet written
 }
 
 func uploadOf(header *apiv1.PutStreamHeader) (u *upload, err error) {
@@ -174,46 +223,99 @@ func (u *upload) tooLarge(size uint64) error {
 }
 
 // run writes the messages that recv returns, up to the commit. Whatever ends it before that leaves nothing.
-func (u *upload) run(ctx context.Context, kv system.KV, recv func() (*apiv1.PutStreamRequest, error)) (err error) {
+func (u *upload) run(ctx context.Context, kv system.KV, recv func() (*wire.Received, error)) (err error) {
 	w, err := kv.Writer(ctx, u.header.GetKey(), u.cond)
 	if err != nil {
 		return err
 	}
 	defer w.Close() // after Commit it does nothing
+	buf := wire.Pool.Get(pieceBytes)
+	defer wire.Pool.Put(buf)
+	u.piece = (*buf)[:0]
 	for {
 		msg, err := recv()
 		if err != nil {
 			return noCommit(err)
 		}
-		switch part := msg.GetPart().(type) {
-		case *apiv1.PutStreamRequest_Data:
-			if err := u.write(w, part.Data); err != nil {
-				return err
-			}
-		case *apiv1.PutStreamRequest_Commit:
-			if err := u.verify(part.Commit); err != nil {
-				return err
-			}
-			return w.Commit(ctx)
-		default:
-			return fault.Invalid("part", u.header.GetObject(), "after the header come data and one commit, and this message is neither")
+		commit, err := u.take(w, msg)
+		switch {
+		case err != nil:
+			return err
+		case commit != nil:
+			return u.commit(ctx, w, commit)
 		}
 	}
 }
 
-func (u *upload) write(w io.Writer, data []byte) error {
-	size := u.size + uint64(len(data))
+// take takes the data of a message, or returns its commit.
+func (u *upload) take(w io.Writer, msg *wire.Received) (*apiv1.PutStreamCommit, error) {
+	defer msg.Free()
+	data := msg.Data
+	if !msg.IsData {
+		switch part := msg.Message.(*apiv1.PutStreamRequest).GetPart().(type) {
+		case *apiv1.PutStreamRequest_Commit:
+			return part.Commit, nil
+		case *apiv1.PutStreamRequest_Data: // in an unusual encoding
+			data = mem.BufferSlice{mem.SliceBuffer(part.Data)}
+		default:
+			return nil, fault.Invalid("part", u.header.GetObject(), "after the header come data and one commit, and this message is neither")
+		}
+	}
+	if err := u.fits(data.Len()); err != nil {
+		return nil, err
+	}
+	for _, b := range data {
+		if err := u.add(w, b.ReadOnlyData()); err != nil {
+			return nil, err
+		}
+	}
+	return nil, nil
+}
+
+func (u *upload) commit(ctx context.Context, w system.Writer, commit *apiv1.PutStreamCommit) error {
+	if err := u.verify(commit); err != nil {
+		return err
+	}
+	if err := u.write(w); err != nil {
+		return err
+	}
+	return w.Commit(ctx)
+}
+
+// fits checks that n more bytes may come.
+func (u *upload) fits(n int) error {
+	size := u.size + uint64(n)
 	switch {
-	case len(data) > ChunkMax:
-		return fault.Invalid("data", u.header.GetObject(), "the message has %d bytes of data; it can have %d", len(data), ChunkMax)
+	case n > ChunkMax:
+		return fault.Invalid("data", u.header.GetObject(), "the message has %d bytes of data; it can have %d", n, ChunkMax)
 	case u.header.Size != nil && size > u.header.GetSize():
 		return fault.Invalid("data", u.header.GetObject(), "the header says %d bytes and at least %d came", u.header.GetSize(), size)
 	case size > system.ValueMax:
 		return u.tooLarge(size)
 	}
-	u.size = size
+	return nil
+}
+
+// add sums bytes and collects them: they come in small frames, and a call of the engine costs as much for few as for many.
+func (u *upload) add(w io.Writer, data []byte) error {
+	u.size += uint64(len(data))
 	u.sum.Write(data)
-	_, err := w.Write(data)
+	for len(data) > 0 {
+		if len(u.piece) == pieceBytes {
+			if err := u.write(w); err != nil {
+				return err
+			}
+		}
+		n := min(len(data), pieceBytes-len(u.piece))
+		u.piece, data = append(u.piece, data[:n]...), data[n:]
+	}
+	return nil
+}
+
+// write writes what was collected.
+func (u *upload) write(w io.Writer) error {
+	_, err := w.Write(u.piece)
+	u.piece = u.piece[:0]
 	return err
 }
 

@@ -13,6 +13,7 @@ import (
 
 	apiv1 "github.com/tarn-storage/tarn/go/api/v1"
 	"github.com/tarn-storage/tarn/go/system"
+	"github.com/tarn-storage/tarn/go/wire"
 )
 
 // sink is an object that only takes one value.
@@ -58,6 +59,20 @@ func script(b []byte) (msgs []*apiv1.PutStreamRequest) {
 	return msgs
 }
 
+// arrived is a message as it comes from a client.
+func arrived(t *testing.T, msg *apiv1.PutStreamRequest) *wire.Received {
+	data, err := wire.Codec{}.Marshal(msg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer data.Free()
+	r := &wire.Received{Message: &apiv1.PutStreamRequest{}}
+	if err := (wire.Codec{}).Unmarshal(data, r); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
 // FuzzUpload: whatever comes, a value is committed at most once, only whole and with its checksum, and the writer is always closed.
 func FuzzUpload(f *testing.F) {
 	f.Add([]byte{}, int64(-1))
@@ -78,14 +93,14 @@ func FuzzUpload(f *testing.F) {
 		msgs := script(b)
 		var s sink
 		var before, sum []byte // the data that came before the end, and the last checksum
-		err = u.run(t.Context(), &s, func() (*apiv1.PutStreamRequest, error) {
+		err = u.run(t.Context(), &s, func() (*wire.Received, error) {
 			if len(msgs) == 0 {
 				return nil, io.EOF
 			}
 			msg := msgs[0]
 			msgs = msgs[1:]
 			before, sum = append(before, msg.GetData()...), msg.GetCommit().GetChecksum()
-			return msg, nil
+			return arrived(t, msg), nil
 		})
 		if s.closed != 1 || (err == nil) != (s.committed == 1) || s.committed > 1 {
 			t.Fatalf("%v: closed %d times, committed %d times", err, s.closed, s.committed)

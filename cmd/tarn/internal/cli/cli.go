@@ -34,13 +34,12 @@ Exit status: 0 ok, 1 other error, 2 usage, 3 not found, 4 exists, 5 permission, 
 // app is one run of the command line.
 type app struct {
 	Env
-	out      out.Printer
-	root     string
-	endpoint string
-	output   string
-	timeout  time.Duration
-	quiet    bool
-	exit     int // of a command that succeeded, when its answer is a no
+	out     out.Printer
+	where   Where
+	output  string
+	timeout time.Duration
+	quiet   bool
+	exit    int // of a command that succeeded, when its answer is a no
 }
 
 // Run runs the command line and returns its exit status.
@@ -71,14 +70,20 @@ func (a *app) command() *cobra.Command {
 	root.SetErr(a.Stderr)
 	root.SetFlagErrorFunc(flagError)
 	f := root.PersistentFlags()
-	f.StringVar(&a.root, "root", "", "directory of the pools (default $TARN_ROOT, else $XDG_DATA_HOME/tarn, else ~/.local/share/tarn)")
-	f.StringVar(&a.endpoint, "endpoint", "", "gateway: unix:PATH or HOST:PORT (default $TARN_ENDPOINT, else ROOT/tarn.sock if it answers)")
+	f.StringVar(&a.where.Root, "root", "", "directory of the pools (default $TARN_ROOT, else $XDG_DATA_HOME/tarn, else ~/.local/share/tarn)")
+	f.StringVar(&a.where.Endpoint, "endpoint", "", "gateway: unix:PATH or HOST:PORT (default $TARN_ENDPOINT, else ROOT/tarn.sock if it answers)")
+	f.StringVar(&a.where.TLSCA, "tls-ca", "", "PEM file of the CA of the gateway at --endpoint, or \"system\" (default $TARN_TLS_CA)")
+	f.StringVar(&a.where.TLSCert, "tls-cert", "", "PEM file of your certificate (default $TARN_TLS_CERT)")
+	f.StringVar(&a.where.TLSKey, "tls-key", "", "PEM file of its key (default $TARN_TLS_KEY)")
+	f.StringVar(&a.where.Token, "token", "", "bearer token, which other users of this machine can see (default $TARN_TOKEN)")
+	f.StringVar(&a.where.TokenFile, "token-file", "", "file that holds the bearer token (default $TARN_TOKEN_FILE)")
 	f.StringVarP(&a.output, "output", "o", "table", "table or json")
 	f.DurationVar(&a.timeout, "timeout", 0, "give up after this time, such as 30s (default: never)")
 	f.BoolVarP(&a.quiet, "quiet", "q", false, "no progress and no notes on the standard error")
 	complete(root, "output", "table", "json")
 	root.AddCommand(a.poolCommand(), a.contCommand(), a.objCommand(), a.kvCommand(), a.snapCommand(), a.importCommand(),
-		a.exportCommand(), a.checkCommand(), a.scrubCommand(), a.syncCommand(), a.devCommand(), a.topCommand(), a.versionCommand())
+		a.exportCommand(), a.checkCommand(), a.scrubCommand(), a.syncCommand(), a.devCommand(), a.benchCommand(), a.topCommand(), a.certCommand(), a.tokenCommand(),
+		a.auditCommand(), a.versionCommand())
 	return root
 }
 
@@ -104,7 +109,7 @@ func (a *app) checkFlags(cmd *cobra.Command) error {
 	if a.output != "table" && a.output != "json" {
 		return usage("--output is table or json, not %q", a.output)
 	}
-	if a.root != "" && a.endpoint != "" {
+	if a.where.Root != "" && a.where.Endpoint != "" {
 		return usage("--root and --endpoint exclude each other: a gateway has its own root")
 	}
 	return nil
@@ -192,7 +197,7 @@ func args(least, most int) cobra.PositionalArgs {
 }
 
 // opener finds the system: at a gateway, or in this process.
-type opener = func(ctx context.Context, root, endpoint string) (system.System, error)
+type opener = func(ctx context.Context, w Where) (system.System, error)
 
 // with runs f on the system, with the time that the user gives it.
 func (a *app) with(cmd *cobra.Command, f func(ctx context.Context, sys system.System) error) error {
@@ -206,7 +211,7 @@ func (a *app) withSystem(cmd *cobra.Command, open opener, f func(ctx context.Con
 		ctx, cancel = context.WithTimeout(ctx, a.timeout)
 		defer cancel()
 	}
-	sys, err := open(ctx, a.root, a.endpoint)
+	sys, err := open(ctx, a.where)
 	if err != nil {
 		return err
 	}

@@ -47,14 +47,14 @@ func (a *app) withTime(cmd *cobra.Command, f func(ctx context.Context) error) er
 }
 
 // remote reports whether the user named a gateway. One that is only found is not asked: devices are this machine's by default.
-func (a *app) remote() bool { return a.endpoint != "" }
+func (a *app) remote() bool { return a.where.Endpoint != "" }
 
 // withRemote calls f with the devices of the gateway's machine.
 func (a *app) withRemote(cmd *cobra.Command, f func(ctx context.Context, devices system.Devices) error) error {
 	return a.with(cmd, func(ctx context.Context, sys system.System) error {
 		devices, ok := sys.(system.Devices)
 		if !ok {
-			return errno.New("", a.endpoint, errno.NotSupported, "there are no devices behind this endpoint")
+			return errno.New("", a.where.Endpoint, errno.NotSupported, "there are no devices behind this endpoint")
 		}
 		return remoteHint(f(ctx, devices))
 	})
@@ -73,7 +73,7 @@ func (a *app) localOnly(cmd *cobra.Command) error {
 	if !a.remote() {
 		return nil
 	}
-	err := errno.New("", a.endpoint, errno.NotSupported, "'"+cmd.CommandPath()+"' works on devices of this machine only")
+	err := errno.New("", a.where.Endpoint, errno.NotSupported, "'"+cmd.CommandPath()+"' works on devices of this machine only")
 	return out.WithHint(err, "run it on the machine of the gateway, without --endpoint")
 }
 

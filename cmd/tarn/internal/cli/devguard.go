@@ -51,7 +51,7 @@ func (a *app) remoteChange(c consent, info system.DeviceInfo, what string) error
 	if info.Model != "" {
 		name += " (" + info.Model + ")"
 	}
-	return a.ask(c, fmt.Sprintf("%s of %s on the machine of %s, which has %s", what, name, a.endpoint, arg.FormatSize(info.Size)))
+	return a.ask(c, fmt.Sprintf("%s of %s on the machine of %s, which has %s", what, name, a.where.Endpoint, arg.FormatSize(info.Size)))
 }
 
 // plural is "1 zone", "2 zones".

@@ -44,7 +44,7 @@ func runTop(t *testing.T, ctx context.Context, sys system.System, args ...string
 	t.Helper()
 	var o, e bytes.Buffer
 	env := Env{Stdin: strings.NewReader(""), Stdout: &o, Stderr: &e,
-		Connect: func(context.Context, string, string) (system.System, error) { return sys, nil }}
+		Connect: func(context.Context, Where) (system.System, error) { return sys, nil }}
 	return Run(ctx, append([]string{"top", "--every", "100ms"}, args...), env), o.String(), e.String()
 }
 

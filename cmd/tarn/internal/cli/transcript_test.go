@@ -149,13 +149,13 @@ func (s *session) command(line, stdin string) string {
 func (s *session) env(stdin string, stdout, stderr *bytes.Buffer, tty bool) Env {
 	return Env{
 		Stdin: strings.NewReader(stdin), Stdout: stdout, Stderr: stderr, StdinTTY: tty, StdoutTTY: tty, StderrTTY: tty,
-		Connect: func(_ context.Context, root, endpoint string) (system.System, error) {
-			if endpoint != "" {
+		Connect: func(_ context.Context, w Where) (system.System, error) {
+			if w.Endpoint != "" {
 				return remoteDevices{s.sys, s.dev}, s.sys.Fail["connect"]
 			}
 			return s.sys, s.sys.Fail["connect"]
 		},
-		OpenLocal: func(_ context.Context, root, endpoint string) (system.System, error) {
+		OpenLocal: func(_ context.Context, w Where) (system.System, error) {
 			return s.sys, s.sys.Fail["connect"]
 		},
 		Devices:  s.dev,

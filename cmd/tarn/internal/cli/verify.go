@@ -38,7 +38,7 @@ func (a *app) checkCommand() *cobra.Command {
 		Use: "check POOL", Short: "read and verify everything in a pool that nobody else has open", Long: aboutCheck, Args: args(1, 1),
 		ValidArgsFunction: a.names(arg.Pool),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if a.endpoint != "" {
+			if a.where.Endpoint != "" {
 				return usage("check opens the pool itself: leave --endpoint out, or use 'tarn pool check' at a gateway")
 			}
 			p, err := arg.ParsePath(arg.Pool, args...)

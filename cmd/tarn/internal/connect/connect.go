@@ -27,8 +27,13 @@ const (
 	dialTimeout  = 10 * time.Second
 )
 
-// Where says where the pools are: at an endpoint, else in a root directory. Both may be empty.
-type Where struct{ Root, Endpoint string }
+// Where says where the pools are: at an endpoint, else in a root directory. Both may be empty. The other fields are for an endpoint: a
+// gateway on the root's own socket knows who calls by itself.
+type Where struct {
+	Root, Endpoint         string
+	TLSCA, TLSCert, TLSKey string
+	Token, TokenFile       string
+}
 
 // FromEnv fills what the flags left open: with root or endpoint given, the environment is not asked.
 func (w Where) FromEnv(getenv func(string) string) Where {
@@ -38,7 +43,21 @@ func (w Where) FromEnv(getenv func(string) string) Where {
 	if w.Root == "" {
 		w.Root = defaultRoot(getenv)
 	}
+	if w.TLSCA == "" {
+		w.TLSCA = getenv("TARN_TLS_CA")
+	}
+	if w.TLSCert == "" && w.TLSKey == "" {
+		w.TLSCert, w.TLSKey = getenv("TARN_TLS_CERT"), getenv("TARN_TLS_KEY")
+	}
+	if w.Token == "" && w.TokenFile == "" {
+		w.Token, w.TokenFile = getenv("TARN_TOKEN"), getenv("TARN_TOKEN_FILE")
+	}
 	return w
+}
+
+// options are what the gateway at the endpoint is dialled with.
+func (w Where) options() client.Options {
+	return client.Options{CA: w.TLSCA, Cert: w.TLSCert, Key: w.TLSKey, Token: w.Token, TokenFile: w.TokenFile}
 }
 
 // defaultRoot is where tarn_system_open looks when it is given no root.
@@ -56,10 +75,10 @@ func defaultRoot(getenv func(string) string) string {
 // root itself, in this process, which then sends its messages to log.
 func Open(ctx context.Context, w Where, log *slog.Logger) (system.System, error) {
 	if w.Endpoint != "" {
-		return dial(ctx, w.Endpoint)
+		return dial(ctx, w.Endpoint, w.options())
 	}
 	if endpoint := socket(ctx, w.Root); endpoint != "" {
-		sys, err := dial(ctx, endpoint)
+		sys, err := dial(ctx, endpoint, client.Options{})
 		if errno.CodeOf(err) != errno.Unreach { // else the gateway went away between the two
 			return sys, err
 		}
@@ -95,10 +114,10 @@ func socket(ctx context.Context, root string) string {
 	return "unix:" + path
 }
 
-func dial(ctx context.Context, endpoint string) (system.System, error) {
+func dial(ctx context.Context, endpoint string, opts client.Options) (system.System, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	sys, err := client.Dial(ctx, endpoint)
+	sys, err := client.DialWith(ctx, endpoint, opts)
 	if errno.CodeOf(err) == errno.Unreach {
 		return nil, nobody(endpoint, err)
 	}

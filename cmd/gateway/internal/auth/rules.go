@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package auth
+
+import (
+	"fmt"
+	"strings"
+
+	"google.golang.org/grpc"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	reflectionpb "google.golang.org/grpc/reflection/grpc_reflection_v1"
+	reflectionalpha "google.golang.org/grpc/reflection/grpc_reflection_v1alpha"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+
+	apiv1 "github.com/tarn-storage/tarn/go/api/v1"
+)
+
+// Rules say what the caller of each method must be, by its full name: "/tarn.v1.KeyValueService/Get".
+type Rules map[string]apiv1.Access
+
+// foreign are the services that others wrote.
+var foreign = map[string]apiv1.Access{
+	healthpb.Health_ServiceDesc.ServiceName:                  apiv1.Access_ACCESS_CALLER,
+	reflectionpb.ServerReflection_ServiceDesc.ServiceName:    apiv1.Access_ACCESS_CALLER,
+	reflectionalpha.ServerReflection_ServiceDesc.ServiceName: apiv1.Access_ACCESS_CALLER,
+}
+
+// RulesOf reads the rules of everything that a server offers from the descriptors. A method without a rule is an error.
+func RulesOf(services map[string]grpc.ServiceInfo) (Rules, error) {
+	rules := Rules{}
+	for service, info := range services {
+		for _, method := range info.Methods {
+			access, err := accessOf(service, method.Name)
+			if err != nil {
+				return nil, err
+			}
+			rules["/"+service+"/"+method.Name] = access
+		}
+	}
+	return rules, nil
+}
+
+func accessOf(service, method string) (apiv1.Access, error) {
+	if access, ok := foreign[service]; ok {
+		return access, nil
+	}
+	full := protoreflect.FullName(service + "." + method)
+	d, err := protoregistry.GlobalFiles.FindDescriptorByName(full)
+	if err != nil {
+		return 0, err
+	}
+	access, _ := proto.GetExtension(d.Options(), apiv1.E_Access).(apiv1.Access)
+	if access == apiv1.Access_ACCESS_UNSPECIFIED {
+		return 0, fmt.Errorf("%s has no option (tarn.v1.access): who may call it is not known", full)
+	}
+	return access, nil
+}
+
+// open reports whether a call needs no credential: whether the gateway as a whole is up is what a load balancer asks.
+func open(method string, req any) bool {
+	check, ok := req.(*healthpb.HealthCheckRequest)
+	return ok && method == healthpb.Health_Check_FullMethodName && check.GetService() == ""
+}
+
+// accessName is what a caller must be, in words.
+func accessName(needs apiv1.Access) string {
+	name, _ := strings.CutPrefix(needs.String(), "ACCESS_")
+	return "the role " + strings.ToLower(name)
+}

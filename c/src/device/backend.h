@@ -68,10 +68,11 @@ struct device_queue {
 	atomic_bool	woken; /* by device_wake(), and no reaper has returned for it yet; set under the lock, too */
 	pthread_mutex_t lock;  /* never held over I/O */
 	/* Under the lock: */
-	pthread_cond_t	   room;     /* less is in flight, or nobody fetches any more */
-	pthread_cond_t	   finished; /* `wanted` are done, nobody fetches any more, or woken */
-	unsigned	   in_flight;
-	uintptr_t	  *flying; /* these, in no order: opaque[1] of each is its place. The lowest bit: it is to be cancelled */
+	pthread_cond_t room;	 /* less is in flight, or nobody fetches any more */
+	pthread_cond_t finished; /* `wanted` are done, nobody fetches any more, or woken */
+	unsigned       in_flight;
+	uintptr_t *
+		flying; /* these, in no order: opaque[1] of each is its place. Lowest bits: how often it was asked to cancel it */
 	unsigned	   wanted, done_count;
 	struct device_done done;     /* finished, and not reaped by the user yet */
 	bool		   fetching; /* a thread is in the backend's reap(), or the backend pushes */
@@ -113,6 +114,8 @@ int  device_adapts_by_itself(struct device_queue *queue, enum device_queue_chang
 
 /* From a backend that may come back with less than was asked: io is in flight, and somebody has asked to cancel it. Takes the lock. */
 bool device_queue_was_cancelled(struct device_queue *queue, const tarn_dev_io *io);
+/* Of the thread that reaps, when an attempt to cancel io came at a bad moment: it is in flight still, and may be asked once more. */
+bool device_queue_cancels_again(struct device_queue *queue, const tarn_dev_io *io);
 /* CANCELED, with the sentence. */
 int device_cancelled(const tarn_dev_io *io);
 

@@ -97,8 +97,8 @@ void queue_land(struct device_queue *queue, tarn_dev_io *io)
 	uintptr_t place = (uintptr_t)io->opaque[1];
 	uintptr_t last	= queue->flying[--queue->in_flight];
 
-	queue->flying[place]				   = last;
-	((tarn_dev_io *)(last & ~(uintptr_t)1))->opaque[1] = (void *)place;
+	queue->flying[place]	   = last;
+	flying_io(last)->opaque[1] = (void *)place;
 }
 
 /* Lock held. */

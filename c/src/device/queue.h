@@ -22,6 +22,14 @@ static inline bool queue_deadline_is_over(uint64_t deadline)
 	return deadline != DEVICE_NO_DEADLINE && device_now() >= deadline;
 }
 
+/* Of a place in `flying`. */
+#define FLYING_ATTEMPTS ((uintptr_t)3)
+
+static inline tarn_dev_io *flying_io(uintptr_t place)
+{
+	return (tarn_dev_io *)(place & ~FLYING_ATTEMPTS);
+}
+
 /* Lock held, as in all of these but the first. */
 bool queue_is_mine_now(struct device_queue *queue); /* of a SINGLE queue whose owner is another thread: takes it over if it can */
 /* io, which has been taken off in_flight or was never on it, is done: for the reaper. */

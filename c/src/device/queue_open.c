@@ -273,7 +273,7 @@ int device_queue_fd(struct device_queue *queue)
 static uintptr_t *find_flying(struct device_queue *queue, const tarn_dev_io *io)
 {
 	for (unsigned i = 0; i < queue->in_flight; i++)
-		if ((queue->flying[i] & ~(uintptr_t)1) == (uintptr_t)io)
+		if (flying_io(queue->flying[i]) == io)
 			return &queue->flying[i];
 	return NULL;
 }
@@ -293,13 +293,14 @@ int device_cancelled(const tarn_dev_io *io)
 	return fail(CANCELED, "%s cancelled, as asked", device_opcode_name(io->opcode));
 }
 
-/* Lock held, all the time: so io is not reaped and started anew meanwhile. One attempt is enough. True: it has come back at once, and is
+/* Lock held, all the time: so io is not reaped and started anew meanwhile. One attempt is enough, but for what
+ * device_queue_cancels_again() says. True: it has come back at once, and is
  * kept. */
 static bool cancel_flying(struct device_queue *queue, uintptr_t *place, tarn_dev_io *io)
 {
-	if (*place & 1)
+	if (*place & FLYING_ATTEMPTS)
 		return false;
-	*place |= 1;
+	++*place;
 	if (!queue->dev->backend->cancel(queue, io))
 		return false;
 	queue_land(queue, io);
@@ -333,9 +334,23 @@ bool device_queue_was_cancelled(struct device_queue *queue, const tarn_dev_io *i
 	bool asked;
 
 	queue_lock(queue);
-	asked = queue->flying[(uintptr_t)io->opaque[1]] & 1;
+	asked = (queue->flying[(uintptr_t)io->opaque[1]] & FLYING_ATTEMPTS) != 0;
 	queue_unlock(queue);
 	return asked;
+}
+
+bool device_queue_cancels_again(struct device_queue *queue, const tarn_dev_io *io)
+{
+	uintptr_t *place;
+	bool	   again;
+
+	queue_lock(queue);
+	place = find_flying(queue, io);
+	again = place && *place & FLYING_ATTEMPTS && (*place & FLYING_ATTEMPTS) != FLYING_ATTEMPTS;
+	if (again)
+		++*place;
+	queue_unlock(queue);
+	return again;
 }
 
 bool device_cancels_nothing(struct device_queue *queue, tarn_dev_io *io)

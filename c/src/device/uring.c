@@ -32,6 +32,8 @@
 #include <sanitizer/asan_interface.h>
 #endif
 
+#define UNPLUGGED_MAX 2 /* IO_PLUG_THRESHOLD of the kernel */
+
 /* ---- submitting ---- */
 
 /* The sanitizer does not see what the kernel reads and writes: so it is asked, before and after, and reports at the touch. */
@@ -81,8 +83,8 @@ static void withdraw(struct uring_queue *q, struct device_done *left)
 	for (unsigned i = taken; i != sq->sqe_tail; i++) {
 		uint64_t what = sq->sqes[(i & *sq->kring_mask) << shift].user_data;
 
-		if (what > MARK_POLL)
-			device_done_add(left, (tarn_dev_io *)(uintptr_t)what);
+		if (mark_of(what) == MARK_IO)
+			device_done_add(left, io_of(what));
 		q->polled &= what != MARK_POLL;
 	}
 	sq->sqe_head = sq->sqe_tail = taken;
@@ -117,7 +119,21 @@ static int enter(struct uring_queue *q, unsigned submit, unsigned wait, unsigned
 	return io_uring_enter2(q->ring.ring_fd, submit, wait, flags | IORING_ENTER_EXT_ARG, (sigset_t *)&arg, sizeof(arg));
 }
 
-/* Entries held. Hands over all that stand in the ring, and in the same call waits for `wait` completions: 0, or a negative
+/* Entries held, n of them published. Hands over all but the last few of what goes to a device. Of a group that is larger the kernel
+ * starts nothing before it has prepared the last, and the device idles meanwhile: measured with 32 in flight, small groups have a
+ * sixth more I/Os. Returns how many are left. */
+static unsigned hand_over_in_groups(struct uring_queue *q, unsigned n)
+{
+	int taken = 1;
+
+	while (q->dev->info.direct && n > UNPLUGGED_MAX && taken > 0) {
+		taken = enter(q, UNPLUGGED_MAX, 0, 0, DEVICE_NO_DEADLINE);
+		n -= (unsigned)MAX(taken, 0);
+	}
+	return n;
+}
+
+/* Entries held. Hands over all that stand in the ring, and in the last call waits for `wait` completions: 0, or a negative
  * errno when the kernel did not take all. What it did not take is in left. */
 static int hand_over(struct uring_queue *q, unsigned wait, uint64_t deadline, struct device_done *left)
 {
@@ -129,7 +145,7 @@ static int hand_over(struct uring_queue *q, unsigned wait, uint64_t deadline, st
 		rc = io_uring_submit(&q->ring);
 		return MIN(rc, 0);
 	}
-	n  = publish(q);
+	n  = hand_over_in_groups(q, publish(q));
 	rc = enter(q, n, wait, wait ? IORING_ENTER_GETEVENTS : 0, deadline);
 	if (q->ring.sq.sqe_tail == io_uring_smp_load_acquire(q->ring.sq.khead))
 		return 0;
@@ -233,14 +249,25 @@ static int result(struct uring_queue *q, tarn_dev_io *io, const struct io_uring_
 	return io->opcode == TARN_DEV_NOP ? 0 : q->kind->result(q->dev, io, cqe);
 }
 
+/* An attempt to cancel found nothing to end: io has completed, or the kernel was just looking whether it can go on, and perhaps it
+ * could not. */
+static void cancel_again(struct uring_queue *q, tarn_dev_io *io)
+{
+	if (device_queue_cancels_again(&q->base, io))
+		uring_cancel(&q->base, io);
+}
+
 /* What is not an I/O. True: the reaper is woken. */
-static bool note_mark(struct uring_queue *q, enum mark mark)
+static bool note_mark(struct uring_queue *q, const struct io_uring_cqe *cqe)
 {
 	uint64_t count;
 
-	if (mark == MARK_CANCEL)
+	if (mark_of(cqe->user_data) == MARK_CANCEL) {
+		if (cqe->res < 0)
+			cancel_again(q, io_of(cqe->user_data));
 		return false;
-	if (mark == MARK_WAKE) {
+	}
+	if (cqe->user_data == MARK_WAKE) {
 		atomic_store(&q->waking, false);
 		return true;
 	}
@@ -256,17 +283,17 @@ static unsigned take_completions(struct uring_queue *q, unsigned max, tarn_dev_i
 
 	io_uring_for_each_cqe(&q->ring, head, cqe)
 	{
-		tarn_dev_io *io = io_uring_cqe_get_data(cqe);
+		tarn_dev_io *io = io_of(cqe->user_data);
 
 		if (n == max)
 			break;
 		if (!q->single)
 			atomic_load_explicit(&q->handed_over, memory_order_acquire);
-		if (cqe->user_data > MARK_POLL) {
+		if (mark_of(cqe->user_data) == MARK_IO) {
 			finish(io, result(q, io, cqe));
 			ios[n++] = io;
 		} else {
-			*woken |= note_mark(q, (enum mark)cqe->user_data);
+			*woken |= note_mark(q, cqe);
 		}
 		seen++;
 	}
@@ -442,7 +469,8 @@ void uring_wake(struct device_queue *queue)
 			continue;
 }
 
-/* What the kernel finds it completes: with ECANCELED, or by and by. An attempt that it does not take has no effect. */
+/* What the kernel finds it completes: with ECANCELED, or by and by. An attempt that finds nothing is made anew, twice; one that
+ * the kernel does not take has no effect. */
 bool uring_cancel(struct device_queue *queue, tarn_dev_io *io)
 {
 	struct uring_queue  *q	  = uring_of(queue);
@@ -455,7 +483,7 @@ bool uring_cancel(struct device_queue *queue, tarn_dev_io *io)
 	sqe = next_entry(q, &left);
 	if (sqe) {
 		io_uring_prep_cancel64(sqe, (uintptr_t)io, 0);
-		sqe->user_data = MARK_CANCEL;
+		sqe->user_data = (uintptr_t)io | MARK_CANCEL;
 		hand_over(q, 0, DEVICE_NO_DEADLINE, &left);
 	}
 	unlock_entries(q);

@@ -9,12 +9,23 @@
 #include <errno.h>
 #include <liburing.h>
 
-/* Instead of an I/O's address, which is aligned. */
+/* What an entry is: the lowest bits of its user_data. The others are the address of its I/O, which is aligned. */
 enum mark {
-	MARK_WAKE   = 1, /* the NOP of a wake */
-	MARK_CANCEL = 2, /* an attempt to cancel */
-	MARK_POLL   = 3, /* wake_fd is readable */
+	MARK_IO	    = 0,
+	MARK_WAKE   = 1, /* the NOP of a wake; no I/O */
+	MARK_CANCEL = 2, /* an attempt to cancel that I/O */
+	MARK_POLL   = 3, /* wake_fd is readable; no I/O */
 };
+
+static inline enum mark mark_of(uint64_t user_data)
+{
+	return (enum mark)(user_data & 3);
+}
+
+static inline tarn_dev_io *io_of(uint64_t user_data)
+{
+	return (tarn_dev_io *)(uintptr_t)(user_data & ~UINT64_C(3));
+}
 
 struct uring_queue;
 

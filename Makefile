@@ -194,15 +194,17 @@ FORCE:
 
 # ---- tools ----
 
-# buf and the plugins are built from source, pinned; protoc-gen-go is of the protobuf version in go.mod.
+# buf and the plugins are built from source, pinned; protoc-gen-go is of the protobuf version in go.mod, and those of grpc-gateway of its.
 BUF     := github.com/bufbuild/buf/cmd/buf@v1.57.2
 TOOL_GO := eval "$$(.ci/go-env.sh)" && go
 GO_GRPC := google.golang.org/grpc/cmd/protoc-gen-go-grpc@v1.6.0
+GATEWAY := github.com/grpc-ecosystem/grpc-gateway/v2
+GO_HTTP := $(addsuffix @$(shell awk '$$1 == "$(GATEWAY)" { print $$2 }' go.mod),$(GATEWAY)/protoc-gen-grpc-gateway $(GATEWAY)/protoc-gen-openapiv2)
 
 build/tools/ok: go.mod Makefile | $(DEPS)
-	@mkdir -p $(@D); echo "TOOLS buf, protoc-gen-go, protoc-gen-go-grpc (the first time this takes minutes)"
+	@mkdir -p $(@D); echo "TOOLS buf, protoc-gen-go, -go-grpc, -grpc-gateway, -openapiv2 (the first time this takes minutes)"
 	$(Q)$(TOOL_GO) build -o $(@D)/ google.golang.org/protobuf/cmd/protoc-gen-go
-	$(Q)export GOBIN=$(CURDIR)/$(@D); $(TOOL_GO) install $(GO_GRPC) && go install $(BUF)
+	$(Q)export GOBIN=$(CURDIR)/$(@D); $(TOOL_GO) install $(GO_GRPC) && go install $(GO_HTTP) && go install $(BUF)
 	@touch $@
 
 build/venv/ok: tests/python/requirements.txt | $(DEPS)
@@ -210,8 +212,9 @@ build/venv/ok: tests/python/requirements.txt | $(DEPS)
 	$(Q)python3 -m venv build/venv && build/venv/bin/python -m pip install -q --disable-pip-version-check -r $<
 	@touch $@
 
-proto: build/tools/ok build/venv/ok ## regenerate go/api/v1 and the Python stubs from proto/, the Python bindings from the C headers
+proto: build/tools/ok build/venv/ok ## regenerate go/api/v1, the routes of HTTP and the Python stubs from proto/, the Python bindings from the C headers
 	eval "$$(.ci/go-env.sh)" && PATH=$(CURDIR)/build/tools:$$PATH buf generate
+	python3 .ci/openapi.py build/openapi.swagger.json cmd/gateway/internal/web/openapi.json
 	.ci/python-stubs.sh clients/python
 	python3 clients/python/gen/generate.py
 

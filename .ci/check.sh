@@ -41,7 +41,7 @@ c_lint() {
 
 spdx() {
 	find c go cmd proto clients tests .ci Makefile buf.yaml \( -name '*.[ch]' -o -name '*.go' -o -name '*.proto' -o -name '*.py' \
-		-o -name '*.sh' -o -name Makefile -o -name '*.yaml' \) ! -name '*.pb.go' ! -name '*_pb2*.py' -type f |
+		-o -name '*.sh' -o -name Makefile -o -name '*.yaml' \) ! -name '*.pb.go' ! -name '*.pb.gw.go' ! -name '*_pb2*.py' -type f |
 		while read -r file; do
 			head -3 "$file" | grep -q 'SPDX-License-Identifier: Apache-2.0' || echo "$file: no SPDX line"
 		done
@@ -49,7 +49,10 @@ spdx() {
 
 # Generated code in the tree is what its sources generate.
 generated() {
-	tmp=$(mktemp -d) && buf generate -o "$tmp" 2>&1 && diff -r "$tmp/go/api/v1" go/api/v1 && .ci/python-stubs.sh "$tmp" &&
+	tmp=$(mktemp -d) && buf generate -o "$tmp" 2>&1 && diff -r "$tmp/go/api/v1" go/api/v1 &&
+		diff -r "$tmp/cmd/gateway/internal/web/routes" cmd/gateway/internal/web/routes &&
+		python3 .ci/openapi.py "$tmp/build/openapi.swagger.json" "$tmp/openapi.json" && diff "$tmp/openapi.json" cmd/gateway/internal/web/openapi.json &&
+		.ci/python-stubs.sh "$tmp" &&
 		diff -r -x __init__.py -x __pycache__ "$tmp/tarn/v1" clients/python/tarn/v1
 	status=$?
 	rm -rf "$tmp"

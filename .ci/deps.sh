@@ -11,7 +11,7 @@ cd "$(dirname "$0")/.."
 packages="
 gcc g++ clang make pkg-config binutils
 liburing-dev uuid-dev libprotobuf-c-dev protobuf-c-compiler protobuf-compiler libxxhash-dev libcmocka-dev
-python3 python3-venv ca-certificates
+python3 python3-venv ca-certificates curl
 clang-format cppcheck shellcheck"
 [ "${1:-}" != browser ] || packages="$packages chromium"
 [ "${1:-}" != bench ] || packages="$packages librocksdb-dev liblmdb-dev fio etcd-server redis-server"

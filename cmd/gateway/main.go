@@ -44,14 +44,14 @@ func run(cfg config.Config, log *slog.Logger) error {
 		return err
 	}
 	socket := cfg.SocketIn(sys.Root())
-	srv, err := server.New(server.Config{System: sys.System(), Version: tarn.Version(), Listen: cfg.Listen, Socket: socket, Log: log,
+	srv, err := server.New(server.Config{System: sys.System(), Version: tarn.Version(), Listen: cfg.Listen, Socket: socket, HTTP: cfg.HTTP, Log: log,
 		Devices: localdev.Devices{}, AllowRaw: cfg.Raw, Auth: cfg.Auth, Admin: cfg.Admin, AdminExposed: cfg.AdminExposed, CoreInFlight: sys.InFlight})
 	if err != nil {
 		return errors.Join(err, sys.Close())
 	}
 	srv.Serve()
 	srv.ReloadOn(syscall.SIGHUP)
-	log.Info("ready", "listen", srv.Addr(), "socket", socket, "admin", srv.Admin(), "root", sys.Root(), "version", tarn.Version(), "tls", cfg.Auth.Cert != "")
+	log.Info("ready", "listen", srv.Addr(), "socket", socket, "http", srv.HTTP(), "admin", srv.Admin(), "root", sys.Root(), "version", tarn.Version(), "tls", cfg.Auth.Cert != "")
 	cfg.Warn(log)
 	select {
 	case sig := <-signals:

@@ -22,7 +22,7 @@ type secured struct {
 	addr    string
 }
 
-func startSecured(t *testing.T) *secured {
+func startSecured(t *testing.T, args ...string) *secured {
 	t.Helper()
 	s := &secured{t: t, cli: rig.CLI{T: t, Root: t.TempDir()}, dir: t.TempDir(), addr: freeAddr(t)}
 	certs := s.path("certs")
@@ -30,9 +30,9 @@ func startSecured(t *testing.T) *secured {
 	s.cli.OK("cert", "server", "127.0.0.1", "--dir", certs)
 	s.cli.OK("token", "keygen", "--key", s.path("token.key"), "--public", s.path("token.pub"))
 	s.write("revoked", "")
-	s.gateway = rig.StartGateway(t, s.cli.Root, "--listen", s.addr, "--tls-cert", s.path("certs/127.0.0.1.pem"), "--tls-key", s.path("certs/127.0.0.1.key"),
+	s.gateway = rig.StartGateway(t, s.cli.Root, append(args, "--listen", s.addr, "--tls-cert", s.path("certs/127.0.0.1.pem"), "--tls-key", s.path("certs/127.0.0.1.key"),
 		"--tls-client-ca", s.path("certs/ca.pem"), "--tls-crl", s.path("certs/crl.pem"), "--token-keys", s.path("token.pub"),
-		"--token-revoked", s.path("revoked"), "--audit", s.path("audit.log"))
+		"--token-revoked", s.path("revoked"), "--audit", s.path("audit.log"))...)
 	return s
 }
 

@@ -73,6 +73,9 @@ func (g *Guard) Credentials() credentials.TransportCredentials { return handshak
 
 // ServerHandshake implements credentials.TransportCredentials.
 func (h handshaker) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	if pipe, ok := raw.(*relayed); ok {
+		return raw, pipe.relay.connection(), nil
+	}
 	c := &connection{raw: raw, kind: "none"}
 	if addr, ok := raw.RemoteAddr().(*peerAddr); ok {
 		c.kind, c.plain = "unix", &Identity{Kind: "unix", Name: addr.name, Roles: role.All}

@@ -24,6 +24,7 @@ type Config struct {
 	Root         string // "": the library's default
 	Listen       string // TCP address on the loopback; "": none
 	Socket       string // path of the Unix socket; "": ROOT/tarn.sock
+	HTTP         string // TCP address that serves HTTP and JSON; "": none
 	Cache        uint64 // bytes; 0: the library's default
 	Raw          bool   // callers may write to devices
 	Admin        string // TCP address of the HTTP server for operators; "": none
@@ -37,20 +38,23 @@ type Config struct {
 	Insecure bool        // Listen may be any address, without TLS and without knowing who calls
 }
 
-// The TCP addresses that are listened on when none are given.
+// The TCP addresses that are listened on when none are given, and those that the help names.
 const (
 	DefaultListen = "127.0.0.1:7447"
 	DefaultAdmin  = "127.0.0.1:7448"
+	DefaultHTTP   = "127.0.0.1:7449"
 )
 
 const usage = `tarn-gateway serves the pools of a root directory over gRPC (package tarn.v1).
 
-  tarn-gateway [--root DIR] [--listen ADDR] [--socket PATH] [--admin ADDR] [--cache SIZE] [--config FILE] ...
+  tarn-gateway [--root DIR] [--listen ADDR] [--socket PATH] [--http ADDR] [--admin ADDR] [--cache SIZE] [--config FILE] ...
 
   --root DIR     directory of the pools; default $TARN_ROOT, else $XDG_DATA_HOME/tarn, else ~/.local/share/tarn
   --listen ADDR  TCP address, port 0 for any free one; default ` + DefaultListen + `; "" for none.
                  Any but one of the loopback needs TLS, and --tls-client-ca or --token-keys
   --socket PATH  Unix socket, for this user only; default ROOT/tarn.sock
+  --http ADDR    TCP address that serves HTTP and JSON, such as ` + DefaultHTTP + `; default: none. What holds of --listen
+                 holds of it
   --cache SIZE   memory of each pool for cached pages, such as 512M or 2GiB; default 256 MiB
   --allow-raw    let callers, those over TCP too, read and write raw devices and files of this machine that
                  no pool is on; without it they read them over the Unix socket only
@@ -114,6 +118,7 @@ func (c *Config) flags() *flag.FlagSet {
 	f.StringVar(&c.Root, "root", "", "")
 	f.StringVar(&c.Listen, "listen", c.Listen, "")
 	f.StringVar(&c.Socket, "socket", "", "")
+	f.StringVar(&c.HTTP, "http", "", "")
 	f.Var((*size)(&c.Cache), "cache", "")
 	f.BoolVar(&c.Raw, "allow-raw", false, "")
 	f.StringVar(&c.Admin, "admin", "", "")
@@ -145,7 +150,7 @@ func (s *size) Set(text string) error {
 func (s *size) String() string { return strconv.FormatUint(uint64(*s), 10) }
 
 func (c *Config) check() error {
-	if err := errors.Join(c.checkListen(), c.Auth.Check()); err != nil {
+	if err := errors.Join(c.checkListen("listen", c.Listen), c.checkListen("http", c.HTTP), c.Auth.Check()); err != nil {
 		return err
 	}
 	if c.LogFormat != "auto" && c.LogFormat != "text" && c.LogFormat != "json" {
@@ -163,13 +168,13 @@ func (c Config) SocketIn(root string) string {
 }
 
 // checkListen refuses an address that other machines could reach, when strangers could use it or listen in.
-func (c Config) checkListen() error {
-	if c.Listen == "" {
+func (c Config) checkListen(flag, addr string) error {
+	if addr == "" {
 		return nil
 	}
-	host, _, err := net.SplitHostPort(c.Listen)
+	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
-		return fmt.Errorf("--listen %s is not HOST:PORT", c.Listen)
+		return fmt.Errorf("--%s %s is not HOST:PORT", flag, addr)
 	}
 	if ip := net.ParseIP(host); host == "localhost" || ip != nil && ip.IsLoopback() {
 		return nil
@@ -177,8 +182,8 @@ func (c Config) checkListen() error {
 	if c.Insecure || c.Auth.Cert != "" && c.Auth.Knows() {
 		return nil
 	}
-	return fmt.Errorf("--listen %s can be reached from other machines: give --tls-cert and --tls-key, and --tls-client-ca or --token-keys, "+
-		"so that the gateway knows who calls; or use a loopback address such as %s; --insecure-listen lets everybody in", c.Listen, DefaultListen)
+	return fmt.Errorf("--%s %s can be reached from other machines: give --tls-cert and --tls-key, and --tls-client-ca or --token-keys, "+
+		"so that the gateway knows who calls; or use a loopback address such as %s; --insecure-listen lets everybody in", flag, addr, DefaultListen)
 }
 
 // Warn tells the log of what is not safe.

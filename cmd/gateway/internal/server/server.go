@@ -28,7 +28,9 @@ import (
 	"github.com/tarn-storage/tarn/cmd/gateway/internal/handles"
 	"github.com/tarn-storage/tarn/cmd/gateway/internal/limit"
 	"github.com/tarn-storage/tarn/cmd/gateway/internal/service"
+	"github.com/tarn-storage/tarn/cmd/gateway/internal/trace"
 	"github.com/tarn-storage/tarn/cmd/gateway/internal/watch"
+	"github.com/tarn-storage/tarn/cmd/gateway/internal/web"
 	"github.com/tarn-storage/tarn/go/system"
 	"github.com/tarn-storage/tarn/go/wire"
 )
@@ -42,6 +44,7 @@ type Config struct {
 	Version string
 	Listen  string // TCP address; "": none
 	Socket  string // path of a Unix socket; "": none
+	HTTP    string // TCP address that serves HTTP and JSON; "": none
 	Log     *slog.Logger
 	Auth    auth.Config // its Log is this one
 
@@ -92,7 +95,10 @@ type Server struct {
 	handles   *handles.Cache
 	services  *service.Services
 	gate      *limit.Gate
-	admin     *admin.Server // nil: none
+	admin     *admin.Server  // nil: none
+	web       *web.Server    // nil: none
+	trace     *trace.Tracing // nil: none
+	unwatch   func()         // ends the watch of pools' health; nil: there is none
 	drain     chan struct{}
 	listeners []net.Listener
 	failed    chan error
@@ -108,13 +114,17 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s.guard = guard
+	if s.trace, err = trace.FromEnv(cfg.Version, cfg.Log); err != nil {
+		return nil, s.abandon(err)
+	}
+	s.cfg.System = s.trace.System(cfg.System)
 	if err := s.listen(); err != nil {
 		return nil, s.abandon(err)
 	}
-	s.failed = make(chan error, len(s.listeners))
-	s.handles = handles.New(cfg.System, handles.Options{Max: cfg.Handles, Idle: cfg.Idle, Patience: cfg.Patience, Log: cfg.Log})
+	s.failed = make(chan error, len(s.listeners)+2) // and those of HTTP
+	s.handles = handles.New(s.cfg.System, handles.Options{Max: cfg.Handles, Idle: cfg.Idle, Patience: cfg.Patience, Log: cfg.Log})
 	calls := &limit.Calls{Gate: s.gate, Timeout: cfg.Timeout, Drain: s.drain, Log: cfg.Log, Watch: &watch.Log{}}
-	s.grpc = grpc.NewServer(
+	s.grpc = grpc.NewServer(append(s.trace.Options(),
 		grpc.Creds(s.guard.Credentials()),
 		grpc.InTapHandle(s.guard.Tap),
 		grpc.ChainUnaryInterceptor(s.guard.Unary, calls.Unary),
@@ -130,12 +140,12 @@ func New(cfg Config) (*Server, error) {
 			Time: time.Minute, Timeout: 20 * time.Second, MaxConnectionIdle: 15 * time.Minute,
 		}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
-	)
+	)...)
 	s.register(calls)
 	if err := s.guard.Rule(s.grpc.GetServiceInfo()); err != nil {
 		return nil, s.abandon(err)
 	}
-	if err := s.listenAdmin(calls); err != nil {
+	if err := errors.Join(s.listenHTTP(), s.listenAdmin(calls)); err != nil {
 		return nil, errors.Join(s.abandon(err), s.closeHandles())
 	}
 	return s, nil
@@ -144,6 +154,8 @@ func New(cfg Config) (*Server, error) {
 // abandon undoes what New has done.
 func (s *Server) abandon(err error) error {
 	s.closeListeners()
+	<-s.stopHTTP()
+	s.trace.Stop()
 	return errors.Join(err, s.guard.Close())
 }
 
@@ -164,7 +176,7 @@ func (s *Server) ReloadOn(sig os.Signal) {
 func (s *Server) register(calls *limit.Calls) {
 	services := &service.Services{
 		System: s.cfg.System, Handles: s.handles, Gate: s.gate, Health: s.health, Version: s.cfg.Version, Counts: &calls.Counts, Drain: s.drain,
-		Started: time.Now(), Devices: s.cfg.Devices, AllowRaw: s.cfg.AllowRaw,
+		Started: time.Now(), Devices: s.cfg.Devices, AllowRaw: s.cfg.AllowRaw, Trace: s.trace,
 	}
 	s.services = services
 	services.Register(s.grpc)
@@ -223,6 +235,8 @@ func (s *Server) Serve() {
 	if s.admin != nil {
 		s.admin.Serve()
 	}
+	s.unwatch = s.startHealth()
+	s.serveHTTP()
 	for _, l := range s.listeners {
 		go func() {
 			if err := s.grpc.Serve(netutil.LimitListener(limit.PerAddress(s.guard.Peers(l), s.cfg.PerAddress), s.cfg.Connections)); err != nil {
@@ -240,7 +254,7 @@ func (s *Server) Failed() <-chan error { return s.failed }
 func (s *Server) Stop() error {
 	s.health.Shutdown()
 	close(s.drain)
-	ended := make(chan struct{})
+	http, ended := s.stopHTTP(), make(chan struct{})
 	go func() {
 		s.grpc.GracefulStop()
 		close(ended)
@@ -252,6 +266,10 @@ func (s *Server) Stop() error {
 		s.grpc.Stop()
 		<-ended
 	}
+	<-http
+	if s.unwatch != nil {
+		s.unwatch()
+	}
 	s.services.Stop()
 	if s.admin != nil {
 		s.admin.Stop()
@@ -259,6 +277,7 @@ func (s *Server) Stop() error {
 	if err := s.closeHandles(); err != nil {
 		return err
 	}
+	s.trace.Stop()
 	return errors.Join(s.guard.Close(), s.cfg.System.Close())
 }
 

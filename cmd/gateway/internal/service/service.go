@@ -16,6 +16,7 @@ import (
 	"github.com/tarn-storage/tarn/cmd/gateway/internal/fault"
 	"github.com/tarn-storage/tarn/cmd/gateway/internal/handles"
 	"github.com/tarn-storage/tarn/cmd/gateway/internal/limit"
+	"github.com/tarn-storage/tarn/cmd/gateway/internal/trace"
 	apiv1 "github.com/tarn-storage/tarn/go/api/v1"
 	"github.com/tarn-storage/tarn/go/errno"
 	"github.com/tarn-storage/tarn/go/system"
@@ -44,6 +45,7 @@ type Services struct {
 	Drain   <-chan struct{} // closed when the server goes down
 	Version string
 	Started time.Time
+	Trace   *trace.Tracing // nil: none
 
 	Devices  system.LocalDevices // nil: DeviceService answers NOTSUPPORTED
 	AllowRaw bool                // callers may write to devices, and read them over TCP
@@ -106,32 +108,35 @@ func ref(field, text string, parts int) (handles.Ref, error) {
 
 // withPool calls f with the open pool of that name.
 func (s *Services) withPool(ctx context.Context, name string, f func(system.Pool) error) error {
+	ctx, span := s.Trace.Storage(ctx, "pool", name)
 	h, err := s.handle(ctx, "pool", name, handles.PoolParts)
 	if err != nil {
-		return err
+		return span.End(err)
 	}
 	defer h.Release()
-	return f(h.Pool)
+	return span.End(f(h.Pool))
 }
 
 // withContainer calls f with the open container of that name.
 func (s *Services) withContainer(ctx context.Context, name string, f func(system.Container) error) error {
+	ctx, span := s.Trace.Storage(ctx, "container", name)
 	h, err := s.handle(ctx, "container", name, handles.ContainerParts)
 	if err != nil {
-		return err
+		return span.End(err)
 	}
 	defer h.Release()
-	return f(h.Container)
+	return span.End(f(h.Container))
 }
 
 // withKV calls f with the open object of that name. What f does not find is a key.
 func (s *Services) withKV(ctx context.Context, name string, f func(system.KV) error) error {
+	ctx, span := s.Trace.Storage(ctx, "object", name)
 	h, err := s.handle(ctx, "object", name, handles.ObjectParts)
 	if err != nil {
-		return err
+		return span.End(err)
 	}
 	defer h.Release()
-	return fault.Key(f(h.KV))
+	return span.End(fault.Key(f(h.KV)))
 }
 
 func (s *Services) handle(ctx context.Context, field, name string, parts int) (*handles.Handle, error) {

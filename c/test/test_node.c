@@ -177,7 +177,6 @@ static void assert_content(const struct item *item, const uint8_t *page, uint32_
 		child = node_child(page, cap, slot);
 		assert_memory_equal(&child.ptr, &item->child.ptr, sizeof(child.ptr));
 		assert_true(child.keys == item->child.keys && node_child_id(page, cap, slot) == child.ptr.addr);
-		assert_int_equal(node_hint(page, cap, slot), 0);
 		return;
 	}
 	value = node_value(page, cap, slot);
@@ -330,8 +329,6 @@ static void step_pack(struct model *m)
 	assert_non_null(page);
 	memset(page, 0xee, cap);
 	put64(m->page + NODE_TREE, 77);
-	if (m->level)
-		node_set_hint(m->page, m->cap, m->n - 1, 5);
 	assert_int_equal(node_pack(m->page, m->cap, page, cap), model_need(m));
 	assert_int_equal(get64(page + NODE_TREE), 77);
 	assert_int_equal(get32(page + NODE_HOLES), 0);

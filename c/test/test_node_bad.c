@@ -38,7 +38,7 @@ static uint64_t read_all(const uint8_t *page, uint32_t cap, uint32_t slot, tarn_
 	assert_true((const uint8_t *)high.ptr >= page && (const uint8_t *)high.ptr + high.len <= page + cap);
 	assert_true(node_count(page, cap) <= (cap - NODE_SLOTS) / SLOT_BYTES && node_need(page, cap) <= cap);
 	assert_true(node_key_copy(page, cap, slot, copy, slot % sizeof(copy)) <= slot % sizeof(copy));
-	sum += node_child_id(page, cap, slot) + node_hint(page, cap, slot) + node_key_len(page, cap, slot) + value.revision;
+	sum += node_child_id(page, cap, slot) + node_key_len(page, cap, slot) + value.revision;
 	return sum + node_has_extents(page, cap) + (key_compare(low, high) < 0) + found;
 }
 
@@ -83,7 +83,6 @@ static void fuzz(struct rng *rng, uint8_t *page, uint32_t cap)
 	read_all(page, cap, (uint32_t)rng_below(rng, 300), key);
 	read_all(page, cap, (uint32_t)rng_next(rng), (tarn_buf){ NULL, 0 });
 	try_validated(page, cap);
-	node_set_hint(page, cap, (uint32_t)rng_next(rng), 1);
 }
 
 static void test_reading_is_total(void **state)
@@ -220,7 +219,7 @@ static const struct wrong {
 	{ 1, 1, INNER_KLEN, 1 << 24, "an entry is too long" },
 	{ 1, 1, INNER_KLEN, 1u << 31, "an entry is too long" },
 	{ 1, 0, INNER_KLEN, 1, "an entry is too long" },
-	{ 1, 1, INNER_HINT, 1, "an entry has bytes that are none" },
+	{ 1, 1, INNER_ZERO, 1, "an entry has bytes that are none" },
 	{ 1, 1, INNER_KEY, 1 << 16, "an entry has bytes that are none" },
 	{ 1, 1, INNER_CHILD, -10u, "a child's address is impossible" },
 	{ 1, 1, INNER_CHILD, -9u, "a child's address is impossible" },

@@ -35,7 +35,10 @@ static int arena_init(struct arena *a, unsigned k, uint64_t space)
 	a->max	  = (uint32_t)(space / class_bytes(k));
 	a->memory = device_map((uint64_t)a->max * class_bytes(k));
 	a->frames = device_map((uint64_t)a->max * sizeof(struct frame));
-	return a->memory && a->frames ? 0 : fail(NOMEM, "no address space for %llu bytes of cache", (unsigned long long)space);
+	a->hints  = device_map((uint64_t)a->max * (class_bytes(k) / CHILD_BYTES) * sizeof(*a->hints));
+	return a->memory && a->frames && a->hints
+		       ? 0
+		       : fail(NOMEM, "no address space for %llu bytes of cache", (unsigned long long)space);
 }
 
 int cache_init(struct store *s, uint64_t budget)
@@ -67,6 +70,8 @@ void cache_fini(struct store *s)
 			device_unmap(a->memory, (uint64_t)a->max * class_bytes(k));
 		if (a->frames)
 			device_unmap(a->frames, (uint64_t)a->max * sizeof(struct frame));
+		if (a->hints)
+			device_unmap(a->hints, (uint64_t)a->max * (class_bytes(k) / CHILD_BYTES) * sizeof(*a->hints));
 	}
 	free(c->hash);
 	*c = (struct cache){ 0 };
@@ -102,6 +107,21 @@ NODE_RACY struct frame *cache_peek(const struct cache *c, uint64_t id, uint32_t 
 		n = atomic_load_explicit(&f->chain, memory_order_acquire);
 	}
 	return NULL;
+}
+
+void hints_move(const struct cache *c, const struct frame *f, uint32_t from, uint32_t to)
+{
+	uint32_t  each = f->cap / CHILD_BYTES;
+	uint32_t *all  = (uint32_t *)(uintptr_t)hint_at(c, f, 0);
+
+	if (MAX(from, to) < each)
+		memmove(all + to, all + from, (each - MAX(from, to)) * sizeof(*all));
+}
+
+void hints_copy(const struct cache *c, const struct frame *from, const struct frame *to)
+{
+	memcpy((void *)(uintptr_t)hint_at(c, to, 0), (const void *)(uintptr_t)hint_at(c, from, 0),
+	       MIN(from->cap, to->cap) / CHILD_BYTES * sizeof(uint32_t));
 }
 
 struct frame *cache_find(struct store *s, uint64_t id)
@@ -448,6 +468,8 @@ int cache_grow(struct store *s, struct frame **frame, uint32_t cap)
 	if (!g)
 		return fail(NOMEM, "no memory for a page of %u bytes", cap);
 	node_pack(f->page, f->cap, g->page, g->cap);
+	if (node_level(g->page))
+		hints_copy(c, f, g);
 	g->tree = f->tree, g->gen = f->gen, g->pins = f->pins, g->mark = f->mark;
 	cache_drop(s, f);
 	count_dirty(c, g);

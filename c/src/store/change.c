@@ -41,7 +41,7 @@ void tree_touch(struct store *s, struct tree *t)
 }
 
 /* Points the parent at that depth, or the tree, to a page. */
-static void link_child(struct tree *t, struct path *path, unsigned i, const struct frame *f)
+static void link_child(struct store *s, struct tree *t, struct path *path, unsigned i, const struct frame *f)
 {
 	struct node_child child = { { .addr = f->id }, 0 };
 
@@ -53,8 +53,8 @@ static void link_child(struct tree *t, struct path *path, unsigned i, const stru
 
 	frame_begin(p);
 	node_set_child(p->page, p->cap, path->slots[i - 1], &child);
-	node_set_hint(p->page, p->cap, path->slots[i - 1], f->number);
 	frame_end(p);
+	hint_set(&s->cache, p, path->slots[i - 1], f->number);
 }
 
 static bool own(const struct tree *t, const struct frame *f)
@@ -99,6 +99,8 @@ static int clone_page(struct store *s, struct tree *t, struct path *path, unsign
 	if (rc)
 		return rc;
 	memcpy(g->page, f->page, f->cap);
+	if (node_level(g->page))
+		hints_copy(&s->cache, f, g);
 	g->mark = f->mark;
 	frame_end(g);
 	cache_unpin(f);
@@ -128,7 +130,7 @@ static int make_own(struct store *s, struct tree *t, struct path *path)
 			tree_free_blocks(s, t, &old);
 		}
 		if (!rc)
-			link_child(t, path, i, path->frames[i]);
+			link_child(s, t, path, i, path->frames[i]);
 	}
 	return rc;
 }
@@ -172,6 +174,7 @@ static int put_child(struct store *s, struct path *path, unsigned i, tarn_buf ke
 			rc = fail(MISC, "a child does not fit into a page that was made for it");
 	}
 	frame_end(f);
+	hints_move(&s->cache, f, path->slots[i], path->slots[i] + 1);
 	return rc;
 }
 
@@ -195,7 +198,7 @@ static int grow_root(struct store *s, struct tree *t, struct path *path)
 	path->frames[0] = root;
 	path->slots[0]	= 0;
 	path->depth++;
-	link_child(t, path, 0, root);
+	link_child(s, t, path, 0, root);
 	return 0;
 }
 
@@ -245,7 +248,7 @@ static int split(struct store *s, struct tree *t, struct path *path, unsigned i)
 		drop_new(s, r);
 		return rc;
 	}
-	link_child(t, path, i, l);
+	link_child(s, t, path, i, l);
 	path->frames[i] = l;
 	path->slots[i - 1]++;
 	cache_unpin(f);
@@ -286,7 +289,7 @@ static int first_leaf(struct store *s, struct tree *t, struct path *path)
 	path->depth    = 1;
 	path->slots[0] = 0;
 	path->found    = false;
-	link_child(t, path, 0, path->frames[0]);
+	link_child(s, t, path, 0, path->frames[0]);
 	return 0;
 }
 
@@ -349,10 +352,11 @@ static bool join(struct store *s, struct tree *t, struct path *path, unsigned i,
 	}
 	frame_end(g);
 	path->slots[i - 1] = right - 1;
-	link_child(t, path, i, g);
+	link_child(s, t, path, i, g);
 	frame_begin(p);
 	node_remove(p->page, p->cap, right);
 	frame_end(p);
+	hints_move(&s->cache, p, right + 1, right);
 	cache_unpin(l);
 	cache_unpin(r);
 	page_gone(s, t, l);

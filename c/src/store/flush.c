@@ -155,14 +155,14 @@ static int copy(struct flush *fl, struct job *j)
 	return 0;
 }
 
-static void set_child(struct frame *p, uint32_t slot, const struct job *j)
+static void set_child(struct store *s, struct frame *p, uint32_t slot, const struct job *j)
 {
 	struct node_child child = { j->ptr, j->keys };
 
 	frame_begin(p);
 	node_set_child(p->page, p->cap, slot, &child);
-	node_set_hint(p->page, p->cap, slot, j->f->number);
 	frame_end(p);
+	hint_set(&s->cache, p, slot, j->f->number);
 }
 
 /* The pointer to a page in another tree that shares it: along dirty pages only, since a clean parent cannot point to a dirty page. */
@@ -182,7 +182,7 @@ static void relink(struct store *s, struct tree *y, uint64_t id, const struct jo
 
 		at = node_child_id(g->page, g->cap, slot);
 		if (at == id) {
-			set_child(g, slot, j);
+			set_child(s, g, slot, j);
 			return;
 		}
 	}
@@ -211,7 +211,7 @@ static void publish(struct flush *fl, struct frame *parent, const struct job *j)
 	bool	      superseded = j->f->superseded;
 
 	if (parent)
-		set_child(parent, j->slot, j);
+		set_child(s, parent, j->slot, j);
 	else
 		tree_set_root(fl->z, &j->ptr, j->keys);
 	relink_others(fl, id, j);

@@ -82,10 +82,12 @@ struct frame {
 	struct bptr ptr;  /* of a clean page */
 };
 _Static_assert(sizeof(struct frame) == 128, "a frame is two cache lines");
-#define FRAME_CLASSES 8u /* 4 KiB to 512 KiB */
+#define FRAME_CLASSES 8u  /* 4 KiB to 512 KiB */
+#define CHILD_BYTES   64u /* of an inner page, about what a child takes */
 struct arena {
 	struct frame *frames;
 	uint8_t	     *memory;
+	uint32_t     *hints;	  /* of a frame: page bytes / CHILD_BYTES of them, see hint_at() */
 	uint32_t      max, made;  /* frames that there is address space for; that have been used */
 	uint32_t      free, bare; /* lists of them, by number, linked by chain: with memory, and without */
 	uint32_t      hand;
@@ -297,6 +299,30 @@ static inline struct frame *cache_frame(const struct cache *c, uint32_t number)
 
 	return &a->frames[number & 0xfffffff];
 }
+/* Where the children of an inner page were last seen: for each slot a frame's number, or 0. They stand close together beside the pages, so
+ * they are there before the entry is, and nobody believes them. NULL: behind the last one. */
+static inline volatile uint32_t *hint_at(const struct cache *c, const struct frame *f, uint32_t slot)
+{
+	uint32_t each = f->cap / CHILD_BYTES;
+
+	return slot < each ? c->arenas[f->number >> 28].hints + (size_t)(f->number & 0xfffffff) * each + slot : NULL;
+}
+static inline NODE_RACY uint32_t hint_get(const struct cache *c, const struct frame *f, uint32_t slot)
+{
+	volatile uint32_t *hint = hint_at(c, f, slot);
+
+	return hint ? *hint : 0;
+}
+static inline NODE_RACY void hint_set(const struct cache *c, const struct frame *f, uint32_t slot, uint32_t number)
+{
+	volatile uint32_t *hint = hint_at(c, f, slot);
+
+	if (hint)
+		*hint = number;
+}
+void		   hints_move(const struct cache *c, const struct frame *f, uint32_t from,
+			      uint32_t to); /* those from a slot on, by one or so */
+void		   hints_copy(const struct cache *c, const struct frame *from, const struct frame *to);
 static inline void cache_pin(struct frame *f)
 {
 	f->pins++;

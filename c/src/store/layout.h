@@ -103,8 +103,8 @@ enum { LEAF_LENS = 0, LEAF_REV = 4, LEAF_KEY = 12 };
 #define LEAF_VALUE_MAX ((1u << LEAF_VLEN_BITS) - 1)
 
 /* Inner entry: what is below and how many keys that has, and the lowest key there may be (behind the prefix). Slot 0 has an empty one: the
- * low fence is its bound. INNER_HINT is 0 on disk; in memory it is where the child was last seen in the cache. */
-enum { INNER_KLEN = 0, INNER_HINT = 4, INNER_CHILD = 8, INNER_KEYS = 40, INNER_KEY = 48 };
+ * low fence is its bound. INNER_ZERO is 0. */
+enum { INNER_KLEN = 0, INNER_ZERO = 4, INNER_CHILD = 8, INNER_KEYS = 40, INNER_KEY = 48 };
 
 /* Descriptor of a value in extents. With level 0 the pointers are the value's pieces in order; above, they point to index blocks
  * full of pointers of the level below. Each piece but the last is full. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* store/node.c: reading a page. Nothing here changes one but for a hint, and nothing here believes one. */
+/* store/node.c: reading a page. Nothing here changes one, and nothing here believes one. */
 #include "node_bytes.h"
 
 NODE_RACY int key_compare(tarn_buf a, tarn_buf b)
@@ -131,23 +131,6 @@ NODE_RACY uint64_t node_child_id(const uint8_t *page, uint32_t cap, uint32_t slo
 	uint64_t where = load64(page + entry_at(page, cap, slot, INNER_KEY) + INNER_CHILD + BPTR_WHERE);
 
 	return (where & (VIRTUAL - 1)) | (where >> 56 & BPTR_VIRTUAL ? VIRTUAL : 0);
-}
-
-/* Down to a multiple of four for the sake of pages that are not sound: aligned, it is loaded and stored at once. Not by the atomic
- * builtins: clang's thread sanitizer looks into those whatever the attribute says. */
-static inline NODE_RACY volatile struct any32 *hint_at(const uint8_t *page, uint32_t cap, uint32_t slot)
-{
-	return (volatile struct any32 *)(page + (entry_at(page, cap, slot, INNER_KEY) & ~(PAD - 1)) + INNER_HINT);
-}
-
-NODE_RACY uint32_t node_hint(const uint8_t *page, uint32_t cap, uint32_t slot)
-{
-	return hint_at(page, cap, slot)->v;
-}
-
-NODE_RACY void node_set_hint(uint8_t *page, uint32_t cap, uint32_t slot, uint32_t hint)
-{
-	hint_at(page, cap, slot)->v = hint;
 }
 
 NODE_RACY uint32_t node_key_len(const uint8_t *page, uint32_t cap, uint32_t slot)

@@ -39,7 +39,6 @@ uint32_t	  node_route(const uint8_t *page, uint32_t cap, tarn_buf key); /* of an
 struct leaf_value node_value(const uint8_t *page, uint32_t cap, uint32_t slot);
 struct node_child node_child(const uint8_t *page, uint32_t cap, uint32_t slot);
 uint64_t	  node_child_id(const uint8_t *page, uint32_t cap, uint32_t slot); /* its ptr.addr only */
-uint32_t	  node_hint(const uint8_t *page, uint32_t cap, uint32_t slot);
 uint32_t	  node_key_len(const uint8_t *page, uint32_t cap, uint32_t slot); /* of the whole key */
 uint32_t	  node_key_copy(const uint8_t *page, uint32_t cap, uint32_t slot, void *to,
 				uint32_t room);			       /* the whole key; its length, at
@@ -48,9 +47,7 @@ bool		  node_has_extents(const uint8_t *page, uint32_t cap); /* a leaf: an entry
 
 /* Changing. */
 void node_init(uint8_t *page, uint32_t cap, unsigned level, tarn_buf low, tarn_buf high, bool bounded);
-void node_set_hint(uint8_t *page, uint32_t cap, uint32_t slot,
-		   uint32_t hint); /* one store; wants the lock under which pages change */
-void node_set_child(uint8_t *page, uint32_t cap, uint32_t slot, const struct node_child *child); /* the hint stays */
+void node_set_child(uint8_t *page, uint32_t cap, uint32_t slot, const struct node_child *child);
 /* Puts key and value at slot: in place of what is there (replace), or as a new entry. Packs the page when holes give the room. false: does
  * not fit into cap, nothing has changed. key and value do not lie in the page. */
 bool node_put_value(uint8_t *page, uint32_t cap, uint32_t slot, bool replace, tarn_buf key, const struct leaf_value *value);
@@ -59,7 +56,7 @@ void node_remove(uint8_t *page, uint32_t cap,
 		 uint32_t slot); /* removing slot 0 of an inner page makes slot 1 the new first: its key
 								* becomes empty */
 uint32_t node_pack(const uint8_t *from, uint32_t from_cap, uint8_t *to,
-		   uint32_t to_cap); /* a copy without holes, hints 0, the gap zero;
+		   uint32_t to_cap); /* a copy without holes, the gap zero;
 											    * its need. to_cap >= node_need(from) */
 
 /* Splitting: the slot where the right page begins. Behind the middle byte; before the last entry when new_slot, which has just been put,

@@ -5,7 +5,7 @@
  *   - the fences end the page, the low one last, the high one before it, and never move;
  *   - the gap between the slots and NODE_HEAP is zero, and NODE_HOLES counts the bytes between NODE_HEAP and the fences that are no
  *     entry's;
- *   - in an inner page entries and fences are padded with zeros to a multiple of four bytes, so that a hint is one aligned store.
+ *   - in an inner page entries and fences are padded with zeros to a multiple of four bytes.
  * What is NODE_RACY here believes none of this: what it loads from the page it clamps to the page before it uses it. A field may
  * have changed when it is loaded again, so it is loaded once for the clamp and the use. */
 #ifndef TARN_STORE_NODE_BYTES_H

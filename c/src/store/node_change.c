@@ -157,7 +157,7 @@ bool node_put_child(uint8_t *page, uint32_t cap, uint32_t slot, tarn_buf key, co
 
 	if (node_need(page, cap) + bytes + SLOT_BYTES > cap)
 		return false;
-	e = open_slot(page, cap, slot, bytes); /* zero, as the gap was: so are the hint and the padding */
+	e = open_slot(page, cap, slot, bytes); /* zero, as the gap was: so is the padding */
 	put32(e + INNER_KLEN, (uint32_t)suffix.len);
 	copy(e + INNER_KEY, suffix);
 	node_set_child(page, cap, slot, child);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* store/node_make.c: pages made of others: packed, split, joined. What is made has no holes, and its hints are 0. */
+/* store/node_make.c: pages made of others: packed, split, joined. What is made has no holes. */
 #include "node_bytes.h"
 
 /* Which pool and tree a page is of, when it was born and where it is. */
@@ -27,8 +27,6 @@ uint32_t node_pack(const uint8_t *from, uint32_t from_cap, uint8_t *to, uint32_t
 
 		page_copy(to + at, from + entry_at(from, from_cap, i, fixed_bytes(level)), bytes);
 		put32(to + NODE_SLOTS + SLOT_BYTES * i + SLOT_ENTRY, at);
-		if (level)
-			put32(to + at + INNER_HINT, 0);
 		at += bytes;
 	}
 	return need;
@@ -93,9 +91,7 @@ static void write_entry(uint8_t *e, const struct part *part, uint32_t slot, uint
 	put32(e, (get32(e) & ~KLEN_MASK) | klen);
 	copy(e + fixed, key.front);
 	copy(e + fixed + key.front.len, key.back);
-	if (level) {
-		put32(e + INNER_HINT, 0);
-	} else {
+	if (!level) {
 		struct leaf_value value = node_value(part->page, part->cap, slot);
 
 		copy(e + LEAF_KEY + klen, (tarn_buf){ value.bytes, value.len });

@@ -88,7 +88,7 @@ static const char *bad_inner_entry(const uint8_t *page, uint32_t len, uint32_t s
 	const uint8_t *e    = page + entry_at(page, len, slot, INNER_KEY);
 	uint32_t       klen = get32(e + INNER_KLEN);
 
-	if (get32(e + INNER_HINT) != 0 || !zeros(e + INNER_KEY + klen, ROUND_UP(klen, PAD) - klen))
+	if (get32(e + INNER_ZERO) != 0 || !zeros(e + INNER_KEY + klen, ROUND_UP(klen, PAD) - klen))
 		return "an entry has bytes that are none";
 	if (slot == 0 && klen != 0)
 		return "the first child has a key";

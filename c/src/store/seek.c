@@ -7,8 +7,8 @@
  * loaded last, C could be another page, or a later one, that nobody would notice.
  * A superseded page keeps its version, and a reader may stand on it: what it reads is what the tree held at a moment after its call
  * began. Who reads several leaves checks all pages of the way in the end (seek.h).
- * Nothing here writes to a page but the hints, and those under the lock: a reader that stopped between its last look at the version and
- * the store would hit whatever is in the frame when it goes on. */
+ * Nothing here writes to a page: a reader that stopped between its last look at the version and the store would hit whatever is in the
+ * frame when it goes on. That may happen to a hint, which nobody believes. */
 #include "seek.h"
 
 #define FETCHES	     256u /* of one call, before it is taken for thrashing */
@@ -100,22 +100,12 @@ static NODE_RACY int child_missing(const struct tree *t, const struct spot *up, 
 	return -TARN_E_AGAIN;
 }
 
-/* Next time the child is found without the hash. Rarely needed, so it may wait for a moment when nobody holds the lock. */
-static NODE_RACY void mend_hint(struct store *s, const struct spot *up, uint32_t hint)
-{
-	if (pthread_mutex_trylock(&s->lock))
-		return;
-	if (frame_valid(up->frame, up->version))
-		node_set_hint(up->frame->page, up->frame->cap, up->slot, hint);
-	pthread_mutex_unlock(&s->lock);
-}
-
 NODE_RACY int seek_down(struct store *s, struct tree *t, struct trail *trail, struct spot *spot, struct wanted *w)
 {
 	const struct spot   up	  = *spot;
 	const struct frame *p	  = up.frame;
 	uint64_t	    id	  = node_child_id(p->page, p->cap, up.slot);
-	uint32_t	    hint  = node_hint(p->page, p->cap, up.slot);
+	uint32_t	    hint  = hint_get(&s->cache, p, up.slot);
 	unsigned	    level = node_level(p->page);
 	struct frame	   *f	  = id ? cache_peek(&s->cache, id, hint) : NULL;
 
@@ -124,7 +114,7 @@ NODE_RACY int seek_down(struct store *s, struct tree *t, struct trail *trail, st
 	if (!enter(f, id, spot) || !frame_valid(p, up.version) || node_level(f->page) + 1 != level)
 		return RESTART;
 	if (f->number != hint)
-		mend_hint(s, &up, f->number);
+		hint_set(&s->cache, p, up.slot, f->number);
 	return leave_trail(trail, spot);
 }
 
@@ -150,7 +140,7 @@ NODE_RACY void page_prefetch(const struct cache *c, uint32_t hint, bool leaf)
 
 NODE_RACY void seek_prefetch(struct store *s, const struct spot *up, uint32_t slot)
 {
-	page_prefetch(&s->cache, node_hint(up->frame->page, up->frame->cap, slot), node_level(up->frame->page) == 1);
+	page_prefetch(&s->cache, hint_get(&s->cache, up->frame, slot), node_level(up->frame->page) == 1);
 }
 
 /* A search of a large page would miss at each of its first looks, one after the other. */

@@ -213,7 +213,7 @@ static int wrong_level(const struct tree *t, uint64_t id)
 /* The page below `up` (NULL: the root), pinned. Its hint finds it without a search, and without a look at its whole pointer. */
 static int step_down(struct store *s, struct tree *t, struct frame *up, uint32_t slot, struct frame **out)
 {
-	uint32_t      hint = up ? node_hint(up->page, up->cap, slot) : t->hint;
+	uint32_t      hint = up ? hint_get(&s->cache, up, slot) : t->hint;
 	uint64_t      id   = up ? node_child_id(up->page, up->cap, slot) : t->root.addr;
 	struct frame *f;
 	struct bptr   ptr;
@@ -233,7 +233,7 @@ static int step_down(struct store *s, struct tree *t, struct frame *up, uint32_t
 	if (!up)
 		t->hint = f->number;
 	else if (hint != f->number)
-		node_set_hint(up->page, up->cap, slot, f->number);
+		hint_set(&s->cache, up, slot, f->number);
 	cache_pin(f);
 	*out = f;
 	return 0;

@@ -136,7 +136,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, s.abandon(err)
 	}
 	if err := s.listenAdmin(calls); err != nil {
-		return nil, errors.Join(s.abandon(err), s.closeHandles())
+		return nil, s.abandon(err)
 	}
 	return s, nil
 }
@@ -144,6 +144,12 @@ func New(cfg Config) (*Server, error) {
 // abandon undoes what New has done.
 func (s *Server) abandon(err error) error {
 	s.closeListeners()
+	if s.grpc != nil {
+		s.grpc.Stop() // its workers run already
+	}
+	if s.handles != nil {
+		err = errors.Join(err, s.closeHandles())
+	}
 	return errors.Join(err, s.guard.Close())
 }
 

@@ -49,12 +49,16 @@ LIBRARY  := build/lib/libtarn.a build/lib/libtarn.so
 CRASH    := $(basename $(notdir $(wildcard c/test/crash*.c)))
 FUZZ     := $(patsubst c/fuzz/fuzz_%.c,%,$(wildcard c/fuzz/fuzz_*.c))
 FUZZ_SECONDS ?= 60
+TERMS ?= 1000
+KILLS ?= 200
+ROTATIONS ?= 200
+HISTORIES ?= 400
 NVME_TESTS := test_nvme test_nvme_zones test_nvme_decode test_api_dev test_api_dev_queue
 NVME_VARIANT ?= release
 TEST_PROGRAMS := $(foreach v,$(VARIANTS),$(TESTS:%=build/$(v)/test/%)) build/release/test/crash build/asan/test/crash
 GO       := . build/go.env && go
 
-.PHONY: help deps deps-browser all lib proto proto-accept run demo test test-c test-go test-asan test-tsan test-race test-crash test-nvme fuzz fmt check bench bench-dev bench-go bench-cgo test-bench-go install clean FORCE
+.PHONY: help deps deps-browser all lib proto proto-accept run demo test test-c test-go test-asan test-tsan test-race test-crash test-nvme fuzz soak fmt check bench bench-dev bench-go bench-cgo test-bench-go install clean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -101,8 +105,13 @@ test-crash: build/release/test/crash ## power cuts on a simulated disk: SEED=1 N
 test-nvme: $(NVME_TESTS:%=build/$(NVME_VARIANT)/test/%) ## the device tests on emulated NVMe in a virtual machine: NVME_VARIANT=asan, SUITES="generic zoned"
 	@VARIANT=$(NVME_VARIANT) tests/nvme/run.py $(SUITES)
 
-fuzz: ## libFuzzer on everything that is read from a disk: FUZZ_SECONDS=60 for each target
-	@.ci/fuzz.sh "$(FUZZ)" $(FUZZ_SECONDS)
+fuzz: build/go.env ## libFuzzer on everything that is read from a disk, Go's on all that a gateway is sent: FUZZ_SECONDS=60 for each target
+	@.ci/fuzz.sh "$(FUZZ)" $(FUZZ_SECONDS); c=$$?; .ci/fuzz-go.sh $(FUZZ_SECONDS) && exit $$c
+
+soak: all ## what make test does a few times, by the hundred: TERMS=1000 KILLS=200 ROTATIONS=200 HISTORIES=400
+	$(Q)$(GO) test -count=1 -v -timeout 6h -run 'TestSiege$$' ./tests/kill -terms $(TERMS) -kills $(KILLS)
+	$(Q)$(GO) test -count=1 -v -timeout 6h ./tests/linear -rounds $(HISTORIES)
+	$(Q)$(GO) test -count=1 -v -timeout 6h -run 'TestRotations$$' ./cmd/gateway/internal/server -rotations $(ROTATIONS)
 
 # ---- the library ----
 

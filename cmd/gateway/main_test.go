@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -15,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tarn-storage/tarn/cmd/internal/leaktest"
 	"github.com/tarn-storage/tarn/cmd/internal/token"
 	"github.com/tarn-storage/tarn/go/client"
 	"github.com/tarn-storage/tarn/go/system"
@@ -28,7 +30,7 @@ func TestMain(m *testing.M) {
 		main()
 		os.Exit(0)
 	}
-	os.Exit(m.Run())
+	leaktest.Main(m)
 }
 
 // gateway is one that runs as a process of its own.
@@ -85,13 +87,16 @@ func (g *gateway) exit(signals ...syscall.Signal) int {
 	return g.cmd.ProcessState.ExitCode()
 }
 
+// open opens tank/neo/stadium, and makes what of it is not there. All is closed when the test ends.
 func open(t *testing.T, endpoint string) (*client.System, system.KV) {
 	t.Helper()
 	ctx := t.Context()
+	closeAfter := func(c io.Closer) { t.Cleanup(func() { _ = c.Close() }) } // what a failed test leaves open is no news
 	sys, err := client.Dial(ctx, endpoint)
 	if err != nil {
 		t.Fatal(err)
 	}
+	closeAfter(sys)
 	pool, err := sys.OpenPool(ctx, "tank")
 	if err != nil {
 		if _, err = sys.CreatePool(ctx, "tank", system.CreatePool{Size: 16 << 20}); err != nil {
@@ -99,6 +104,7 @@ func open(t *testing.T, endpoint string) (*client.System, system.KV) {
 		}
 		return open(t, endpoint)
 	}
+	closeAfter(pool)
 	cont, err := pool.OpenContainer(ctx, "neo")
 	if err != nil {
 		if _, err = pool.CreateContainer(ctx, "neo", system.CreateContainer{}); err != nil {
@@ -106,10 +112,12 @@ func open(t *testing.T, endpoint string) (*client.System, system.KV) {
 		}
 		return open(t, endpoint)
 	}
+	closeAfter(cont)
 	kv, err := cont.OpenKV(ctx, "stadium", true)
 	if err != nil {
 		t.Fatal(err)
 	}
+	closeAfter(kv)
 	return sys, kv
 }
 

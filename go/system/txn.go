@@ -203,22 +203,33 @@ func checkTxn(txn Txn) error {
 	return nil
 }
 
+// view is what one attempt at a transaction has seen, each key once: what is judged by it is committed only if all of it still holds.
+type view struct {
+	kv   KV
+	seen map[string]sight
+}
+
+// see looks at a key, unless it has been looked at. A value that is asked for later must be that of the revision that was judged.
+func (v view) see(ctx context.Context, key []byte, withValue bool) (sight, error) {
+	before, ok := v.seen[string(key)]
+	if ok && (!withValue || !before.there || before.value != nil) {
+		return before, nil
+	}
+	got, err := look(ctx, v.kv, key, withValue)
+	if err == nil && ok && got.Revision != before.Revision {
+		return sight{}, errno.New("kv transact", "", errno.TXRestart, "a key changed between two looks at it; try again")
+	}
+	v.seen[string(key)] = got
+	return got, err
+}
+
 // attempt looks at what the transaction looks at, decides, and applies the changes together with a check of each key that it has looked
 // at: so all of it holds at the moment of the batch.
 func attempt(ctx context.Context, kv KV, txn Txn) (TxnResult, error) {
-	seen := map[string]sight{}
-	see := func(key []byte, withValue bool) (got sight, err error) {
-		got, ok := seen[string(key)]
-		if ok && (!withValue || !got.there || got.value != nil) {
-			return got, nil
-		}
-		got, err = look(ctx, kv, key, withValue)
-		seen[string(key)] = got
-		return got, err
-	}
+	v := view{kv: kv, seen: map[string]sight{}}
 	result := TxnResult{Succeeded: true}
 	for _, c := range txn.Compares {
-		got, err := see(c.Key, c.Value != nil)
+		got, err := v.see(ctx, c.Key, c.Value != nil)
 		if err != nil {
 			return TxnResult{}, err
 		}
@@ -230,45 +241,65 @@ func attempt(ctx context.Context, kv KV, txn Txn) (TxnResult, error) {
 	}
 	var batch []Mutation
 	for _, s := range steps {
-		switch {
-		case s.Get != nil:
-			got, err := see(s.Get, true)
-			if err != nil {
-				return TxnResult{}, err
-			}
-			result.Gets = append(result.Gets, TxnGet{Key: s.Get, Value: got.value, Revision: got.Revision})
+		if s.Get == nil {
+			batch = append(batch, s.Change)
 			continue
-		case s.Change.Cond == CondRevision: // it is judged by what is seen: beginning anew would not help
-			if _, err := see(s.Change.Key, false); err != nil {
-				return TxnResult{}, err
-			}
 		}
-		batch = append(batch, s.Change)
+		got, err := v.see(ctx, s.Get, true)
+		if err != nil {
+			return TxnResult{}, err
+		}
+		result.Gets = append(result.Gets, TxnGet{Key: s.Get, Value: got.value, Revision: got.Revision})
 	}
-	return result, commit(ctx, kv, batch, seen)
+	if err := v.conditions(ctx, batch); err != nil {
+		return TxnResult{}, err
+	}
+	return result, v.commit(ctx, batch)
+}
+
+// conditions looks at the keys of changes with a condition. The batch itself judges conditions only when nothing else was looked at: else
+// what it refuses could have been right at the moment of the look. A revision is never left to it: its refusal means to begin anew.
+func (v view) conditions(ctx context.Context, batch []Mutation) error {
+	looked := len(v.seen) > 0
+	for _, m := range batch {
+		if m.Cond != CondRevision && (m.Cond == CondNone || !looked) {
+			continue
+		}
+		if _, err := v.see(ctx, m.Key, false); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // commit applies the changes if every key that was seen is still as it was. A condition of the caller's own is judged by what was seen: the
-// batch has one condition a key.
-func commit(ctx context.Context, kv KV, batch []Mutation, seen map[string]sight) error {
+// batch has one condition a key. A refusal holds, too, only if every key is still as it was.
+func (v view) commit(ctx context.Context, batch []Mutation) error {
+	var refusal error
 	for i, m := range batch {
-		got, ok := seen[string(m.Key)]
-		if !ok {
-			continue
+		if got, ok := v.seen[string(m.Key)]; ok && refusal == nil {
+			refusal = judge(m, got, i)
 		}
-		if err := judge(m, got, i); err != nil {
-			return err
-		}
-		batch[i].Cond, batch[i].Revision = CondRevision, got.Revision
-		delete(seen, string(m.Key))
 	}
-	for key, got := range seen {
+	if refusal != nil {
+		batch = nil
+	}
+	for i, m := range batch {
+		if got, ok := v.seen[string(m.Key)]; ok {
+			batch[i].Cond, batch[i].Revision = CondRevision, got.Revision
+			delete(v.seen, string(m.Key))
+		}
+	}
+	for key, got := range v.seen {
 		batch = append(batch, Mutation{Key: []byte(key), Check: true, Cond: CondRevision, Revision: got.Revision})
 	}
 	if len(batch) == 0 {
 		return nil
 	}
-	return kv.Apply(ctx, batch)
+	if err := v.kv.Apply(ctx, batch); err != nil {
+		return err
+	}
+	return refusal
 }
 
 // judge is the error of a condition that does not hold for what was seen.

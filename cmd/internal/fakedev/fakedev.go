@@ -111,6 +111,13 @@ func (d *Devices) count(n int) {
 	d.Opens += n
 }
 
+// InUse is Opens, while calls may run.
+func (d *Devices) InUse() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.Opens
+}
+
 // Buffer implements system.LocalDevices. The memory is aligned to 512 bytes.
 func (d *Devices) Buffer(n int) ([]byte, func(), error) {
 	mem := make([]byte, n+512)

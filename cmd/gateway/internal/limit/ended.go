@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/rand"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -78,10 +79,10 @@ func (c *Calls) log(ctx context.Context, level slog.Level, e watch.Event, st err
 	c.Log.LogAttrs(ctx, level, what, attrs...)
 }
 
-// opening is a stream that remembers what its first message is about.
+// opening is a stream that remembers what its first message is about. A handler may end while a goroutine of its own still waits for that.
 type opening struct {
 	grpc.ServerStream
-	about string
+	about atomic.Pointer[string]
 	begun bool
 }
 
@@ -89,13 +90,20 @@ type opening struct {
 func (o *opening) RecvMsg(m any) error {
 	err := o.ServerStream.RecvMsg(m)
 	if !o.begun && err == nil {
-		o.begun, o.about = true, watch.RefOf(m)
+		about := watch.RefOf(m)
+		o.begun = true
+		o.about.Store(&about)
 	}
 	return err
 }
 
 // GetObject names what the stream is about, as a request does.
-func (o *opening) GetObject() string { return o.about }
+func (o *opening) GetObject() string {
+	if about := o.about.Load(); about != nil {
+		return *about
+	}
+	return ""
+}
 
 func callerID(ctx context.Context) string {
 	ids := metadata.ValueFromIncomingContext(ctx, requestID)

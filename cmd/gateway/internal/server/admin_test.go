@@ -235,9 +235,11 @@ func TestLookIsNoUse(t *testing.T) {
 	if _, err := sys.CreatePool(t.Context(), "tank", system.CreatePool{Size: 16 << 20}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := sys.OpenPool(t.Context(), "tank"); err != nil {
+	pool, err := sys.OpenPool(t.Context(), "tank")
+	if err != nil {
 		t.Fatal(err)
 	}
+	closeAfter(t, pool)
 	for end := time.Now().Add(10 * time.Second); s.handles.Open() > 0; time.Sleep(10 * time.Millisecond) {
 		s.handles.EachPool(func(p system.Pool) {
 			if _, err := p.Info(t.Context()); err != nil {

@@ -26,7 +26,7 @@ import (
 )
 
 // methods are all RPCs of tarn.v1.
-func methods(t *testing.T) []protoreflect.MethodDescriptor {
+func methods(t testing.TB) []protoreflect.MethodDescriptor {
 	t.Helper()
 	var all []protoreflect.MethodDescriptor
 	protoregistry.GlobalFiles.RangeFilesByPackage("tarn.v1", func(f protoreflect.FileDescriptor) bool {

@@ -146,7 +146,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, s.abandon(err)
 	}
 	if err := errors.Join(s.listenHTTP(), s.listenAdmin(calls)); err != nil {
-		return nil, errors.Join(s.abandon(err), s.closeHandles())
+		return nil, s.abandon(err)
 	}
 	return s, nil
 }
@@ -156,6 +156,12 @@ func (s *Server) abandon(err error) error {
 	s.closeListeners()
 	<-s.stopHTTP()
 	s.trace.Stop()
+	if s.grpc != nil {
+		s.grpc.Stop() // its workers run already
+	}
+	if s.handles != nil {
+		err = errors.Join(err, s.closeHandles())
+	}
 	return errors.Join(err, s.guard.Close())
 }
 

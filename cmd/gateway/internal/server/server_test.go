@@ -3,6 +3,7 @@
 package server
 
 import (
+	"io"
 	"log/slog"
 	"path/filepath"
 	"testing"
@@ -68,7 +69,7 @@ func dial(t testing.TB, endpoint string) *client.System {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = c.Close() }) // a test that failed may have left handles open
+	closeAfter(t, c)
 	return c
 }
 
@@ -100,17 +101,30 @@ func openKV(t testing.TB, sys system.System) system.KV {
 	return openIn(t, pool)
 }
 
+// openIn opens neo/stadium in a pool. All three are closed when the test ends.
 func openIn(t testing.TB, pool system.Pool) system.KV {
 	t.Helper()
+	closeAfter(t, pool)
 	cont, err := pool.OpenContainer(t.Context(), "neo")
 	if err != nil {
 		t.Fatal(err)
 	}
+	closeAfter(t, cont)
 	kv, err := cont.OpenKV(t.Context(), "stadium", true)
 	if err != nil {
 		t.Fatal(err)
 	}
+	closeAfter(t, kv)
 	return kv
+}
+
+// closeAfter closes a handle when the test ends, and what was opened from it has been closed.
+func closeAfter(t testing.TB, c io.Closer) {
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil && !t.Failed() {
+			t.Errorf("close: %v", err)
+		}
+	})
 }
 
 // TestConformance: over a gateway the system is the same as in this process.

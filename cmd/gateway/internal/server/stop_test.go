@@ -52,6 +52,7 @@ func TestStopUnderLoad(t *testing.T) {
 func checkAcked(t *testing.T, root string, acked *sync.Map) {
 	t.Helper()
 	sys := engine(t, root)
+	closeAfter(t, sys)
 	pool, err := sys.OpenPool(t.Context(), "tank")
 	if err != nil {
 		t.Fatal(err)

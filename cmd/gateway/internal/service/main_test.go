@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package service
+
+import (
+	"testing"
+
+	"github.com/tarn-storage/tarn/cmd/internal/leaktest"
+)
+
+func TestMain(m *testing.M) { leaktest.Main(m) }

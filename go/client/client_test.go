@@ -106,7 +106,7 @@ func TestRetries(t *testing.T) {
 	}
 	want := []string{"PoolService.GetPool", "PoolService.ListPools", "ContainerService.GetContainer",
 		"ContainerService.ListContainers", "ObjectService.GetObject", "ObjectService.ListObjects", "KeyValueService.Get",
-		"KeyValueService.Head", "KeyValueService.BatchGet", "KeyValueService.ListKeys", "KeyValueService.Count", "KeyValueService.Scan",
+		"KeyValueService.Head", "KeyValueService.BatchGet", "KeyValueService.ListKeys", "KeyValueService.Count", "KeyValueService.Scan", "KeyValueService.Watch",
 		"KeyValueService.GetStream", "SnapshotService.GetSnapshot", "SnapshotService.ListSnapshots", "OperationService.GetOperation",
 		"OperationService.ListOperations", "OperationService.WaitOperation", "AdminService.GetServerInfo", "AdminService.GetStats",
 		"AdminService.Echo", "DeviceService.ListDevices", "DeviceService.GetDevice", "DeviceService.ReadDevice"}

@@ -90,6 +90,9 @@ func fromInfo(op, ref string, st *status.Status, info *errdetails.ErrorInfo) err
 	if size, err := strconv.ParseUint(meta["size"], 10, 64); err == nil {
 		e.Size = size
 	}
+	if oldest, err := strconv.ParseUint(meta["oldest"], 10, 64); err == nil {
+		e.Oldest = oldest
+	}
 	if index, err := strconv.Atoi(meta["index"]); err == nil {
 		e.Index = index
 	}

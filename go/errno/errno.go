@@ -112,6 +112,7 @@ type Error struct {
 	Message string // the sentence; "" stands for the code's text
 	Index   int    // of the mutation that failed, in its batch; -1 when it is not about one. See New
 	Size    uint64 // of the value, when Code is Rec2Big or Trunc and it is known
+	Oldest  uint64 // the first revision that can be watched from, when Code is EPOld or Overflow and it is known
 	Err     error  // what caused it in Go, such as ctx.Err()
 }
 

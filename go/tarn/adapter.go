@@ -61,6 +61,14 @@ func (c anyContainer) OpenSnapshot(ctx context.Context, at system.SnapshotRef) (
 	return anyContainer{snap}, nil
 }
 
+func (kv anyKV) OpenWatch(ctx context.Context, o system.WatchOptions) (system.Watch, error) {
+	w, err := kv.KV.OpenWatch(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	return w, nil
+}
+
 func (kv anyKV) Reader(ctx context.Context, key []byte) (system.Reader, error) {
 	r, err := kv.KV.Reader(ctx, key)
 	if err != nil {

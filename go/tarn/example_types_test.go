@@ -362,3 +362,79 @@ func ExampleKeyValueDeviceInfo() {
 	fmt.Println(info.KeyMax, info.ValueMax, info.KeyCount, err)
 	// Output: 16 4294967296 0 <nil>
 }
+
+func ExampleWatch() {
+	_, cont, done := tank()
+	defer done()
+	ctx := context.Background()
+	kv, err := cont.OpenKV(ctx, "stadium", true)
+	check(err)
+	defer kv.Close()
+	w, err := kv.OpenWatch(ctx, tarn.WatchOptions{Prefix: []byte("B")})
+	check(err)
+	defer w.Close()
+	begin, err := w.Next(ctx) // says where the watch begins
+	check(err)
+	check(kv.Put(ctx, []byte("Barcelona"), []byte("Camp Nou")))
+	changes, err := w.Next(ctx)
+	check(err)
+	for _, c := range changes.Changes {
+		fmt.Printf("%s is %s\n", c.Key, c.Value)
+	}
+	fmt.Println(changes.Revision > begin.Revision)
+	// Output:
+	// Barcelona is Camp Nou
+	// true
+}
+
+func ExampleWatchOptions() {
+	_, cont, done := tank()
+	defer done()
+	ctx := context.Background()
+	kv, err := cont.OpenKV(ctx, "stadium", true)
+	check(err)
+	defer kv.Close()
+	check(kv.Put(ctx, []byte("Barcelona"), []byte("Camp Nou")))
+	_, err = kv.OpenWatch(ctx, tarn.WatchOptions{Start: 1}) // when there was no such object
+	var e *errno.Error
+	fmt.Println(errors.Is(err, errno.EPOld) && errors.As(err, &e) && e.Oldest > 1)
+	// Output: true
+}
+
+func ExampleChanges() {
+	_, cont, done := tank()
+	defer done()
+	ctx := context.Background()
+	kv, err := cont.OpenKV(ctx, "stadium", true)
+	check(err)
+	defer kv.Close()
+	check(kv.Put(ctx, []byte("Barcelona"), []byte("Camp Nou")))
+	stat, err := kv.Stat(ctx, []byte("Barcelona"))
+	check(err)
+	for changes, err := range kv.Watch(ctx, tarn.WatchOptions{Start: stat.Revision}) { // again from where another watch was
+		check(err)
+		if len(changes.Changes) > 0 {
+			fmt.Printf("%s, then from revision %+d on\n", changes.Changes[0].Key, changes.Revision+1-stat.Revision)
+			break
+		}
+	}
+	// Output: Barcelona, then from revision +1 on
+}
+
+func ExampleChange() {
+	show := func(c tarn.Change) { // one of Changes.Changes
+		switch {
+		case c.Deleted:
+			fmt.Printf("%s is gone\n", c.Key)
+		case c.Omitted:
+			fmt.Printf("%s has %d bytes: get it\n", c.Key, c.Size)
+		default:
+			fmt.Printf("%s is %s\n", c.Key, c.Value)
+		}
+	}
+	show(tarn.Change{Key: []byte("photo"), Size: 1 << 20, Omitted: true})
+	show(tarn.Change{Key: []byte("Barcelona"), Deleted: true, Omitted: true})
+	// Output:
+	// photo has 1048576 bytes: get it
+	// Barcelona is gone
+}

@@ -8,6 +8,7 @@ import "C"
 import (
 	"context"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"unsafe"
 
@@ -41,6 +42,10 @@ type slots struct {
 	free    chan *slot
 	hot     [hotMax]hotSlot
 	waiting atomic.Int64
+
+	ownedLock sync.Mutex
+	owned     map[uint32]*slot // of watches: see own
+	nextOwned uint32
 }
 
 type hotSlot struct {
@@ -63,7 +68,7 @@ func openSlots() (*slots, error) {
 	return p, nil
 }
 
-func (p *slots) deliver(slot uint32, rc C.int) { p.all[slot].done <- rc }
+func (p *slots) deliver(slot uint32, rc C.int) { p.at(slot).done <- rc }
 
 // close frees everything. No call may be running.
 func (p *slots) close() error {

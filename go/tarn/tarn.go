@@ -49,6 +49,9 @@ type (
 	CheckReport     = system.CheckReport
 	Finding         = system.Finding
 	Value           = system.Value
+	WatchOptions    = system.WatchOptions
+	Change          = system.Change
+	Changes         = system.Changes
 
 	KeyValueDeviceInfo = system.KeyValueDeviceInfo
 	StoreOption        = system.StoreOption

@@ -16,5 +16,6 @@
 #include <tarn/pool.h>
 #include <tarn/snap.h>
 #include <tarn/types.h>
+#include <tarn/watch.h>
 
 #endif

@@ -45,6 +45,7 @@ typedef struct tarn_system tarn_system; /* where pools are found */
 typedef struct tarn_pool   tarn_pool;
 typedef struct tarn_cont   tarn_cont;
 typedef struct tarn_kv	   tarn_kv;
+typedef struct tarn_watch  tarn_watch;
 typedef struct tarn_eq	   tarn_eq;
 typedef struct tarn_event  tarn_event;
 

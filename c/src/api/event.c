@@ -82,5 +82,7 @@ int tarn_event_abort(tarn_event *ev)
 	if (!ev || !is_running(op_of(ev)))
 		return fail(INVAL, "tarn_event_abort: no call is running with this event");
 	atomic_store(&op_of(ev)->abort, 1);
+	if (op_of(ev)->stop)
+		op_of(ev)->stop(op_of(ev));
 	return 0;
 }

@@ -10,7 +10,7 @@ int tarn_pool_close(tarn_pool *pool)
 
 	if (!pool)
 		return fail(NO_HDL, "tarn_pool_close: the pool is NULL");
-	rc = handle_check_idle(&pool->handle, "pool", "containers");
+	rc = handle_check_idle(&pool->handle, "pool", "containers or watches");
 	if (rc)
 		return rc;
 	rc = pool_close(pool->pool);

@@ -36,6 +36,7 @@ int op_begin(struct op *op, _Atomic uint32_t *calls)
 	op->rc	       = 0;
 	op->message[0] = '\0';
 	op->calls      = calls;
+	op->stop       = NULL;
 	atomic_store(&op->abort, 0);
 	atomic_fetch_add(calls, 1);
 	if (op->eq)

@@ -26,10 +26,11 @@ struct op {
 	_Atomic int	  state; /* enum op_state */
 	_Atomic int	  abort; /* asked for an early end */
 	int		  rc;
-	void		 *task;	 /* what the layer that queued it needs to run it; freed by that layer */
-	_Atomic uint32_t *calls; /* of the handle it was started through; op_complete() takes it off */
-	uint64_t	  lsn;	 /* what it waits for in the log */
-	char		  message[TARN_MESSAGE_MAX];
+	void		 *task;	     /* what the layer that queued it needs to run it; freed by that layer */
+	_Atomic uint32_t *calls;     /* of the handle it was started through; op_complete() takes it off */
+	uint64_t	  lsn;	     /* what it waits for in the log */
+	void (*stop)(struct op *op); /* of one that waits in a list that its end is asked for; NULL: `abort` is looked at */
+	char message[TARN_MESSAGE_MAX];
 };
 
 _Static_assert(sizeof(struct op) <= sizeof(tarn_event), "an event holds an operation");

@@ -44,6 +44,13 @@ struct driver_ops {
 	int (*reader_read)(struct driver *driver, struct store_reader *reader, uint64_t offset, void *buf, size_t *len);
 	void (*reader_close)(struct driver *driver, struct store_reader *reader);
 
+	int (*watch_open)(struct driver *driver, const struct store_watch_options *options, tarn_changes *now,
+			  struct store_watch **watch);
+	int (*watch_next)(struct driver *driver, struct store_watch *watch, void *buf, size_t cap, tarn_changes *out,
+			  unsigned flags);
+	int (*watch_wait)(struct driver *driver, struct store_watch *watch, struct op *op);
+	void (*watch_close)(struct driver *driver, struct store_watch *watch);
+
 	int (*checkpoint)(struct driver *driver);
 	int (*check)(struct driver *driver, struct store_report *report);
 	int (*scrub)(struct driver *driver, struct store_report *report);

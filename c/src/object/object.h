@@ -74,6 +74,10 @@ int kv_list(struct object *object, const tarn_range *range, uint32_t max, void *
 int kv_del_range(struct object *object, const tarn_range *range, uint64_t *count, uint64_t *lsn);
 int kv_open_reader(struct object *object, tarn_buf key, tarn_kv_stat *stat, struct store_reader **reader);
 
+/* EP_OLD, OVERFLOW, NOTSUPPORTED (of a snapshot). */
+int kv_watch(struct object *object, uint64_t start, tarn_buf prefix, bool keys_only, tarn_changes *now,
+	     struct store_watch **watch);
+
 /* Mutations as the store takes them. Keys are copied; values stay the caller's until batch_keep(). */
 struct batch;
 int  batch_make(struct object *object, const tarn_mutation *muts, size_t n, struct batch **batch); /* NOMEM */

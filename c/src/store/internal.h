@@ -18,7 +18,7 @@
  *   - the on-disk space map is what the superblock being written reaches, no more and no less.
  * Generations: s->gen counts freezes. A page's birth is the generation in which it became dirty. A snapshot's generation is that of its
  * freeze: it needs just those blocks whose birth is not after it, so a live tree gives back only blocks born after its newest one.
- * Lock order: checkpoint.lock, store->lock, pages.lock, log.lock; queues.lock stands alone. Functions here want store->lock unless they
+ * Lock order: checkpoint.lock, store->lock, pages.lock, feed.opening, log.lock, feed.lock; queues.lock stands alone. Functions here want store->lock unless they
  * say otherwise. */
 #ifndef TARN_STORE_INTERNAL_H
 #define TARN_STORE_INTERNAL_H
@@ -173,6 +173,27 @@ struct log_wait { /* who waits for one group */
 	_Atomic uint32_t word; /* threads sleep on it: it changes when they should look again */
 	uint32_t	 sleepers;
 };
+
+/* feed: where the groups are that can still be read (feed.c). Places are counted on from one lap to the next: block of the ring = place %
+ * log.blocks. The list is under log.lock, the copies under feed.lock, which comes after it. */
+struct log_group {
+	uint64_t place, lsn; /* lsn: of its first record */
+	uint32_t blocks;
+};
+struct feed {
+	bool		  active; /* somebody has watched since the store was opened */
+	struct log_group *groups; /* a ring of cap entries, the oldest first */
+	size_t		  cap, first, n;
+	uint64_t	  end;	   /* the place behind the last durable group */
+	uint64_t	  writing; /* blocks from there on that are being written */
+	struct op	 *waits;   /* for a change: op->lsn; with log.lock */
+
+	pthread_mutex_t	  opening; /* held by who makes it active; before log.lock */
+	pthread_mutex_t	  lock;
+	struct feed_copy *copies;  /* of groups, in memory, the newest first */
+	_Atomic unsigned  watches; /* that are open */
+};
+
 struct log {
 	pthread_mutex_t	     lock;
 	struct device_queue *queue;
@@ -192,6 +213,7 @@ struct log {
 	uint64_t	 lsn;	  /* of the last record appended; written under both locks */
 	_Atomic uint64_t durable; /* lsn */
 	_Atomic uint64_t memory;  /* bytes of both buffers */
+	struct feed	 feed;
 };
 
 struct queues {
@@ -469,7 +491,20 @@ uint64_t log_memory(const struct store *s);			  /* no lock. Bytes of its buffers
  * log.torn says so, nothing may be appended before log.epoch has a number that was never used in this store, and nothing is durable before
  * a superblock has it. */
 typedef int (*log_replay_fn)(struct store *s, struct store_mutation *muts, const bool *extents, size_t n, uint64_t lsn);
-int log_replay(struct store *s, log_replay_fn fn, uint64_t *batches);
+int  log_replay(struct store *s, log_replay_fn fn, uint64_t *batches);
+bool group_sum_ok(uint8_t *g); /* no lock. Of a group in memory whose header is sane; writes to it meanwhile */
+bool mutation_parse(const uint8_t **p, const uint8_t *end, struct store_mutation *m,
+		    bool *extents); /* no lock. Of a record; moves *p behind it. false: it is none */
+
+uint64_t log_writing(const struct log *l); /* log.lock. Blocks of the ring that the group being written takes; 0: none is */
+
+/* feed.c */
+void feed_init(struct store *s);
+void feed_fini(struct store *s);
+void feed_begin_group(struct log *l, uint64_t blocks); /* log.lock. So many blocks of the ring are about to be overwritten */
+void feed_keep_group(struct log *l, uint64_t blocks);  /* no lock. What is in flush is durable */
+void feed_end_group(struct log *l, uint64_t blocks);   /* log.lock. The same */
+struct op *feed_take_waits(struct log *l);	       /* log.lock. Those who have something to see, or nothing to wait for */
 
 /* superblock.c */
 int superblock_read(struct device *dev, struct device_queue *q, struct superblock *sb);

@@ -45,6 +45,7 @@ int log_init(struct store *s)
 	l->durable = s->sb.lsn;
 	for (int i = 0; i < 2; i++)
 		l->wait[i].end = &l->wait[i].ops;
+	feed_init(s);
 	return device_queue_open(s->dev, 4, &l->queue);
 }
 
@@ -63,6 +64,7 @@ void log_fini(struct store *s)
 		device_queue_close(l->queue);
 	buf_free(l, &l->fill);
 	buf_free(l, &l->flush);
+	feed_fini(s);
 	pthread_mutex_destroy(&l->lock);
 }
 
@@ -145,6 +147,11 @@ static struct ring ring_ahead(const struct log *l)
 	if (l->flushing)
 		ring_take(l, &r, l->flush.len);
 	return r;
+}
+
+uint64_t log_writing(const struct log *l)
+{
+	return ring_ahead(l).used - l->used;
 }
 
 bool log_fits(struct store *s, uint64_t bytes)
@@ -398,6 +405,7 @@ static void finish_group(struct log *l, const struct ring *from, const struct ri
 		l->used += to->used - from->used; /* it may have been released from meanwhile */
 		l->chain = sum;
 		l->seq++;
+		feed_end_group(l, to->used - from->used);
 		atomic_store(&l->durable, l->flush.last_lsn);
 	}
 	if (l->flush.cap > KEPT_MAX)
@@ -412,6 +420,7 @@ static void announce(struct log *l)
 	uint64_t	 durable = l->durable;
 	int		 failed	 = l->rc;
 	uint32_t	 n_done = call_sleepers(done), n_next = 0;
+	struct op	*watching = feed_take_waits(l);
 
 	ops = take_ops(done, ops, &end);
 	if (failed)
@@ -422,6 +431,7 @@ static void announce(struct log *l)
 	wake_threads(next, n_next); /* first: the device has nothing to do until then */
 	wake_threads(done, n_done);
 	complete_all(l, ops, durable, failed);
+	complete_all(l, watching, durable, failed);
 }
 
 /* Writes what has been filled as one group. log.lock is held, and given up. */
@@ -433,9 +443,12 @@ static void flush_group(struct store *s, struct log *l)
 	int	       rc;
 
 	take_fill(l);
+	feed_begin_group(l, to.used - from.used);
 	pthread_mutex_unlock(&l->lock);
 	rc = to.used <= l->blocks ? 0 : fail(NOSPACE, "a group was appended that does not fit into the log");
 	rc = rc ? rc : write_group(s, at, &sum);
+	if (!rc)
+		feed_keep_group(l, to.used - from.used);
 	pthread_mutex_lock(&l->lock);
 	finish_group(l, &from, &to, sum, rc);
 	announce(l);

@@ -57,7 +57,7 @@ static bool header_ok(const struct scan *scan, const uint8_t *g, uint64_t pos)
 	return get64(g + GROUP_POS) == pos && header_ours(scan, g, pos);
 }
 
-static bool sum_ok(uint8_t *g)
+bool group_sum_ok(uint8_t *g)
 {
 	struct hash128 sum, is;
 
@@ -76,7 +76,7 @@ static int read_group(struct scan *scan, uint64_t pos, uint8_t **group)
 	rc = rc ? rc : window_get(&scan->w, pos, get32(*group + GROUP_BLOCKS), group);
 	if (rc)
 		return rc;
-	return header_ours(scan, *group, pos) && sum_ok(*group);
+	return header_ours(scan, *group, pos) && group_sum_ok(*group);
 }
 
 /* The group that is looked for, if it is at pos and whole: 1. */
@@ -174,8 +174,7 @@ static bool shape_ok(const struct store_mutation *m, uint32_t extents)
 	return false;
 }
 
-/* Moves *p behind it. */
-static bool parse_mutation(const uint8_t **p, const uint8_t *end, struct store_mutation *m, bool *extents)
+bool mutation_parse(const uint8_t **p, const uint8_t *end, struct store_mutation *m, bool *extents)
 {
 	const uint8_t *at = *p;
 	uint64_t       klen, vlen;
@@ -223,7 +222,7 @@ static int scan_batch(struct scan *scan, const uint8_t *at, const uint8_t *stop,
 	if (rc)
 		return rc;
 	for (size_t i = 0; i < n; i++)
-		if (!parse_mutation(&at, stop, &scan->muts[i], &scan->extents[i]))
+		if (!mutation_parse(&at, stop, &scan->muts[i], &scan->extents[i]))
 			return malformed(scan);
 	if (at != stop)
 		return malformed(scan);
@@ -386,7 +385,7 @@ int log_replay(struct store *s, log_replay_fn fn, uint64_t *batches)
 {
 	struct scan scan = { .s = s, .at = first_place(s) };
 	struct log *l	 = &s->log;
-	int	    rc	 = window_open(&scan.w, s);
+	int	    rc	 = window_open(&scan.w, s, l->pos);
 
 	rc = rc ? rc : replay(&scan, fn);
 	window_close(&scan.w);

@@ -14,6 +14,7 @@
 #include "../base/op.h"
 #include "../device/device.h"
 #include <tarn/kv.h>
+#include <tarn/watch.h>
 
 struct store;
 
@@ -154,6 +155,27 @@ struct store_reader;
 int  store_reader_open(struct store *store, struct store_at at, tarn_buf key, tarn_kv_stat *stat, struct store_reader **reader);
 int  store_reader_read(struct store_reader *reader, uint64_t offset, void *buf, size_t *len);
 void store_reader_close(struct store_reader *reader);
+
+/* What has changed in a tree, batch by batch, as it becomes durable: the log, as far back as it has not been overwritten. */
+struct store_watch_options {
+	uint64_t tree;
+	uint64_t start;	 /* the first revision that is wanted; 0: what becomes durable from now on */
+	uint64_t born;	 /* there is nothing before this revision: who asks for what was gets EP_OLD */
+	tarn_buf prefix; /* of the keys that are wanted; copied */
+	size_t	 strip;	 /* bytes at the front of each key that are left out */
+	tarn_buf end;	 /* the key whose deletion ends it; copied. The drop of the tree does too */
+	bool	 keys_only;
+};
+struct store_watch;
+/* *now: where it begins; also after EP_OLD (start is gone) and OVERFLOW (start is in the future). IO, NOMEM. */
+int store_watch_open(struct store *store, const struct store_watch_options *options, tarn_changes *now,
+		     struct store_watch **watch);
+/* As tarn_watch_next(). With STORE_NOWAIT also AGAIN. One thread at a time. */
+int store_watch_next(struct store_watch *watch, void *buf, size_t cap, tarn_changes *out, unsigned flags);
+/* 1: op completes when there is more than next() has seen, or the log has failed; its `stop` ends that with CANCELED. 0 or an error: there is
+ * already, or it has, and op is the caller's to complete. */
+int  store_watch_wait(struct store_watch *watch, struct op *op);
+void store_watch_close(struct store_watch *watch);
 
 /* The epochs of a tree's snapshots in ascending order, those after `after`: *n is the room, then the number filled. */
 int store_snapshots(struct store *store, uint64_t tree, uint64_t after, uint64_t *epochs, size_t *n);

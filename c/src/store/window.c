@@ -6,14 +6,14 @@
 #define SLOTS	    8u
 #define NO_CHUNK    UINT64_MAX
 
-int window_open(struct window *w, struct store *s)
+int window_open(struct window *w, struct store *s, uint64_t pos)
 {
 	uint64_t max = device_info(s->dev)->max_transfer / BLOCK;
 
 	*w		= (struct window){ .s = s, .now = NO_CHUNK };
 	w->chunk_blocks = MIN(MAX(max, 1), CHUNK_BYTES / BLOCK);
 	w->chunks	= DIV_UP(s->log.blocks, w->chunk_blocks);
-	w->first	= s->log.pos / w->chunk_blocks;
+	w->first	= pos / w->chunk_blocks;
 	w->n		= MIN(w->chunks, SLOTS);
 	w->bytes	= w->n * w->chunk_blocks * BLOCK;
 	w->memory	= device_map(w->bytes);

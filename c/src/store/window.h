@@ -27,7 +27,7 @@ struct window {
 	size_t		     room;
 };
 
-int  window_open(struct window *w, struct store *s); /* window_close() in any case */
+int  window_open(struct window *w, struct store *s, uint64_t pos); /* the reader begins there. window_close() in any case */
 void window_close(struct window *w);
 
 /* n blocks from pos on, which do not wrap. *at is good until the next call, and may be written to. IO, NOMEM. */

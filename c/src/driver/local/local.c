@@ -118,6 +118,31 @@ static void local_reader_close(struct driver *driver, struct store_reader *reade
 	store_reader_close(reader);
 }
 
+static int local_watch_open(struct driver *driver, const struct store_watch_options *options, tarn_changes *now,
+			    struct store_watch **watch)
+{
+	return store_watch_open(store_of(driver), options, now, watch);
+}
+
+static int local_watch_next(struct driver *driver, struct store_watch *watch, void *buf, size_t cap, tarn_changes *out,
+			    unsigned flags)
+{
+	(void)driver;
+	return store_watch_next(watch, buf, cap, out, flags);
+}
+
+static int local_watch_wait(struct driver *driver, struct store_watch *watch, struct op *op)
+{
+	(void)driver;
+	return store_watch_wait(watch, op);
+}
+
+static void local_watch_close(struct driver *driver, struct store_watch *watch)
+{
+	(void)driver;
+	store_watch_close(watch);
+}
+
 static int local_checkpoint(struct driver *driver)
 {
 	return store_checkpoint(store_of(driver));
@@ -177,6 +202,10 @@ static const struct driver_ops local_ops = {
 	.reader_open  = local_reader_open,
 	.reader_read  = local_reader_read,
 	.reader_close = local_reader_close,
+	.watch_open   = local_watch_open,
+	.watch_next   = local_watch_next,
+	.watch_wait   = local_watch_wait,
+	.watch_close  = local_watch_close,
 	.checkpoint   = local_checkpoint,
 	.check	      = local_check,
 	.scrub	      = local_scrub,

@@ -17,6 +17,10 @@ class tarn_buf(Structure):
     """Bytes lent to a call. len 0 with ptr NULL is the empty string."""
 
 
+class tarn_changes(Structure):
+    """struct tarn_changes."""
+
+
 class tarn_check_options(Structure):
     """found() and progress() are called on a thread of the library or of the caller's, one at a time, before the result
     arrives; either may be NULL. They call nothing of the library.
@@ -192,6 +196,10 @@ class tarn_system(Structure):
 
 class tarn_uuid(Structure):
     """struct tarn_uuid."""
+
+
+class tarn_watch(Structure):
+    """Its fields are the library's own."""
 
 
 class tarn_writer(Structure):
@@ -1235,6 +1243,29 @@ tarn_snap_info._fields_ = [
 ]
 
 
+# ---- tarn/watch.h ----
+
+# values are left out
+TARN_WATCH_KEYS_ONLY = 1
+# of a tarn_entry: the key was removed
+TARN_ENTRY_DELETED = 2
+
+tarn_changes._fields_ = [
+    # changes in the buffer
+    ("count", c_uint32),
+    # 1: there is more already
+    ("more", c_uint32),
+    # bytes of the buffer
+    ("used", c_size_t),
+    # all changes up to this one have been returned; those in the buffer with a later one are a part of their batch
+    ("revision", c_uint64),
+    # the oldest revision that can be asked for now
+    ("oldest", c_uint64),
+    # the last that is durable now
+    ("latest", c_uint64),
+]
+
+
 # The error table: number -> (name, what it means).
 ERRORS: dict[int, tuple[str, str]] = {
     1001: ("DER_NO_PERM", "the caller may not do this"),
@@ -1300,6 +1331,7 @@ ERRORS: dict[int, tuple[str, str]] = {
 # The structs whose fields are known.
 STRUCTS: dict[str, Any] = {
     "tarn_buf": tarn_buf,
+    "tarn_changes": tarn_changes,
     "tarn_check_options": tarn_check_options,
     "tarn_check_result": tarn_check_result,
     "tarn_cont_info": tarn_cont_info,
@@ -1376,6 +1408,7 @@ CONSTANTS: dict[str, int] = {
     "TARN_DEV_ZONE_APPEND": TARN_DEV_ZONE_APPEND,
     "TARN_DURABILITY_DURABLE": TARN_DURABILITY_DURABLE,
     "TARN_DURABILITY_RELAXED": TARN_DURABILITY_RELAXED,
+    "TARN_ENTRY_DELETED": TARN_ENTRY_DELETED,
     "TARN_ENTRY_OMITTED": TARN_ENTRY_OMITTED,
     "TARN_EVENT_INLINE": TARN_EVENT_INLINE,
     "TARN_E_AGAIN": TARN_E_AGAIN,
@@ -1495,6 +1528,7 @@ CONSTANTS: dict[str, int] = {
     "TARN_VERSION_MAJOR": TARN_VERSION_MAJOR,
     "TARN_VERSION_MINOR": TARN_VERSION_MINOR,
     "TARN_VERSION_PATCH": TARN_VERSION_PATCH,
+    "TARN_WATCH_KEYS_ONLY": TARN_WATCH_KEYS_ONLY,
     "TARN_ZONE_CLOSED": TARN_ZONE_CLOSED,
     "TARN_ZONE_CONVENTIONAL": TARN_ZONE_CONVENTIONAL,
     "TARN_ZONE_EMPTY": TARN_ZONE_EMPTY,
@@ -2023,6 +2057,29 @@ The root directory; the system's memory."""),
     "tarn_version": (c_char_p, (), (), """const char *tarn_version(void);
 
 Version of the library that is linked, as "0.1.0". Static memory."""),
+    "tarn_watch_close": (c_int, (POINTER(tarn_watch),), ("watch",), """int tarn_watch_close(tarn_watch *watch);
+
+Frees the watch. Does not wait. Errors: BUSY (a call of it is running: it is not freed)."""),
+    "tarn_watch_next": (c_int, (POINTER(tarn_watch), c_void_p, c_size_t, POINTER(tarn_changes), POINTER(tarn_event)), ("watch", "buf", "cap", "out", "ev"), """int tarn_watch_next(tarn_watch *watch, void *buf, size_t cap, tarn_changes *out, tarn_event *ev);
+
+Puts the next changes into buf (8-byte aligned, cap bytes), as entries of tarn_kv_list() with TARN_ENTRY_DELETED for a
+deletion. Does not wait for changes: out->count is 0 when none has been made, or when it has looked far without finding
+one. A value is left out (TARN_ENTRY_OMITTED) when it is longer than the pool keeps in its log, half a node, at most
+16,383 bytes: get it. buf and out are lent until the result has arrived. Errors: EP_OLD (out->oldest can be asked for);
+NONEXIST (the object was destroyed); KEY2BIG (cap is too small for a key: TARN_KEY_MAX + 32 always holds one); BUSY."""),
+    "tarn_watch_open": (c_int, (POINTER(tarn_kv), c_uint64, tarn_buf, c_uint, POINTER(tarn_changes), POINTER(POINTER(tarn_watch)), POINTER(tarn_event)), ("kv", "start", "prefix", "flags", "now", "watch", "ev"), """int tarn_watch_open(tarn_kv *kv, uint64_t start, tarn_buf prefix, unsigned flags, tarn_changes *now, tarn_watch **watch,
+    tarn_event *ev);
+
+Watches keys that begin with prefix (copied; empty: all), from revision `start` on (0: from now on). To go on where an
+earlier watch was, start = its tarn_changes.revision + 1. *now (NULL is fine) says where the watch begins: revision is
+start - 1. The watch keeps the pool open, not the object. The first watch since the pool was opened reads the log once.
+Errors: EP_OLD (start is gone, or before the object was made: now->oldest can be asked for); OVERFLOW (start is in the
+future: it is of another pool, or of one that was restored since); NOTSUPPORTED (a snapshot does not change); KEY2BIG;
+INVAL (flags)."""),
+    "tarn_watch_wait": (c_int, (POINTER(tarn_watch), POINTER(tarn_event)), ("watch", "ev"), """int tarn_watch_wait(tarn_watch *watch, tarn_event *ev);
+
+Waits until something was changed in the pool after what the last tarn_watch_next() has looked at: perhaps not in this
+object. tarn_event_abort() ends the wait with CANCELED at any moment. Errors: BUSY; that of the log, when it has failed."""),
     "tarn_writer_abort": (c_int, (POINTER(tarn_writer),), ("writer",), """int tarn_writer_abort(tarn_writer *writer);
 
 Gives back what was written, and frees the writer. Does not wait for the device. Errors: BUSY (it is not freed), NO_HDL."""),

@@ -181,6 +181,9 @@ func metadata(e *errno.Error, r *refusal) map[string]string {
 	if e.Size > 0 {
 		m["size"] = strconv.FormatUint(e.Size, 10)
 	}
+	if e.Oldest > 0 {
+		m["oldest"] = strconv.FormatUint(e.Oldest, 10)
+	}
 	if e.Index >= 0 {
 		m["index"] = strconv.Itoa(e.Index)
 	}

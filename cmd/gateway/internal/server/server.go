@@ -62,6 +62,7 @@ type Config struct {
 	Patience    time.Duration // of a deletion with calls that use what it deletes: 2 s
 	InFlight    int64         // bytes that calls hold together: 256 MiB
 	Streams     uint32        // calls at once on one connection: 128
+	Watches     int           // at once: 1024
 	Connections int           // at once on each listener, more wait: 512
 	PerAddress  int           // connections at once of one machine that is not this one, more are refused: 128
 }
@@ -74,6 +75,7 @@ func (c *Config) setDefaults() {
 	c.Handles = or(c.Handles, 1024)
 	c.InFlight = or(c.InFlight, 256<<20)
 	c.Streams = or(c.Streams, 128)
+	c.Watches = or(c.Watches, 1024)
 	c.Connections = or(c.Connections, 512)
 	c.PerAddress = or(c.PerAddress, 128)
 }
@@ -182,7 +184,7 @@ func (s *Server) ReloadOn(sig os.Signal) {
 func (s *Server) register(calls *limit.Calls) {
 	services := &service.Services{
 		System: s.cfg.System, Handles: s.handles, Gate: s.gate, Health: s.health, Version: s.cfg.Version, Counts: &calls.Counts, Drain: s.drain,
-		Started: time.Now(), Devices: s.cfg.Devices, AllowRaw: s.cfg.AllowRaw, Trace: s.trace,
+		Started: time.Now(), Devices: s.cfg.Devices, AllowRaw: s.cfg.AllowRaw, Trace: s.trace, Watches: s.cfg.Watches,
 	}
 	s.services = services
 	services.Register(s.grpc)

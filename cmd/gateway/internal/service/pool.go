@@ -84,6 +84,7 @@ func (s *pools) DeletePool(ctx context.Context, req *apiv1.DeletePoolRequest) (*
 	if err != nil {
 		return nil, err
 	}
+	s.watches.end(label)
 	if err := s.Handles.Drop(ctx, r); err != nil {
 		return nil, err
 	}

@@ -50,7 +50,10 @@ type Services struct {
 	Devices  system.LocalDevices // nil: DeviceService answers NOTSUPPORTED
 	AllowRaw bool                // callers may write to devices, and read them over TCP
 
+	Watches int // watches at once; one more is refused
+
 	replays    replays
+	watches    watches
 	operations operations
 	buffers    sync.Pool // of *[]byte, firstGuess long
 }

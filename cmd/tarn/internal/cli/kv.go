@@ -51,8 +51,8 @@ func (c *codec) set(stdin io.Reader) {
 }
 
 func (a *app) kvCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "kv", Short: "keys and values: put, get, del, exists, list, count, incr, txn", Long: aboutKV, RunE: group}
-	cmd.AddCommand(a.kvPut(), a.kvGet(), a.kvDel(), a.kvExists(), a.kvList(), a.kvCount(), a.kvIncr(), a.kvTxn())
+	cmd := &cobra.Command{Use: "kv", Short: "keys and values: put, get, del, exists, list, count, incr, txn, watch", Long: aboutKV, RunE: group}
+	cmd.AddCommand(a.kvPut(), a.kvGet(), a.kvDel(), a.kvExists(), a.kvList(), a.kvCount(), a.kvIncr(), a.kvTxn(), a.kvWatch())
 	return cmd
 }
 

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package service
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/tarn-storage/tarn/cmd/gateway/internal/handles"
+	apiv1 "github.com/tarn-storage/tarn/go/api/v1"
+	"github.com/tarn-storage/tarn/go/errno"
+	"github.com/tarn-storage/tarn/go/system"
+)
+
+// watches are the watches that run. A watch that its client reads slowly holds what one message of the engine has, and no more: the
+// changes wait in the pool's log, or are overwritten there, which the client is told.
+type watches struct {
+	mu  sync.Mutex
+	all map[*watching]struct{}
+}
+
+// watching is one watch. It keeps the pool in use, not the object, which may so be removed.
+type watching struct {
+	system.Watch
+	pool   *handles.Handle
+	label  string // of the pool
+	cancel context.CancelCauseFunc
+}
+
+// add counts a watch, when there are fewer than most.
+func (ws *watches) add(w *watching, most int) error {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	if len(ws.all) >= most {
+		return errno.New("", "", errno.OverloadRetry, fmt.Sprintf("%d watches are running, and there can be no more; try again later", most))
+	}
+	if ws.all == nil {
+		ws.all = map[*watching]struct{}{}
+	}
+	ws.all[w] = struct{}{}
+	return nil
+}
+
+func (ws *watches) remove(w *watching) {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	delete(ws.all, w)
+}
+
+// end ends the watches of a pool that is about to be deleted. Their clients try again, and find it gone, or not.
+func (ws *watches) end(label string) {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	for w := range ws.all {
+		if w.label == label {
+			w.cancel(errno.New("", label, errno.Shutdown, "the pool is being deleted"))
+		}
+	}
+}
+
+var errDrain = errno.New("", "", errno.Shutdown, "the gateway is going down; watch again, from the last revision that came")
+
+func (s *keyValues) Watch(req *apiv1.WatchRequest, stream grpc.ServerStreamingServer[apiv1.WatchResponse]) error {
+	ctx, cancel := context.WithCancelCause(stream.Context())
+	defer cancel(nil)
+	w := &watching{cancel: cancel}
+	if err := s.watches.add(w, s.Watches); err != nil {
+		return err
+	}
+	defer s.watches.remove(w)
+	if err := s.openWatch(ctx, w, req); err != nil {
+		return err
+	}
+	defer w.pool.Release()
+	defer w.Close()
+	go func() {
+		select {
+		case <-s.Drain:
+			cancel(errDrain)
+		case <-ctx.Done():
+		}
+	}()
+	return w.run(ctx, stream)
+}
+
+// openWatch opens the watch, and lets go of the object.
+func (s *keyValues) openWatch(ctx context.Context, w *watching, req *apiv1.WatchRequest) error {
+	object, err := s.handle(ctx, "object", req.GetObject(), handles.ObjectParts)
+	if err != nil {
+		return err
+	}
+	defer object.Release()
+	if w.pool, err = s.Handles.Get(ctx, handles.Ref(req.GetObject()).Parent().Parent()); err != nil {
+		return err
+	}
+	w.Watch, err = s.watchIn(ctx, w, object.KV, req)
+	if err != nil {
+		w.pool.Release()
+	}
+	return err
+}
+
+func (s *keyValues) watchIn(ctx context.Context, w *watching, kv system.KV, req *apiv1.WatchRequest) (system.Watch, error) {
+	info, err := w.pool.Pool.Info(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.watches.name(w, info.Label)
+	return system.OpenWatch(ctx, kv, system.WatchOptions{
+		Start: req.GetStartRevision(), Prefix: req.GetPrefix(), KeysOnly: req.GetKeysOnly(),
+		Progress: time.Duration(req.GetProgressMs()) * time.Millisecond,
+	})
+}
+
+func (ws *watches) name(w *watching, label string) {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	w.label = label
+}
+
+// run sends what comes, until ctx ends.
+func (w *watching) run(ctx context.Context, stream grpc.ServerStreamingServer[apiv1.WatchResponse]) error {
+	for {
+		c, err := w.Next(ctx)
+		if err == nil {
+			err = sendChanges(stream, c)
+		}
+		if err == nil {
+			continue
+		}
+		var ended *errno.Error
+		if errors.As(context.Cause(ctx), &ended) { // by end, or by the drain
+			return ended
+		}
+		return err
+	}
+}
+
+// sendChanges sends changes in messages of about scanBytes. Each says how far the stream is with it: to the end of the batch before the first
+// change that is still to come.
+func sendChanges(stream grpc.ServerStreamingServer[apiv1.WatchResponse], c system.Changes) error {
+	msg, size := &apiv1.WatchResponse{}, 0
+	for _, change := range c.Changes {
+		wire, n := wireChange(change)
+		if size+n > scanBytes && size > 0 {
+			msg.Revision = min(c.Revision, change.Revision-1)
+			if err := stream.Send(msg); err != nil {
+				return err
+			}
+			msg, size = &apiv1.WatchResponse{}, 0
+		}
+		msg.Changes, size = append(msg.Changes, wire), size+n
+	}
+	msg.Revision = c.Revision
+	return stream.Send(msg)
+}
+
+// wireChange is a change, and how much of a message it takes at most.
+func wireChange(c system.Change) (*apiv1.WatchChange, int) {
+	const framing = 6 * binary.MaxVarintLen32 // tags, lengths, size, revision, deleted
+	wire := &apiv1.WatchChange{Key: c.Key, Revision: c.Revision, Deleted: c.Deleted, Size: c.Size}
+	if !c.Omitted {
+		wire.Value = c.Value
+		if wire.Value == nil {
+			wire.Value = []byte{} // present, and empty
+		}
+	}
+	return wire, len(c.Key) + len(c.Value) + framing
+}

@@ -3045,6 +3045,228 @@ func (x *ScanResponse) GetEntries() []*ScanEntry {
 	return nil
 }
 
+// WatchRequest is the request of Watch.
+type WatchRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// object is "pool/container/object".
+	Object string `protobuf:"bytes,1,opt,name=object,proto3" json:"object,omitempty"`
+	// start_revision is the first revision that is wanted; 0: what changes from now on.
+	StartRevision uint64 `protobuf:"varint,2,opt,name=start_revision,json=startRevision,proto3" json:"start_revision,omitempty"`
+	// prefix is what the keys begin with; empty: all keys.
+	Prefix []byte `protobuf:"bytes,3,opt,name=prefix,proto3" json:"prefix,omitempty"`
+	// keys_only leaves the values out.
+	KeysOnly bool `protobuf:"varint,4,opt,name=keys_only,json=keysOnly,proto3" json:"keys_only,omitempty"`
+	// progress_ms is the time in milliseconds after which an answer without changes says how far the stream is, when none has come
+	// for so long; 0: 10,000; less than 100 means 100, more than 60,000 means 60,000.
+	ProgressMs    uint32 `protobuf:"varint,5,opt,name=progress_ms,json=progressMs,proto3" json:"progress_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchRequest) Reset() {
+	*x = WatchRequest{}
+	mi := &file_tarn_v1_kv_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchRequest) ProtoMessage() {}
+
+func (x *WatchRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_kv_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
+func (*WatchRequest) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *WatchRequest) GetObject() string {
+	if x != nil {
+		return x.Object
+	}
+	return ""
+}
+
+func (x *WatchRequest) GetStartRevision() uint64 {
+	if x != nil {
+		return x.StartRevision
+	}
+	return 0
+}
+
+func (x *WatchRequest) GetPrefix() []byte {
+	if x != nil {
+		return x.Prefix
+	}
+	return nil
+}
+
+func (x *WatchRequest) GetKeysOnly() bool {
+	if x != nil {
+		return x.KeysOnly
+	}
+	return false
+}
+
+func (x *WatchRequest) GetProgressMs() uint32 {
+	if x != nil {
+		return x.ProgressMs
+	}
+	return 0
+}
+
+// WatchResponse is one message of a watch.
+type WatchResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// changes are the next changes, in order. Changes of one revision were made as one: a batch, or a transaction. A key stands in it once.
+	Changes []*WatchChange `protobuf:"bytes,1,rep,name=changes,proto3" json:"changes,omitempty"`
+	// revision is how far the stream is: all changes up to it have been sent, and those of a later revision among changes
+	// are not all there yet: the rest comes in the next message. To go on after this message, ask for revision + 1.
+	Revision      uint64 `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchResponse) Reset() {
+	*x = WatchResponse{}
+	mi := &file_tarn_v1_kv_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchResponse) ProtoMessage() {}
+
+func (x *WatchResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_kv_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
+func (*WatchResponse) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *WatchResponse) GetChanges() []*WatchChange {
+	if x != nil {
+		return x.Changes
+	}
+	return nil
+}
+
+func (x *WatchResponse) GetRevision() uint64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+// WatchChange is one change of a key.
+type WatchChange struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// key is the key.
+	Key []byte `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	// revision of the change; it is the key's, as in Head.
+	Revision uint64 `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
+	// deleted: the key was removed.
+	Deleted bool `protobuf:"varint,3,opt,name=deleted,proto3" json:"deleted,omitempty"`
+	// value is absent when the key was removed, when only keys were asked for, and when the value is longer than the pool keeps in its
+	// log (8 KiB): then Get or GetStream reads the key as it is now.
+	Value []byte `protobuf:"bytes,4,opt,name=value,proto3,oneof" json:"value,omitempty"`
+	// size of the value in bytes, also when it is absent.
+	Size          uint64 `protobuf:"varint,5,opt,name=size,proto3" json:"size,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchChange) Reset() {
+	*x = WatchChange{}
+	mi := &file_tarn_v1_kv_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchChange) ProtoMessage() {}
+
+func (x *WatchChange) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_kv_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchChange.ProtoReflect.Descriptor instead.
+func (*WatchChange) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *WatchChange) GetKey() []byte {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+func (x *WatchChange) GetRevision() uint64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *WatchChange) GetDeleted() bool {
+	if x != nil {
+		return x.Deleted
+	}
+	return false
+}
+
+func (x *WatchChange) GetValue() []byte {
+	if x != nil {
+		return x.Value
+	}
+	return nil
+}
+
+func (x *WatchChange) GetSize() uint64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
 // DeleteRangeRequest is the request of DeleteRange.
 type DeleteRangeRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3062,7 +3284,7 @@ type DeleteRangeRequest struct {
 
 func (x *DeleteRangeRequest) Reset() {
 	*x = DeleteRangeRequest{}
-	mi := &file_tarn_v1_kv_proto_msgTypes[43]
+	mi := &file_tarn_v1_kv_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3074,7 +3296,7 @@ func (x *DeleteRangeRequest) String() string {
 func (*DeleteRangeRequest) ProtoMessage() {}
 
 func (x *DeleteRangeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_kv_proto_msgTypes[43]
+	mi := &file_tarn_v1_kv_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3087,7 +3309,7 @@ func (x *DeleteRangeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteRangeRequest.ProtoReflect.Descriptor instead.
 func (*DeleteRangeRequest) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{43}
+	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *DeleteRangeRequest) GetObject() string {
@@ -3129,7 +3351,7 @@ type DeleteRangeResponse struct {
 
 func (x *DeleteRangeResponse) Reset() {
 	*x = DeleteRangeResponse{}
-	mi := &file_tarn_v1_kv_proto_msgTypes[44]
+	mi := &file_tarn_v1_kv_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3141,7 +3363,7 @@ func (x *DeleteRangeResponse) String() string {
 func (*DeleteRangeResponse) ProtoMessage() {}
 
 func (x *DeleteRangeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_kv_proto_msgTypes[44]
+	mi := &file_tarn_v1_kv_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3154,7 +3376,7 @@ func (x *DeleteRangeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteRangeResponse.ProtoReflect.Descriptor instead.
 func (*DeleteRangeResponse) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{44}
+	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *DeleteRangeResponse) GetDeleted() uint64 {
@@ -3179,7 +3401,7 @@ type GetStreamRequest struct {
 
 func (x *GetStreamRequest) Reset() {
 	*x = GetStreamRequest{}
-	mi := &file_tarn_v1_kv_proto_msgTypes[45]
+	mi := &file_tarn_v1_kv_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3191,7 +3413,7 @@ func (x *GetStreamRequest) String() string {
 func (*GetStreamRequest) ProtoMessage() {}
 
 func (x *GetStreamRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_kv_proto_msgTypes[45]
+	mi := &file_tarn_v1_kv_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3204,7 +3426,7 @@ func (x *GetStreamRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStreamRequest.ProtoReflect.Descriptor instead.
 func (*GetStreamRequest) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{45}
+	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *GetStreamRequest) GetObject() string {
@@ -3245,7 +3467,7 @@ type GetStreamResponse struct {
 
 func (x *GetStreamResponse) Reset() {
 	*x = GetStreamResponse{}
-	mi := &file_tarn_v1_kv_proto_msgTypes[46]
+	mi := &file_tarn_v1_kv_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3257,7 +3479,7 @@ func (x *GetStreamResponse) String() string {
 func (*GetStreamResponse) ProtoMessage() {}
 
 func (x *GetStreamResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_kv_proto_msgTypes[46]
+	mi := &file_tarn_v1_kv_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3270,7 +3492,7 @@ func (x *GetStreamResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStreamResponse.ProtoReflect.Descriptor instead.
 func (*GetStreamResponse) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{46}
+	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *GetStreamResponse) GetPart() isGetStreamResponse_Part {
@@ -3347,7 +3569,7 @@ type GetStreamHeader struct {
 
 func (x *GetStreamHeader) Reset() {
 	*x = GetStreamHeader{}
-	mi := &file_tarn_v1_kv_proto_msgTypes[47]
+	mi := &file_tarn_v1_kv_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3359,7 +3581,7 @@ func (x *GetStreamHeader) String() string {
 func (*GetStreamHeader) ProtoMessage() {}
 
 func (x *GetStreamHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_kv_proto_msgTypes[47]
+	mi := &file_tarn_v1_kv_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3372,7 +3594,7 @@ func (x *GetStreamHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStreamHeader.ProtoReflect.Descriptor instead.
 func (*GetStreamHeader) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{47}
+	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *GetStreamHeader) GetSize() uint64 {
@@ -3407,7 +3629,7 @@ type GetStreamTrailer struct {
 
 func (x *GetStreamTrailer) Reset() {
 	*x = GetStreamTrailer{}
-	mi := &file_tarn_v1_kv_proto_msgTypes[48]
+	mi := &file_tarn_v1_kv_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3419,7 +3641,7 @@ func (x *GetStreamTrailer) String() string {
 func (*GetStreamTrailer) ProtoMessage() {}
 
 func (x *GetStreamTrailer) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_kv_proto_msgTypes[48]
+	mi := &file_tarn_v1_kv_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3432,7 +3654,7 @@ func (x *GetStreamTrailer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStreamTrailer.ProtoReflect.Descriptor instead.
 func (*GetStreamTrailer) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{48}
+	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *GetStreamTrailer) GetChecksum() []byte {
@@ -3459,7 +3681,7 @@ type PutStreamRequest struct {
 
 func (x *PutStreamRequest) Reset() {
 	*x = PutStreamRequest{}
-	mi := &file_tarn_v1_kv_proto_msgTypes[49]
+	mi := &file_tarn_v1_kv_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3471,7 +3693,7 @@ func (x *PutStreamRequest) String() string {
 func (*PutStreamRequest) ProtoMessage() {}
 
 func (x *PutStreamRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_kv_proto_msgTypes[49]
+	mi := &file_tarn_v1_kv_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3484,7 +3706,7 @@ func (x *PutStreamRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutStreamRequest.ProtoReflect.Descriptor instead.
 func (*PutStreamRequest) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{49}
+	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *PutStreamRequest) GetPart() isPutStreamRequest_Part {
@@ -3565,7 +3787,7 @@ type PutStreamHeader struct {
 
 func (x *PutStreamHeader) Reset() {
 	*x = PutStreamHeader{}
-	mi := &file_tarn_v1_kv_proto_msgTypes[50]
+	mi := &file_tarn_v1_kv_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3577,7 +3799,7 @@ func (x *PutStreamHeader) String() string {
 func (*PutStreamHeader) ProtoMessage() {}
 
 func (x *PutStreamHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_kv_proto_msgTypes[50]
+	mi := &file_tarn_v1_kv_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3590,7 +3812,7 @@ func (x *PutStreamHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutStreamHeader.ProtoReflect.Descriptor instead.
 func (*PutStreamHeader) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{50}
+	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *PutStreamHeader) GetObject() string {
@@ -3639,7 +3861,7 @@ type PutStreamCommit struct {
 
 func (x *PutStreamCommit) Reset() {
 	*x = PutStreamCommit{}
-	mi := &file_tarn_v1_kv_proto_msgTypes[51]
+	mi := &file_tarn_v1_kv_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3651,7 +3873,7 @@ func (x *PutStreamCommit) String() string {
 func (*PutStreamCommit) ProtoMessage() {}
 
 func (x *PutStreamCommit) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_kv_proto_msgTypes[51]
+	mi := &file_tarn_v1_kv_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3664,7 +3886,7 @@ func (x *PutStreamCommit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutStreamCommit.ProtoReflect.Descriptor instead.
 func (*PutStreamCommit) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{51}
+	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *PutStreamCommit) GetChecksum() []byte {
@@ -3685,7 +3907,7 @@ type PutStreamResponse struct {
 
 func (x *PutStreamResponse) Reset() {
 	*x = PutStreamResponse{}
-	mi := &file_tarn_v1_kv_proto_msgTypes[52]
+	mi := &file_tarn_v1_kv_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3697,7 +3919,7 @@ func (x *PutStreamResponse) String() string {
 func (*PutStreamResponse) ProtoMessage() {}
 
 func (x *PutStreamResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_kv_proto_msgTypes[52]
+	mi := &file_tarn_v1_kv_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3710,7 +3932,7 @@ func (x *PutStreamResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutStreamResponse.ProtoReflect.Descriptor instead.
 func (*PutStreamResponse) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{52}
+	return file_tarn_v1_kv_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *PutStreamResponse) GetSize() uint64 {
@@ -3894,7 +4116,24 @@ const file_tarn_v1_kv_proto_rawDesc = "" +
 	"\brevision\x18\x04 \x01(\x04R\brevisionB\b\n" +
 	"\x06_value\"<\n" +
 	"\fScanResponse\x12,\n" +
-	"\aentries\x18\x01 \x03(\v2\x12.tarn.v1.ScanEntryR\aentries\"\x85\x01\n" +
+	"\aentries\x18\x01 \x03(\v2\x12.tarn.v1.ScanEntryR\aentries\"\xa3\x01\n" +
+	"\fWatchRequest\x12\x16\n" +
+	"\x06object\x18\x01 \x01(\tR\x06object\x12%\n" +
+	"\x0estart_revision\x18\x02 \x01(\x04R\rstartRevision\x12\x16\n" +
+	"\x06prefix\x18\x03 \x01(\fR\x06prefix\x12\x1b\n" +
+	"\tkeys_only\x18\x04 \x01(\bR\bkeysOnly\x12\x1f\n" +
+	"\vprogress_ms\x18\x05 \x01(\rR\n" +
+	"progressMs\"[\n" +
+	"\rWatchResponse\x12.\n" +
+	"\achanges\x18\x01 \x03(\v2\x14.tarn.v1.WatchChangeR\achanges\x12\x1a\n" +
+	"\brevision\x18\x02 \x01(\x04R\brevision\"\x8e\x01\n" +
+	"\vWatchChange\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\fR\x03key\x12\x1a\n" +
+	"\brevision\x18\x02 \x01(\x04R\brevision\x12\x18\n" +
+	"\adeleted\x18\x03 \x01(\bR\adeleted\x12\x19\n" +
+	"\x05value\x18\x04 \x01(\fH\x00R\x05value\x88\x01\x01\x12\x12\n" +
+	"\x04size\x18\x05 \x01(\x04R\x04sizeB\b\n" +
+	"\x06_value\"\x85\x01\n" +
 	"\x12DeleteRangeRequest\x12\x16\n" +
 	"\x06object\x18\x01 \x01(\tR\x06object\x12'\n" +
 	"\x05range\x18\x02 \x01(\v2\x11.tarn.v1.KeyRangeR\x05range\x12\x14\n" +
@@ -3948,7 +4187,7 @@ const file_tarn_v1_kv_proto_rawDesc = "" +
 	"\x10COMPARISON_EQUAL\x10\x01\x12\x18\n" +
 	"\x14COMPARISON_NOT_EQUAL\x10\x02\x12\x13\n" +
 	"\x0fCOMPARISON_LESS\x10\x03\x12\x16\n" +
-	"\x12COMPARISON_GREATER\x10\x042\x8c\n" +
+	"\x12COMPARISON_GREATER\x10\x042\xcf\n" +
 	"\n" +
 	"\x0fKeyValueService\x129\n" +
 	"\x03Get\x12\x13.tarn.v1.GetRequest\x1a\x14.tarn.v1.GetResponse\"\a\xd8\xe3\x18\x02\x90\x02\x01\x12<\n" +
@@ -3966,7 +4205,8 @@ const file_tarn_v1_kv_proto_rawDesc = "" +
 	"\bBulkLoad\x12\x18.tarn.v1.BulkLoadRequest\x1a\x19.tarn.v1.BulkLoadResponse\"\x04\xd8\xe3\x18\x03(\x01\x12F\n" +
 	"\aSession\x12\x17.tarn.v1.SessionRequest\x1a\x18.tarn.v1.SessionResponse\"\x04\xd8\xe3\x18\x03(\x010\x01\x12?\n" +
 	"\x05Count\x12\x15.tarn.v1.CountRequest\x1a\x16.tarn.v1.CountResponse\"\a\xd8\xe3\x18\x02\x90\x02\x01\x12>\n" +
-	"\x04Scan\x12\x14.tarn.v1.ScanRequest\x1a\x15.tarn.v1.ScanResponse\"\a\xd8\xe3\x18\x02\x90\x02\x010\x01\x12Q\n" +
+	"\x04Scan\x12\x14.tarn.v1.ScanRequest\x1a\x15.tarn.v1.ScanResponse\"\a\xd8\xe3\x18\x02\x90\x02\x010\x01\x12A\n" +
+	"\x05Watch\x12\x15.tarn.v1.WatchRequest\x1a\x16.tarn.v1.WatchResponse\"\a\xd8\xe3\x18\x02\x90\x02\x010\x01\x12Q\n" +
 	"\vDeleteRange\x12\x1b.tarn.v1.DeleteRangeRequest\x1a\x1c.tarn.v1.DeleteRangeResponse\"\a\xd8\xe3\x18\x03\x90\x02\x02\x12M\n" +
 	"\tGetStream\x12\x19.tarn.v1.GetStreamRequest\x1a\x1a.tarn.v1.GetStreamResponse\"\a\xd8\xe3\x18\x02\x90\x02\x010\x01\x12J\n" +
 	"\tPutStream\x12\x19.tarn.v1.PutStreamRequest\x1a\x1a.tarn.v1.PutStreamResponse\"\x04\xd8\xe3\x18\x03(\x01B.Z,github.com/tarn-storage/tarn/go/api/v1;apiv1b\x06proto3"
@@ -3984,7 +4224,7 @@ func file_tarn_v1_kv_proto_rawDescGZIP() []byte {
 }
 
 var file_tarn_v1_kv_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_tarn_v1_kv_proto_msgTypes = make([]protoimpl.MessageInfo, 53)
+var file_tarn_v1_kv_proto_msgTypes = make([]protoimpl.MessageInfo, 56)
 var file_tarn_v1_kv_proto_goTypes = []any{
 	(Condition)(0),              // 0: tarn.v1.Condition
 	(ChecksumType)(0),           // 1: tarn.v1.ChecksumType
@@ -4032,16 +4272,19 @@ var file_tarn_v1_kv_proto_goTypes = []any{
 	(*ScanRequest)(nil),         // 43: tarn.v1.ScanRequest
 	(*ScanEntry)(nil),           // 44: tarn.v1.ScanEntry
 	(*ScanResponse)(nil),        // 45: tarn.v1.ScanResponse
-	(*DeleteRangeRequest)(nil),  // 46: tarn.v1.DeleteRangeRequest
-	(*DeleteRangeResponse)(nil), // 47: tarn.v1.DeleteRangeResponse
-	(*GetStreamRequest)(nil),    // 48: tarn.v1.GetStreamRequest
-	(*GetStreamResponse)(nil),   // 49: tarn.v1.GetStreamResponse
-	(*GetStreamHeader)(nil),     // 50: tarn.v1.GetStreamHeader
-	(*GetStreamTrailer)(nil),    // 51: tarn.v1.GetStreamTrailer
-	(*PutStreamRequest)(nil),    // 52: tarn.v1.PutStreamRequest
-	(*PutStreamHeader)(nil),     // 53: tarn.v1.PutStreamHeader
-	(*PutStreamCommit)(nil),     // 54: tarn.v1.PutStreamCommit
-	(*PutStreamResponse)(nil),   // 55: tarn.v1.PutStreamResponse
+	(*WatchRequest)(nil),        // 46: tarn.v1.WatchRequest
+	(*WatchResponse)(nil),       // 47: tarn.v1.WatchResponse
+	(*WatchChange)(nil),         // 48: tarn.v1.WatchChange
+	(*DeleteRangeRequest)(nil),  // 49: tarn.v1.DeleteRangeRequest
+	(*DeleteRangeResponse)(nil), // 50: tarn.v1.DeleteRangeResponse
+	(*GetStreamRequest)(nil),    // 51: tarn.v1.GetStreamRequest
+	(*GetStreamResponse)(nil),   // 52: tarn.v1.GetStreamResponse
+	(*GetStreamHeader)(nil),     // 53: tarn.v1.GetStreamHeader
+	(*GetStreamTrailer)(nil),    // 54: tarn.v1.GetStreamTrailer
+	(*PutStreamRequest)(nil),    // 55: tarn.v1.PutStreamRequest
+	(*PutStreamHeader)(nil),     // 56: tarn.v1.PutStreamHeader
+	(*PutStreamCommit)(nil),     // 57: tarn.v1.PutStreamCommit
+	(*PutStreamResponse)(nil),   // 58: tarn.v1.PutStreamResponse
 }
 var file_tarn_v1_kv_proto_depIdxs = []int32{
 	0,  // 0: tarn.v1.PutRequest.condition:type_name -> tarn.v1.Condition
@@ -4080,56 +4323,59 @@ var file_tarn_v1_kv_proto_depIdxs = []int32{
 	3,  // 33: tarn.v1.CountRequest.range:type_name -> tarn.v1.KeyRange
 	3,  // 34: tarn.v1.ScanRequest.range:type_name -> tarn.v1.KeyRange
 	44, // 35: tarn.v1.ScanResponse.entries:type_name -> tarn.v1.ScanEntry
-	3,  // 36: tarn.v1.DeleteRangeRequest.range:type_name -> tarn.v1.KeyRange
-	1,  // 37: tarn.v1.GetStreamRequest.checksum_type:type_name -> tarn.v1.ChecksumType
-	50, // 38: tarn.v1.GetStreamResponse.header:type_name -> tarn.v1.GetStreamHeader
-	51, // 39: tarn.v1.GetStreamResponse.trailer:type_name -> tarn.v1.GetStreamTrailer
-	1,  // 40: tarn.v1.GetStreamHeader.checksum_type:type_name -> tarn.v1.ChecksumType
-	53, // 41: tarn.v1.PutStreamRequest.header:type_name -> tarn.v1.PutStreamHeader
-	54, // 42: tarn.v1.PutStreamRequest.commit:type_name -> tarn.v1.PutStreamCommit
-	1,  // 43: tarn.v1.PutStreamHeader.checksum_type:type_name -> tarn.v1.ChecksumType
-	0,  // 44: tarn.v1.PutStreamHeader.condition:type_name -> tarn.v1.Condition
-	5,  // 45: tarn.v1.KeyValueService.Get:input_type -> tarn.v1.GetRequest
-	7,  // 46: tarn.v1.KeyValueService.Head:input_type -> tarn.v1.HeadRequest
-	9,  // 47: tarn.v1.KeyValueService.Put:input_type -> tarn.v1.PutRequest
-	11, // 48: tarn.v1.KeyValueService.Delete:input_type -> tarn.v1.DeleteRequest
-	13, // 49: tarn.v1.KeyValueService.BatchGet:input_type -> tarn.v1.BatchGetRequest
-	16, // 50: tarn.v1.KeyValueService.BatchPut:input_type -> tarn.v1.BatchPutRequest
-	20, // 51: tarn.v1.KeyValueService.BatchDelete:input_type -> tarn.v1.BatchDeleteRequest
-	23, // 52: tarn.v1.KeyValueService.ApplyBatch:input_type -> tarn.v1.ApplyBatchRequest
-	25, // 53: tarn.v1.KeyValueService.Increment:input_type -> tarn.v1.IncrementRequest
-	29, // 54: tarn.v1.KeyValueService.Transact:input_type -> tarn.v1.TransactRequest
-	32, // 55: tarn.v1.KeyValueService.ListKeys:input_type -> tarn.v1.ListKeysRequest
-	34, // 56: tarn.v1.KeyValueService.BulkLoad:input_type -> tarn.v1.BulkLoadRequest
-	37, // 57: tarn.v1.KeyValueService.Session:input_type -> tarn.v1.SessionRequest
-	41, // 58: tarn.v1.KeyValueService.Count:input_type -> tarn.v1.CountRequest
-	43, // 59: tarn.v1.KeyValueService.Scan:input_type -> tarn.v1.ScanRequest
-	46, // 60: tarn.v1.KeyValueService.DeleteRange:input_type -> tarn.v1.DeleteRangeRequest
-	48, // 61: tarn.v1.KeyValueService.GetStream:input_type -> tarn.v1.GetStreamRequest
-	52, // 62: tarn.v1.KeyValueService.PutStream:input_type -> tarn.v1.PutStreamRequest
-	6,  // 63: tarn.v1.KeyValueService.Get:output_type -> tarn.v1.GetResponse
-	8,  // 64: tarn.v1.KeyValueService.Head:output_type -> tarn.v1.HeadResponse
-	10, // 65: tarn.v1.KeyValueService.Put:output_type -> tarn.v1.PutResponse
-	12, // 66: tarn.v1.KeyValueService.Delete:output_type -> tarn.v1.DeleteResponse
-	14, // 67: tarn.v1.KeyValueService.BatchGet:output_type -> tarn.v1.BatchGetResponse
-	18, // 68: tarn.v1.KeyValueService.BatchPut:output_type -> tarn.v1.BatchPutResponse
-	21, // 69: tarn.v1.KeyValueService.BatchDelete:output_type -> tarn.v1.BatchDeleteResponse
-	24, // 70: tarn.v1.KeyValueService.ApplyBatch:output_type -> tarn.v1.ApplyBatchResponse
-	26, // 71: tarn.v1.KeyValueService.Increment:output_type -> tarn.v1.IncrementResponse
-	30, // 72: tarn.v1.KeyValueService.Transact:output_type -> tarn.v1.TransactResponse
-	33, // 73: tarn.v1.KeyValueService.ListKeys:output_type -> tarn.v1.ListKeysResponse
-	36, // 74: tarn.v1.KeyValueService.BulkLoad:output_type -> tarn.v1.BulkLoadResponse
-	39, // 75: tarn.v1.KeyValueService.Session:output_type -> tarn.v1.SessionResponse
-	42, // 76: tarn.v1.KeyValueService.Count:output_type -> tarn.v1.CountResponse
-	45, // 77: tarn.v1.KeyValueService.Scan:output_type -> tarn.v1.ScanResponse
-	47, // 78: tarn.v1.KeyValueService.DeleteRange:output_type -> tarn.v1.DeleteRangeResponse
-	49, // 79: tarn.v1.KeyValueService.GetStream:output_type -> tarn.v1.GetStreamResponse
-	55, // 80: tarn.v1.KeyValueService.PutStream:output_type -> tarn.v1.PutStreamResponse
-	63, // [63:81] is the sub-list for method output_type
-	45, // [45:63] is the sub-list for method input_type
-	45, // [45:45] is the sub-list for extension type_name
-	45, // [45:45] is the sub-list for extension extendee
-	0,  // [0:45] is the sub-list for field type_name
+	48, // 36: tarn.v1.WatchResponse.changes:type_name -> tarn.v1.WatchChange
+	3,  // 37: tarn.v1.DeleteRangeRequest.range:type_name -> tarn.v1.KeyRange
+	1,  // 38: tarn.v1.GetStreamRequest.checksum_type:type_name -> tarn.v1.ChecksumType
+	53, // 39: tarn.v1.GetStreamResponse.header:type_name -> tarn.v1.GetStreamHeader
+	54, // 40: tarn.v1.GetStreamResponse.trailer:type_name -> tarn.v1.GetStreamTrailer
+	1,  // 41: tarn.v1.GetStreamHeader.checksum_type:type_name -> tarn.v1.ChecksumType
+	56, // 42: tarn.v1.PutStreamRequest.header:type_name -> tarn.v1.PutStreamHeader
+	57, // 43: tarn.v1.PutStreamRequest.commit:type_name -> tarn.v1.PutStreamCommit
+	1,  // 44: tarn.v1.PutStreamHeader.checksum_type:type_name -> tarn.v1.ChecksumType
+	0,  // 45: tarn.v1.PutStreamHeader.condition:type_name -> tarn.v1.Condition
+	5,  // 46: tarn.v1.KeyValueService.Get:input_type -> tarn.v1.GetRequest
+	7,  // 47: tarn.v1.KeyValueService.Head:input_type -> tarn.v1.HeadRequest
+	9,  // 48: tarn.v1.KeyValueService.Put:input_type -> tarn.v1.PutRequest
+	11, // 49: tarn.v1.KeyValueService.Delete:input_type -> tarn.v1.DeleteRequest
+	13, // 50: tarn.v1.KeyValueService.BatchGet:input_type -> tarn.v1.BatchGetRequest
+	16, // 51: tarn.v1.KeyValueService.BatchPut:input_type -> tarn.v1.BatchPutRequest
+	20, // 52: tarn.v1.KeyValueService.BatchDelete:input_type -> tarn.v1.BatchDeleteRequest
+	23, // 53: tarn.v1.KeyValueService.ApplyBatch:input_type -> tarn.v1.ApplyBatchRequest
+	25, // 54: tarn.v1.KeyValueService.Increment:input_type -> tarn.v1.IncrementRequest
+	29, // 55: tarn.v1.KeyValueService.Transact:input_type -> tarn.v1.TransactRequest
+	32, // 56: tarn.v1.KeyValueService.ListKeys:input_type -> tarn.v1.ListKeysRequest
+	34, // 57: tarn.v1.KeyValueService.BulkLoad:input_type -> tarn.v1.BulkLoadRequest
+	37, // 58: tarn.v1.KeyValueService.Session:input_type -> tarn.v1.SessionRequest
+	41, // 59: tarn.v1.KeyValueService.Count:input_type -> tarn.v1.CountRequest
+	43, // 60: tarn.v1.KeyValueService.Scan:input_type -> tarn.v1.ScanRequest
+	46, // 61: tarn.v1.KeyValueService.Watch:input_type -> tarn.v1.WatchRequest
+	49, // 62: tarn.v1.KeyValueService.DeleteRange:input_type -> tarn.v1.DeleteRangeRequest
+	51, // 63: tarn.v1.KeyValueService.GetStream:input_type -> tarn.v1.GetStreamRequest
+	55, // 64: tarn.v1.KeyValueService.PutStream:input_type -> tarn.v1.PutStreamRequest
+	6,  // 65: tarn.v1.KeyValueService.Get:output_type -> tarn.v1.GetResponse
+	8,  // 66: tarn.v1.KeyValueService.Head:output_type -> tarn.v1.HeadResponse
+	10, // 67: tarn.v1.KeyValueService.Put:output_type -> tarn.v1.PutResponse
+	12, // 68: tarn.v1.KeyValueService.Delete:output_type -> tarn.v1.DeleteResponse
+	14, // 69: tarn.v1.KeyValueService.BatchGet:output_type -> tarn.v1.BatchGetResponse
+	18, // 70: tarn.v1.KeyValueService.BatchPut:output_type -> tarn.v1.BatchPutResponse
+	21, // 71: tarn.v1.KeyValueService.BatchDelete:output_type -> tarn.v1.BatchDeleteResponse
+	24, // 72: tarn.v1.KeyValueService.ApplyBatch:output_type -> tarn.v1.ApplyBatchResponse
+	26, // 73: tarn.v1.KeyValueService.Increment:output_type -> tarn.v1.IncrementResponse
+	30, // 74: tarn.v1.KeyValueService.Transact:output_type -> tarn.v1.TransactResponse
+	33, // 75: tarn.v1.KeyValueService.ListKeys:output_type -> tarn.v1.ListKeysResponse
+	36, // 76: tarn.v1.KeyValueService.BulkLoad:output_type -> tarn.v1.BulkLoadResponse
+	39, // 77: tarn.v1.KeyValueService.Session:output_type -> tarn.v1.SessionResponse
+	42, // 78: tarn.v1.KeyValueService.Count:output_type -> tarn.v1.CountResponse
+	45, // 79: tarn.v1.KeyValueService.Scan:output_type -> tarn.v1.ScanResponse
+	47, // 80: tarn.v1.KeyValueService.Watch:output_type -> tarn.v1.WatchResponse
+	50, // 81: tarn.v1.KeyValueService.DeleteRange:output_type -> tarn.v1.DeleteRangeResponse
+	52, // 82: tarn.v1.KeyValueService.GetStream:output_type -> tarn.v1.GetStreamResponse
+	58, // 83: tarn.v1.KeyValueService.PutStream:output_type -> tarn.v1.PutStreamResponse
+	65, // [65:84] is the sub-list for method output_type
+	46, // [46:65] is the sub-list for method input_type
+	46, // [46:46] is the sub-list for extension type_name
+	46, // [46:46] is the sub-list for extension extendee
+	0,  // [0:46] is the sub-list for field type_name
 }
 
 func init() { file_tarn_v1_kv_proto_init() }
@@ -4172,24 +4418,25 @@ func file_tarn_v1_kv_proto_init() {
 		(*SessionResult_Delete)(nil),
 	}
 	file_tarn_v1_kv_proto_msgTypes[41].OneofWrappers = []any{}
-	file_tarn_v1_kv_proto_msgTypes[46].OneofWrappers = []any{
+	file_tarn_v1_kv_proto_msgTypes[45].OneofWrappers = []any{}
+	file_tarn_v1_kv_proto_msgTypes[49].OneofWrappers = []any{
 		(*GetStreamResponse_Header)(nil),
 		(*GetStreamResponse_Data)(nil),
 		(*GetStreamResponse_Trailer)(nil),
 	}
-	file_tarn_v1_kv_proto_msgTypes[49].OneofWrappers = []any{
+	file_tarn_v1_kv_proto_msgTypes[52].OneofWrappers = []any{
 		(*PutStreamRequest_Header)(nil),
 		(*PutStreamRequest_Data)(nil),
 		(*PutStreamRequest_Commit)(nil),
 	}
-	file_tarn_v1_kv_proto_msgTypes[50].OneofWrappers = []any{}
+	file_tarn_v1_kv_proto_msgTypes[53].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tarn_v1_kv_proto_rawDesc), len(file_tarn_v1_kv_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   53,
+			NumMessages:   56,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -41,6 +41,7 @@ const (
 	KeyValueService_Session_FullMethodName     = "/tarn.v1.KeyValueService/Session"
 	KeyValueService_Count_FullMethodName       = "/tarn.v1.KeyValueService/Count"
 	KeyValueService_Scan_FullMethodName        = "/tarn.v1.KeyValueService/Scan"
+	KeyValueService_Watch_FullMethodName       = "/tarn.v1.KeyValueService/Watch"
 	KeyValueService_DeleteRange_FullMethodName = "/tarn.v1.KeyValueService/DeleteRange"
 	KeyValueService_GetStream_FullMethodName   = "/tarn.v1.KeyValueService/GetStream"
 	KeyValueService_PutStream_FullMethodName   = "/tarn.v1.KeyValueService/PutStream"
@@ -107,6 +108,17 @@ type KeyValueServiceClient interface {
 	// stream as a whole is not. A broken scan goes on after the last key that arrived: set range.start and range.after (or
 	// range.end, in reverse).
 	Scan(ctx context.Context, in *ScanRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ScanResponse], error)
+	// Watch streams the changes of an object's keys, from a revision on, as they become durable: in the order in which they were made, each
+	// once. It streams because there is no end: the client ends it. The first answer comes at once and says where the stream begins; after
+	// it come changes, and answers without any that tell how far it is. A stream that broke goes on without a gap or a repetition with
+	// start_revision = the revision of its last answer + 1, also when the server has been started anew. What is kept is the pool's log:
+	// who asks for what has been overwritten there, or is so slow that it is, gets OUT_OF_RANGE (DER_EP_OLD, metadata "oldest": the first
+	// revision that can be asked for): read the object anew, and watch from there. The same when the object was removed and made again since.
+	// Errors also: OUT_OF_RANGE (DER_OVERFLOW, with "oldest": the revision lies in the future: it is of another pool, or of one that was
+	// restored since); NOT_FOUND when the object is removed, after the deletions of its keys; RESOURCE_EXHAUSTED when there are too many
+	// watchers. To have all of an object and to keep it: watch, take the first answer, scan, then apply what comes where its
+	// revision is above that of the scan's entry.
+	Watch(ctx context.Context, in *WatchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchResponse], error)
 	// DeleteRange removes every key in a range, or some of them, in steps: when it is interrupted some are gone and some are not. It can take long: set
 	// a deadline.
 	DeleteRange(ctx context.Context, in *DeleteRangeRequest, opts ...grpc.CallOption) (*DeleteRangeResponse, error)
@@ -293,6 +305,25 @@ func (c *keyValueServiceClient) Scan(ctx context.Context, in *ScanRequest, opts 
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type KeyValueService_ScanClient = grpc.ServerStreamingClient[ScanResponse]
 
+func (c *keyValueServiceClient) Watch(ctx context.Context, in *WatchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &KeyValueService_ServiceDesc.Streams[3], KeyValueService_Watch_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[WatchRequest, WatchResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type KeyValueService_WatchClient = grpc.ServerStreamingClient[WatchResponse]
+
 func (c *keyValueServiceClient) DeleteRange(ctx context.Context, in *DeleteRangeRequest, opts ...grpc.CallOption) (*DeleteRangeResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(DeleteRangeResponse)
@@ -305,7 +336,7 @@ func (c *keyValueServiceClient) DeleteRange(ctx context.Context, in *DeleteRange
 
 func (c *keyValueServiceClient) GetStream(ctx context.Context, in *GetStreamRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[GetStreamResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &KeyValueService_ServiceDesc.Streams[3], KeyValueService_GetStream_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &KeyValueService_ServiceDesc.Streams[4], KeyValueService_GetStream_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -324,7 +355,7 @@ type KeyValueService_GetStreamClient = grpc.ServerStreamingClient[GetStreamRespo
 
 func (c *keyValueServiceClient) PutStream(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[PutStreamRequest, PutStreamResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &KeyValueService_ServiceDesc.Streams[4], KeyValueService_PutStream_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &KeyValueService_ServiceDesc.Streams[5], KeyValueService_PutStream_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -396,6 +427,17 @@ type KeyValueServiceServer interface {
 	// stream as a whole is not. A broken scan goes on after the last key that arrived: set range.start and range.after (or
 	// range.end, in reverse).
 	Scan(*ScanRequest, grpc.ServerStreamingServer[ScanResponse]) error
+	// Watch streams the changes of an object's keys, from a revision on, as they become durable: in the order in which they were made, each
+	// once. It streams because there is no end: the client ends it. The first answer comes at once and says where the stream begins; after
+	// it come changes, and answers without any that tell how far it is. A stream that broke goes on without a gap or a repetition with
+	// start_revision = the revision of its last answer + 1, also when the server has been started anew. What is kept is the pool's log:
+	// who asks for what has been overwritten there, or is so slow that it is, gets OUT_OF_RANGE (DER_EP_OLD, metadata "oldest": the first
+	// revision that can be asked for): read the object anew, and watch from there. The same when the object was removed and made again since.
+	// Errors also: OUT_OF_RANGE (DER_OVERFLOW, with "oldest": the revision lies in the future: it is of another pool, or of one that was
+	// restored since); NOT_FOUND when the object is removed, after the deletions of its keys; RESOURCE_EXHAUSTED when there are too many
+	// watchers. To have all of an object and to keep it: watch, take the first answer, scan, then apply what comes where its
+	// revision is above that of the scan's entry.
+	Watch(*WatchRequest, grpc.ServerStreamingServer[WatchResponse]) error
 	// DeleteRange removes every key in a range, or some of them, in steps: when it is interrupted some are gone and some are not. It can take long: set
 	// a deadline.
 	DeleteRange(context.Context, *DeleteRangeRequest) (*DeleteRangeResponse, error)
@@ -461,6 +503,9 @@ func (UnimplementedKeyValueServiceServer) Count(context.Context, *CountRequest) 
 }
 func (UnimplementedKeyValueServiceServer) Scan(*ScanRequest, grpc.ServerStreamingServer[ScanResponse]) error {
 	return status.Error(codes.Unimplemented, "method Scan not implemented")
+}
+func (UnimplementedKeyValueServiceServer) Watch(*WatchRequest, grpc.ServerStreamingServer[WatchResponse]) error {
+	return status.Error(codes.Unimplemented, "method Watch not implemented")
 }
 func (UnimplementedKeyValueServiceServer) DeleteRange(context.Context, *DeleteRangeRequest) (*DeleteRangeResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeleteRange not implemented")
@@ -733,6 +778,17 @@ func _KeyValueService_Scan_Handler(srv interface{}, stream grpc.ServerStream) er
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type KeyValueService_ScanServer = grpc.ServerStreamingServer[ScanResponse]
 
+func _KeyValueService_Watch_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(WatchRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(KeyValueServiceServer).Watch(m, &grpc.GenericServerStream[WatchRequest, WatchResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type KeyValueService_WatchServer = grpc.ServerStreamingServer[WatchResponse]
+
 func _KeyValueService_DeleteRange_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(DeleteRangeRequest)
 	if err := dec(in); err != nil {
@@ -844,6 +900,11 @@ var KeyValueService_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "Scan",
 			Handler:       _KeyValueService_Scan_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "Watch",
+			Handler:       _KeyValueService_Watch_Handler,
 			ServerStreams: true,
 		},
 		{

@@ -114,6 +114,11 @@ class KeyValueServiceStub(object):
                 request_serializer=tarn_dot_v1_dot_kv__pb2.ScanRequest.SerializeToString,
                 response_deserializer=tarn_dot_v1_dot_kv__pb2.ScanResponse.FromString,
                 _registered_method=True)
+        self.Watch = channel.unary_stream(
+                '/tarn.v1.KeyValueService/Watch',
+                request_serializer=tarn_dot_v1_dot_kv__pb2.WatchRequest.SerializeToString,
+                response_deserializer=tarn_dot_v1_dot_kv__pb2.WatchResponse.FromString,
+                _registered_method=True)
         self.DeleteRange = channel.unary_unary(
                 '/tarn.v1.KeyValueService/DeleteRange',
                 request_serializer=tarn_dot_v1_dot_kv__pb2.DeleteRangeRequest.SerializeToString,
@@ -265,6 +270,22 @@ class KeyValueServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Watch(self, request, context):
+        """Watch streams the changes of an object's keys, from a revision on, as they become durable: in the order in which they were made, each
+        once. It streams because there is no end: the client ends it. The first answer comes at once and says where the stream begins; after
+        it come changes, and answers without any that tell how far it is. A stream that broke goes on without a gap or a repetition with
+        start_revision = the revision of its last answer + 1, also when the server has been started anew. What is kept is the pool's log:
+        who asks for what has been overwritten there, or is so slow that it is, gets OUT_OF_RANGE (DER_EP_OLD, metadata "oldest": the first
+        revision that can be asked for): read the object anew, and watch from there. The same when the object was removed and made again since.
+        Errors also: OUT_OF_RANGE (DER_OVERFLOW, with "oldest": the revision lies in the future: it is of another pool, or of one that was
+        restored since); NOT_FOUND when the object is removed, after the deletions of its keys; RESOURCE_EXHAUSTED when there are too many
+        watchers. To have all of an object and to keep it: watch, take the first answer, scan, then apply what comes where its
+        revision is above that of the scan's entry.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DeleteRange(self, request, context):
         """DeleteRange removes every key in a range, or some of them, in steps: when it is interrupted some are gone and some are not. It can take long: set
         a deadline.
@@ -368,6 +389,11 @@ def add_KeyValueServiceServicer_to_server(servicer, server):
                     servicer.Scan,
                     request_deserializer=tarn_dot_v1_dot_kv__pb2.ScanRequest.FromString,
                     response_serializer=tarn_dot_v1_dot_kv__pb2.ScanResponse.SerializeToString,
+            ),
+            'Watch': grpc.unary_stream_rpc_method_handler(
+                    servicer.Watch,
+                    request_deserializer=tarn_dot_v1_dot_kv__pb2.WatchRequest.FromString,
+                    response_serializer=tarn_dot_v1_dot_kv__pb2.WatchResponse.SerializeToString,
             ),
             'DeleteRange': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteRange,
@@ -795,6 +821,33 @@ class KeyValueService(object):
             '/tarn.v1.KeyValueService/Scan',
             tarn_dot_v1_dot_kv__pb2.ScanRequest.SerializeToString,
             tarn_dot_v1_dot_kv__pb2.ScanResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Watch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/tarn.v1.KeyValueService/Watch',
+            tarn_dot_v1_dot_kv__pb2.WatchRequest.SerializeToString,
+            tarn_dot_v1_dot_kv__pb2.WatchResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -6,6 +6,7 @@
 #   build/go.env    what a `go` command needs to know (see the rule), read by every go command below
 #   build/tools     buf and the protoc plugins                  build/venv                 Python with grpcio, mypy
 #   build/log       what each test suite printed               build/bench                data of make bench; build/bench.svg its plot
+#   build/clients   clients in other languages, as make test-clients builds them
 #   build/bench-go  data of make bench-go; build/bench-go.svg its plot
 #
 # `make lib DEPS=` builds the C library without looking for packages.
@@ -58,7 +59,7 @@ NVME_VARIANT ?= release
 TEST_PROGRAMS := $(foreach v,$(VARIANTS),$(TESTS:%=build/$(v)/test/%)) build/release/test/crash build/asan/test/crash
 GO       := . build/go.env && go
 
-.PHONY: help deps deps-browser all lib proto proto-accept run demo test test-c test-go test-asan test-tsan test-race test-crash test-nvme fuzz soak fmt check bench bench-dev bench-go bench-cgo test-bench-go install clean FORCE
+.PHONY: help deps deps-browser all lib proto proto-accept run demo test test-c test-go test-asan test-tsan test-race test-crash test-clients test-nvme fuzz soak fmt check bench bench-dev bench-go bench-cgo test-bench-go install clean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -101,6 +102,9 @@ test-race: all ## the Go tests under the race detector
 
 test-crash: build/release/test/crash ## power cuts on a simulated disk: SEED=1 N=20000
 	build/release/test/crash $(SEED) $(N)
+
+test-clients: build/bin/tarn build/bin/tarn-gateway build/venv/ok ## conformance vectors through Go, Python, Node, Java and Rust, and their examples (.ci/deps.sh clients): LANGUAGES="node rust"
+	@build/venv/bin/python tests/clients/run.py $(LANGUAGES)
 
 test-nvme: $(NVME_TESTS:%=build/$(NVME_VARIANT)/test/%) ## the device tests on emulated NVMe in a virtual machine: NVME_VARIANT=asan, SUITES="generic zoned"
 	@VARIANT=$(NVME_VARIANT) tests/nvme/run.py $(SUITES)

@@ -40,8 +40,8 @@ c_lint() {
 }
 
 spdx() {
-	find c go cmd proto clients tests .ci Makefile buf.yaml \( -name '*.[ch]' -o -name '*.go' -o -name '*.proto' -o -name '*.py' \
-		-o -name '*.sh' -o -name Makefile -o -name '*.yaml' \) ! -name '*.pb.go' ! -name '*.pb.gw.go' ! -name '*_pb2*.py' -type f |
+	find c go cmd proto clients tests .ci Makefile buf.yaml -type d \( -name node_modules -o -name target \) -prune -o \( -name '*.[ch]' -o -name '*.go' -o -name '*.proto' -o -name '*.py' \
+		-o -name '*.sh' -o -name Makefile -o -name '*.yaml' -o -name '*.ts' -o -name '*.java' -o -name '*.rs' \) ! -name '*.pb.go' ! -name '*.pb.gw.go' ! -name '*_pb2*.py' -type f -print |
 		while read -r file; do
 			head -3 "$file" | grep -q 'SPDX-License-Identifier: Apache-2.0' || echo "$file: no SPDX line"
 		done
@@ -71,7 +71,7 @@ exec 3>&1
 check "C format" c_format
 check "C warnings (clang)" c_warnings
 check "C lint (cppcheck)" c_lint
-check "Go format" gofmt -l go cmd tests
+check "Go format" gofmt -l go cmd tests clients/vectors
 check "go vet" go vet ./...
 check "Go without cgo" go_plain
 check "buf lint" buf lint

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Installs what is missing to build and test Tarn: Debian packages by name, and Go. Changes nothing when nothing is missing.
 # deps.sh browser: also the browser in which the gateway's page is tested.
+# deps.sh clients: also Node, Java, Maven and Rust, for `make test-clients`: each only where its program is missing.
 # deps.sh bench: also what it is compared with in `make bench`, `make bench-dev` and `tarn bench gateway --peers`. Where an init runs,
 # Debian starts the servers among it, which the benchmark has no need of: it starts its own.
 set -eu
@@ -62,6 +63,29 @@ install_python_tests() {
 		echo "deps: this Python comes without test.mapping_tests: what needs it is skipped"
 }
 
+# Programs rather than packages: many have these from elsewhere than Debian. Debian 12 has a Rust that is new enough beside its own.
+install_clients() {
+	clients=
+	command -v node >/dev/null || clients="$clients nodejs"
+	command -v npm >/dev/null || clients="$clients npm"
+	command -v javac >/dev/null || clients="$clients default-jdk-headless"
+	command -v mvn >/dev/null || clients="$clients maven"
+	have_rust 1.85 || clients="$clients $(rust_package)"
+	# shellcheck disable=SC2086  # one word a package
+	[ -z "$clients" ] || apt_install $clients
+}
+
+have_rust() {
+	command -v cargo >/dev/null && printf '%s\n' "$1" "$(cargo --version | cut -d' ' -f2)" | sort -V -C
+}
+
+rust_package() {
+	case $(apt-cache policy cargo | sed -n 's/ *Candidate: //p') in
+	0.* | "") echo cargo-web ;;
+	*) echo cargo ;;
+	esac
+}
+
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 
@@ -74,4 +98,5 @@ missing=$(missing_packages)
 [ -z "$missing" ] || apt_install $missing
 install_python_tests
 install_go
+[ "${1:-}" != clients ] || install_clients
 echo "deps: all there. Beside Debian's packages the build fetches Go modules, and grpcio for Python into build/venv."

@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/tarn-storage/tarn/cmd/gateway/internal/config"
+	"github.com/tarn-storage/tarn/cmd/gateway/internal/limit"
 	"github.com/tarn-storage/tarn/cmd/gateway/internal/server"
 	"github.com/tarn-storage/tarn/cmd/internal/localdev"
 	"github.com/tarn-storage/tarn/go/tarn"
@@ -45,10 +46,12 @@ func run(cfg config.Config, log *slog.Logger) error {
 	}
 	socket := cfg.SocketIn(sys.Root())
 	srv, err := server.New(server.Config{System: sys.System(), Version: tarn.Version(), Listen: cfg.Listen, Socket: socket, HTTP: cfg.HTTP, Log: log,
-		Devices: localdev.Devices{}, AllowRaw: cfg.Raw, Auth: cfg.Auth, Admin: cfg.Admin, AdminExposed: cfg.AdminExposed, CoreInFlight: sys.InFlight})
+		Devices: localdev.Devices{}, AllowRaw: cfg.Raw, Auth: cfg.Auth, Admin: cfg.Admin, AdminExposed: cfg.AdminExposed, CoreInFlight: sys.InFlight,
+		InFlight: int64(cfg.MaxBytes), Calls: cfg.MaxCalls})
 	if err != nil {
 		return errors.Join(err, sys.Close())
 	}
+	limit.CapHeap(int64(cfg.MaxBytes))
 	srv.Serve()
 	srv.ReloadOn(syscall.SIGHUP)
 	log.Info("ready", "listen", srv.Addr(), "socket", socket, "http", srv.HTTP(), "admin", srv.Admin(), "root", sys.Root(), "version", tarn.Version(), "tls", cfg.Auth.Cert != "")

@@ -11,8 +11,8 @@
 //
 // Handles are names here: an open pool or container is known by its UUID and holds nothing on the gateway, so another client may
 // destroy it; then calls fail with NONEXIST. Values over the gateway's unary limit go through streams by themselves. A batch of Apply
-// is one message, of at most 4 MiB. Calls that change nothing are repeated when the gateway cannot be reached for a moment; a change
-// is never sent twice.
+// is one message, of at most 4 MiB. Calls that change nothing are repeated when the gateway cannot be reached for a moment. Any call but a
+// stream is repeated, up to ten times with growing pauses, when the gateway was full and has not begun it. Else a change is never sent twice.
 //
 // Every error is a *errno.Error, with the code, size and index that the gateway found. All handles are safe for concurrent use, but
 // for readers and writers.
@@ -102,7 +102,7 @@ func dialOptions(endpoint string, opts Options) ([]grpc.DialOption, error) {
 	all := []grpc.DialOption{
 		grpc.WithTransportCredentials(transport),
 		grpc.WithDefaultServiceConfig(serviceConfig()),
-		grpc.WithUnaryInterceptor(withDeadline),
+		grpc.WithChainUnaryInterceptor(withDeadline, patient),
 		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(wire.Codec{})),
 		experimental.WithBufferPool(wire.Pool),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: keepaliveTime, Timeout: keepaliveTimeout, PermitWithoutStream: true}),

@@ -38,13 +38,15 @@ type Codec struct{}
 // Name is "proto".
 func (Codec) Name() string { return "proto" }
 
-// Marshal takes a *Chunk, whose bytes it gives to grpc, or any message. A GetResponse must not be changed afterwards.
+// Marshal takes a *Chunk, whose bytes it gives to grpc, a *Held, or any message. A GetResponse must not be changed afterwards.
 func (Codec) Marshal(v any) (mem.BufferSlice, error) {
 	switch m := v.(type) {
 	case *Chunk:
 		return join(dataTag, m.Data), nil
+	case *Held:
+		return m.marshal()
 	case *apiv1.GetResponse:
-		if len(m.GetValue()) >= lent && len(m.ProtoReflect().GetUnknown()) == 0 {
+		if isLent(m) {
 			return join(valueTag, mem.SliceBuffer(m.GetValue())), nil
 		}
 	}
@@ -52,7 +54,12 @@ func (Codec) Marshal(v any) (mem.BufferSlice, error) {
 	if err != nil {
 		return nil, err
 	}
-	return marshal(m)
+	return marshal(m, Pool)
+}
+
+// isLent is whether the value is sent from where it is.
+func isLent(m *apiv1.GetResponse) bool {
+	return len(m.GetValue()) >= lent && len(m.ProtoReflect().GetUnknown()) == 0
 }
 
 // join is a message that has one field of bytes.
@@ -61,7 +68,8 @@ func join(tag byte, b mem.Buffer) mem.BufferSlice {
 	return mem.BufferSlice{mem.SliceBuffer(head), b}
 }
 
-func marshal(m proto.Message) (mem.BufferSlice, error) {
+// marshal makes the bytes of a message in memory of the Pool, which goes back to the given one.
+func marshal(m proto.Message, to mem.BufferPool) (mem.BufferSlice, error) {
 	options := proto.MarshalOptions{UseCachedSize: true} // that of the next line: nobody changes a message that is being sent
 	size := proto.Size(m)
 	if mem.IsBelowBufferPoolingThreshold(size) {
@@ -75,7 +83,7 @@ func marshal(m proto.Message) (mem.BufferSlice, error) {
 		return nil, err
 	}
 	*buf = b
-	return mem.BufferSlice{mem.NewBuffer(buf, Pool)}, nil
+	return mem.BufferSlice{mem.NewBuffer(buf, to)}, nil
 }
 
 // Unmarshal fills a *Received, which shares the bytes until Free, or any message, which is empty before.

@@ -13,18 +13,19 @@ import unittest
 import grpc
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from google.protobuf import any_pb2  # noqa: E402
+from google.protobuf import any_pb2, duration_pb2  # noqa: E402
 from google.rpc import error_details_pb2, status_pb2  # noqa: E402
 from rig import Gateway, GatewayTest, Proxy, environment, tarn  # noqa: E402
 
 UNAVAILABLE = (grpc.StatusCode.UNAVAILABLE,)
 
 
-def overloaded():
-    """The status of a gateway that is full."""
-    info = any_pb2.Any()
+def overloaded(delay=0.0):
+    """The status of a gateway that is full, and wants to be asked again after so many seconds."""
+    info, retry = any_pb2.Any(), any_pb2.Any()
+    retry.Pack(error_details_pb2.RetryInfo(retry_delay=duration_pb2.Duration(nanos=int(delay * 1e9))))
     info.Pack(error_details_pb2.ErrorInfo(reason="DER_OVERLOAD_RETRY", domain="tarn", metadata={"rc": "-2048"}))
-    status = status_pb2.Status(code=8, message="full", details=[info])
+    status = status_pb2.Status(code=8, message="full", details=[info, retry])
     return grpc.StatusCode.RESOURCE_EXHAUSTED, "full", (("grpc-status-details-bin", status.SerializeToString()),)
 
 
@@ -160,6 +161,16 @@ class Calls(GatewayTest):
         with self.fails("DER_DATA_LOSS"):
             dd.bput({f"{i:04}": "y" for i in range(3000)})
         self.assertEqual((self.proxy.running, sum(value == b"y" for value in dd.values())), (0, 2000))
+
+    def test_a_full_gateway_is_asked_again(self):
+        dd = self.fresh()
+        self.proxy.faults["Put"] = [overloaded(0.05)] * 3
+        began, before = time.monotonic(), self.proxy.calls["Put"]
+        dd["a"] = "1"
+        self.assertEqual((dd["a"], self.proxy.calls["Put"] - before), (b"1", 4))
+        self.assertGreaterEqual(time.monotonic() - began, 0.15)
+        self.proxy.faults["Get"] = [overloaded()]
+        self.assertEqual(dd["a"], b"1")
 
     def test_a_failure_ends_the_sending(self):
         dd = self.fresh()

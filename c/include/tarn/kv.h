@@ -117,7 +117,8 @@ typedef struct tarn_mutation {
  * (half of tarn_pool_info.log_bytes; values over the inline limit do not count, they go to extents). */
 TARN_API int tarn_kv_apply(tarn_kv *kv, const tarn_mutation *muts, size_t n, size_t *failed, tarn_event *ev);
 
-/* Deletes every key in range (NULL: all), in batches: a crash may leave some deleted. *count (may be NULL) is their number. */
+/* Deletes every key in range (NULL: all), in batches: a crash may leave some deleted. *count (may be NULL) is their number. Aborted, it
+ * ends between two batches with CANCELED. */
 TARN_API int tarn_kv_del_range(tarn_kv *kv, const tarn_range *range, uint64_t *count, tarn_event *ev);
 
 /* A value in pieces, for values too large to hold in memory. A writer's bytes are visible, whole, only after its commit; an abort or

@@ -250,7 +250,7 @@ static int del_range_body(struct call *call, unsigned flags)
 	int		rc;
 
 	(void)flags;
-	rc = kv_del_range(c->object, &c->range, &count, &call->lsn);
+	rc = kv_del_range(c->object, &c->range, call->op, &count, &call->lsn);
 	if (c->count)
 		*c->count = count;
 	return rc;

@@ -53,6 +53,11 @@ bool op_take(struct op *op)
 	return true;
 }
 
+bool op_aborted(const struct op *op)
+{
+	return op && atomic_load(&op->abort);
+}
+
 /* The result is in its place, and the handle is free of this call, before anybody can see that it is done. */
 static void settle(struct op *op, int rc)
 {

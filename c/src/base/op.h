@@ -45,7 +45,8 @@ void op_answer(struct op *op, int rc);	 /* the same, but it does not pass its qu
 int  op_refuse(struct op *op, int rc);	 /* the same, and as if it had not been started; returns rc */
 bool op_idle(const struct op *op);	 /* not started, or done and taken: it may be started */
 
-bool op_take(struct op *op); /* queued becomes running; false when it was asked to end before that */
+bool op_take(struct op *op);	      /* queued becomes running; false when it was asked to end before that */
+bool op_aborted(const struct op *op); /* whether an early end was asked for; not of NULL */
 int  op_wait(struct op *op,
 	     int64_t	timeout_us); /* -TARN_E_TIMEDOUT: it goes on. Sets this thread's sentence when the result is < 0 */
 

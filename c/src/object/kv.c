@@ -222,7 +222,7 @@ int kv_list(struct object *object, const tarn_range *range, uint32_t max, void *
 	return rc;
 }
 
-int kv_del_range(struct object *object, const tarn_range *range, uint64_t *count, uint64_t *lsn)
+int kv_del_range(struct object *object, const tarn_range *range, const struct op *op, uint64_t *count, uint64_t *lsn)
 {
 	struct span span;
 	int	    rc;
@@ -231,7 +231,7 @@ int kv_del_range(struct object *object, const tarn_range *range, uint64_t *count
 	if (rc)
 		return rc;
 	if (!span.empty)
-		rc = purge(object->container, &span.range, count, lsn);
+		rc = purge(object->container, &span.range, op, count, lsn);
 	span_free(&span);
 	return rc;
 }

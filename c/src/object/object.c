@@ -336,7 +336,7 @@ static int reclaim(struct container *container, const uint8_t oid[OID_BYTES], ui
 	rc = span_make(oid, NULL, &span);
 	if (rc)
 		return rc;
-	rc = purge(container, &span.range, &keys, lsn);
+	rc = purge(container, &span.range, NULL, &keys, lsn);
 	span_free(&span);
 	return rc ? rc : apply(container, &forget, 1, lsn);
 }

@@ -59,8 +59,9 @@ struct span {
 int  span_make(const uint8_t oid[OID_BYTES], const tarn_range *range, struct span *span); /* NOMEM */
 void span_free(struct span *span);
 
-/* Deletes the keys of a range of a tree in batches; their number is added to *count. */
-int purge(struct container *container, const struct store_range *range, uint64_t *count, uint64_t *lsn);
+/* Deletes the keys of a range of a tree in batches; their number is added to *count. CANCELED between two batches when op (may be
+ * NULL) was aborted. */
+int purge(struct container *container, const struct store_range *range, const struct op *op, uint64_t *count, uint64_t *lsn);
 
 int kv_get(struct object *object, tarn_buf key, void *buf, size_t *len, unsigned flags);
 int kv_stat(struct object *object, tarn_buf key, tarn_kv_stat *stat, unsigned flags);
@@ -71,7 +72,7 @@ int kv_get_many(struct object *object, tarn_get *gets, size_t n, unsigned flags)
 int kv_count(struct object *object, const tarn_range *range, uint64_t *count, unsigned flags);
 int kv_list(struct object *object, const tarn_range *range, uint32_t max, void *buf, size_t cap, tarn_listing *out,
 	    unsigned flags);
-int kv_del_range(struct object *object, const tarn_range *range, uint64_t *count, uint64_t *lsn);
+int kv_del_range(struct object *object, const tarn_range *range, const struct op *op, uint64_t *count, uint64_t *lsn);
 int kv_open_reader(struct object *object, tarn_buf key, tarn_kv_stat *stat, struct store_reader **reader);
 
 /* EP_OLD, OVERFLOW, NOTSUPPORTED (of a snapshot). */

@@ -76,7 +76,7 @@ static int purge_batch(struct purge *purge, uint64_t *count, uint64_t *lsn)
 	return 0;
 }
 
-int purge(struct container *container, const struct store_range *range, uint64_t *count, uint64_t *lsn)
+int purge(struct container *container, const struct store_range *range, const struct op *op, uint64_t *count, uint64_t *lsn)
 {
 	struct purge *purge = malloc(sizeof(*purge));
 	int	      rc;
@@ -89,7 +89,8 @@ int purge(struct container *container, const struct store_range *range, uint64_t
 	purge->range.strip = 0;
 	purge->range.flags = (range->flags & TARN_RANGE_AFTER) | TARN_RANGE_KEYS_ONLY;
 	do
-		rc = purge_batch(purge, count, lsn);
+		rc = op_aborted(op) ? fail(CANCELED, "deleting a range of keys was aborted; some of them are deleted")
+				    : purge_batch(purge, count, lsn);
 	while (rc == 0 && purge->listing.more);
 	free(purge);
 	return rc;

@@ -5,6 +5,7 @@ The first call that fails stops the sending. Those in flight are waited for, so 
 """
 from __future__ import annotations
 
+import random
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -16,7 +17,7 @@ from tarn._gateway import Gateway
 from tarn.errors import PyDError
 
 IN_FLIGHT = 16
-_PAUSE = 0.1  # seconds, when the gateway says that it has too much to do
+_PAUSE, _PAUSE_MOST = 0.1, 5.0  # seconds, when the gateway says that it has too much to do
 
 
 class Job(NamedTuple):
@@ -74,7 +75,7 @@ class _Flight:
 
     def judge(self, job: Job, error: PyDError) -> None:
         if error.error.name == "DER_OVERLOAD_RETRY" and time.monotonic() < self.patience:
-            time.sleep(_PAUSE)  # the call was refused before it did anything
+            time.sleep(max(_PAUSE, min(error.delay, _PAUSE_MOST)) * random.uniform(1, 1.5))  # the call was refused before it did anything
             self.again.append(job)
         else:
             self.failed = self.failed or error

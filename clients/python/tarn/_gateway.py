@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A connection to a gateway. Any thread may use it; it does not outlive a fork.
 
-Every call has a deadline. A call that changes nothing is repeated when the gateway cannot be reached for a moment; a change is never
-sent twice. Every failure is a PyDError.
+Every call has a deadline. A call that changes nothing is repeated when the gateway cannot be reached for a moment; any call is when the
+gateway was full and has not begun it; else a change is never sent twice. Every failure is a PyDError.
 """
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import grpc
 from google.protobuf import descriptor_pb2
 
 from tarn import _errno, _secure
+from tarn._patience import Patience
 from tarn._status import error_of
 from tarn.errors import PyDError
 from tarn.v1 import container_pb2, container_pb2_grpc, kv_pb2, kv_pb2_grpc, object_pb2, object_pb2_grpc
@@ -63,11 +64,15 @@ class Gateway:
             raise
 
     def call(self, what: str, method: Any, request: Any) -> Any:
-        """The answer of a unary call."""
-        try:
-            return self.start(what, method, request)
-        except grpc.RpcError as error:
-            raise error_of(what, self.endpoint, error) from error
+        """The answer of a unary call. A gateway that is full is asked again for as long as a call may take."""
+        patience = Patience(self.timeout)
+        while True:
+            try:
+                return self.start(what, method, request)
+            except grpc.RpcError as error:
+                failed = error_of(what, self.endpoint, error)
+                if not patience.again(failed):
+                    raise failed from error
 
     def error(self, what: str, error: grpc.RpcError) -> PyDError:
         """The PyDError of a call that failed."""

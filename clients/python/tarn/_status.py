@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import grpc
-from google.rpc.error_details_pb2 import ErrorInfo, ResourceInfo
+from google.rpc.error_details_pb2 import ErrorInfo, ResourceInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 
 from tarn import _errno
@@ -35,12 +35,12 @@ _FOREIGN = {
 def error_of(what: str, endpoint: str, error: grpc.RpcError) -> PyDError:
     """The PyDError of a call that gRPC says has failed."""
     call: Any = error  # an RpcError of a call is also a grpc.Call
-    info, resource = _details(call.trailing_metadata())
+    info, resource, delay = _details(call.trailing_metadata())
     if info is None:
         return _foreign(what, endpoint, call)
     meta = info.metadata
     sentence = (call.details() or "").removeprefix(meta["ref"] + ": " if meta["ref"] else "")
-    return PyDError(what, int(meta["rc"] or _errno.DER_MISC), sentence, resource=resource, size=int(meta["size"] or 0))
+    return PyDError(what, int(meta["rc"] or _errno.DER_MISC), sentence, resource=resource, size=int(meta["size"] or 0), delay=delay)
 
 
 def _foreign(what: str, endpoint: str, call: Any) -> PyDError:
@@ -53,9 +53,9 @@ def _foreign(what: str, endpoint: str, call: Any) -> PyDError:
     return PyDError(what, -code, sentence)
 
 
-def _details(trailers: Any) -> tuple[ErrorInfo | None, str]:
-    """The gateway's ErrorInfo, if it is there, and the type of resource that the status is about."""
-    info, about = ErrorInfo(), ResourceInfo()
+def _details(trailers: Any) -> tuple[ErrorInfo | None, str, float]:
+    """The gateway's ErrorInfo, if it is there, the type of resource that the status is about, and the seconds after which to ask again."""
+    info, about, retry = ErrorInfo(), ResourceInfo(), RetryInfo()
     found = False
     for key, value in trailers or ():
         if key != "grpc-status-details-bin":
@@ -63,4 +63,5 @@ def _details(trailers: Any) -> tuple[ErrorInfo | None, str]:
         for detail in Status.FromString(value).details:
             found = detail.Unpack(info) and info.domain == DOMAIN or found
             detail.Unpack(about)
-    return (info if found else None), about.resource_type
+            detail.Unpack(retry)
+    return (info if found else None), about.resource_type, retry.retry_delay.ToTimedelta().total_seconds()

@@ -1750,8 +1750,9 @@ table. Static memory; any thread may call."""),
     "tarn_event_abort": (c_int, (POINTER(tarn_event),), ("ev",), """int tarn_event_abort(tarn_event *ev);
 
 Asks for an early end. An operation that has not begun completes with -TARN_E_CANCELED; one that has goes on, and its
-result is whatever it comes to. The result still arrives once, and only then is the memory free again. 0, or
--TARN_E_INVAL when ev is not running."""),
+result is whatever it comes to: one call touches few pages. The long ones (tarn_kv_del_range, checking, scrubbing) look
+now and then. The result still arrives once, and only then is the memory free again. 0, or -TARN_E_INVAL when ev is not
+running."""),
     "tarn_event_init": (None, (POINTER(tarn_event), POINTER(tarn_eq), c_void_p, c_uint), ("ev", "eq", "user", "flags"), """void tarn_event_init(tarn_event *ev, tarn_eq *eq, void *user, unsigned flags);
 
 Makes ev ready for a first call. eq may be NULL: then tarn_event_wait() takes the result. user is returned by
@@ -1786,7 +1787,7 @@ Deletes key. Absent is fine, unless cond is TARN_COND_UPDATE: then NONEXIST.""")
     "tarn_kv_del_range": (c_int, (POINTER(tarn_kv), POINTER(tarn_range), POINTER(c_uint64), POINTER(tarn_event)), ("kv", "range", "count", "ev"), """int tarn_kv_del_range(tarn_kv *kv, const tarn_range *range, uint64_t *count, tarn_event *ev);
 
 Deletes every key in range (NULL: all), in batches: a crash may leave some deleted. *count (may be NULL) is their
-number."""),
+number. Aborted, it ends between two batches with CANCELED."""),
     "tarn_kv_exists": (c_int, (POINTER(tarn_kv), tarn_buf, POINTER(tarn_kv_stat), POINTER(tarn_event)), ("kv", "key", "stat", "ev"), """int tarn_kv_exists(tarn_kv *kv, tarn_buf key, tarn_kv_stat *stat, tarn_event *ev);
 
 Size and revision without the value. stat may be NULL. NONEXIST when the key is absent."""),

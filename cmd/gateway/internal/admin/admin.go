@@ -38,6 +38,7 @@ type Config struct {
 	System   system.System
 	Handles  *handles.Cache
 	Gate     *limit.Gate
+	Conns    *limit.Conns
 	Counts   *limit.Counts
 	Watch    *watch.Log
 	Drain    <-chan struct{} // closed when the gateway goes down

@@ -22,6 +22,10 @@ var (
 	running   = gauge("tarn_gateway_calls_running", "Calls that have begun and not ended.")
 	inFlight  = gauge("tarn_gateway_in_flight_bytes", "Bytes that the calls under way hold.")
 	inLimit   = gauge("tarn_gateway_in_flight_limit_bytes", "Bytes that calls may hold together; more are refused.")
+	places    = gauge("tarn_gateway_calls_in_flight", "Calls that hold a place, streams among them.")
+	placesMax = gauge("tarn_gateway_calls_in_flight_limit", "Calls that may hold a place at once; more are refused.")
+	refused   = gauge("tarn_gateway_refused_total", "Calls, and what calls wanted more, that were refused for want of a place or of bytes.")
+	conns     = gauge("tarn_gateway_connections", "Connections that have shaken hands.")
 	open      = gauge("tarn_gateway_handles_open", "Pools, containers and objects that are open.")
 	coreCalls = gauge("tarn_gateway_core_operations_in_flight", "Operations that were given to the C library and are not answered.")
 	ready     = gauge("tarn_gateway_ready", "1, and 0 while the gateway drains.")
@@ -49,7 +53,7 @@ func pool(name, help string) *prometheus.Desc { return gauge("tarn_pool_"+name, 
 
 // Describe implements prometheus.Collector.
 func (s *Server) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{handled, lasted, running, inFlight, inLimit, open, coreCalls, ready, stale, started, build, poolOpen,
+	for _, d := range []*prometheus.Desc{handled, lasted, running, inFlight, inLimit, places, placesMax, refused, conns, open, coreCalls, ready, stale, started, build, poolOpen,
 		poolTotal, poolFree, poolLog, poolLogUsed, poolCache, poolCacheUsed, poolGeneration, poolConts, poolSnapshots} {
 		to <- d
 	}
@@ -60,10 +64,14 @@ func (s *Server) Collect(to chan<- prometheus.Metric) {
 	for _, c := range s.cfg.Counts.All() {
 		collectMethod(to, c)
 	}
-	used, most := s.cfg.Gate.Used()
+	gate := s.cfg.Gate.State()
 	send(to, running, float64(s.cfg.Counts.Running()))
-	send(to, inFlight, float64(used))
-	send(to, inLimit, float64(most))
+	send(to, inFlight, float64(gate.Bytes))
+	send(to, inLimit, float64(gate.BytesMax))
+	send(to, places, float64(gate.Calls))
+	send(to, placesMax, float64(gate.CallsMax))
+	to <- prometheus.MustNewConstMetric(refused, prometheus.CounterValue, float64(gate.Refused))
+	send(to, conns, float64(s.cfg.Conns.Open()))
 	send(to, open, float64(s.cfg.Handles.Open()))
 	if s.cfg.InFlight != nil {
 		send(to, coreCalls, float64(s.cfg.InFlight()))

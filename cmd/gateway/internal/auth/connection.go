@@ -28,6 +28,8 @@ type connection struct {
 	certs []*x509.Certificate // that the client showed
 	plain *Identity           // when it showed none
 
+	carried net.Conn // what grpc reads
+
 	mu         sync.Mutex
 	generation uint64 // of the state that known and err are of
 	until      time.Time

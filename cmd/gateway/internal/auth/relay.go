@@ -12,7 +12,6 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
-	"google.golang.org/grpc/tap"
 )
 
 // Relay is a connection that speaks another protocol, HTTP, and whose calls reach the gateway through pipes. Each pipe is to the Guard what
@@ -68,7 +67,7 @@ func (r *relayed) LocalAddr() net.Addr { return r.relay.front.LocalAddr() }
 func (r *Relay) Known(ctx context.Context, method string, headers metadata.MD) error {
 	ctx = peer.NewContext(ctx, &peer.Peer{Addr: r.front.RemoteAddr(), AuthInfo: r.own})
 	ctx = metadata.NewIncomingContext(ctx, headers)
-	_, err := r.g.Tap(ctx, &tap.Info{FullMethodName: method})
+	_, err := r.g.Tap(ctx, method, false)
 	return err
 }
 

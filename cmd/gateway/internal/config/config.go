@@ -27,6 +27,8 @@ type Config struct {
 	HTTP         string // TCP address that serves HTTP and JSON; "": none
 	Cache        uint64 // bytes; 0: the library's default
 	Raw          bool   // callers may write to devices
+	MaxBytes     uint64 // that calls hold together; 0: as the machine has
+	MaxCalls     int64  // under way at once; 0: as the machine has
 	Admin        string // TCP address of the HTTP server for operators; "": none
 	AdminExposed bool   // it may be one that other machines reach
 	LogLevel     slog.Level
@@ -45,6 +47,9 @@ const (
 	DefaultHTTP   = "127.0.0.1:7449"
 )
 
+// What --max-bytes can be: the largest message has to fit.
+const minBytes, maxBytes = 16 << 20, 1 << 40
+
 const usage = `tarn-gateway serves the pools of a root directory over gRPC (package tarn.v1).
 
   tarn-gateway [--root DIR] [--listen ADDR] [--socket PATH] [--http ADDR] [--admin ADDR] [--cache SIZE] [--config FILE] ...
@@ -56,6 +61,9 @@ const usage = `tarn-gateway serves the pools of a root directory over gRPC (pack
   --http ADDR    TCP address that serves HTTP and JSON, such as ` + DefaultHTTP + `; default: none. What holds of --listen
                  holds of it
   --cache SIZE   memory of each pool for cached pages, such as 512M or 2GiB; default 256 MiB
+  --max-bytes SIZE  memory that all calls under way may hold, such as 512M; more are refused, and told to come again.
+                 Default: 1/16 of the memory of the machine or control group, at least 64M and at most 1G
+  --max-calls N  calls under way at once; default: 256 for each processor, at least 512
   --allow-raw    let callers, those over TCP too, read and write raw devices and files of this machine that
                  no pool is on; without it they read them over the Unix socket only
   --admin ADDR   TCP address on the loopback of the HTTP server for operators: a status page at /, /metrics, /livez, /readyz,
@@ -121,6 +129,8 @@ func (c *Config) flags() *flag.FlagSet {
 	f.StringVar(&c.HTTP, "http", "", "")
 	f.Var((*size)(&c.Cache), "cache", "")
 	f.BoolVar(&c.Raw, "allow-raw", false, "")
+	f.Var((*size)(&c.MaxBytes), "max-bytes", "")
+	f.Int64Var(&c.MaxCalls, "max-calls", 0, "")
 	f.StringVar(&c.Admin, "admin", "", "")
 	f.BoolVar(&c.AdminExposed, "insecure-admin", false, "")
 	f.TextVar(&c.LogLevel, "log-level", slog.LevelInfo, "")
@@ -152,6 +162,12 @@ func (s *size) String() string { return strconv.FormatUint(uint64(*s), 10) }
 func (c *Config) check() error {
 	if err := errors.Join(c.checkListen("listen", c.Listen), c.checkListen("http", c.HTTP), c.Auth.Check()); err != nil {
 		return err
+	}
+	if c.MaxBytes != 0 && (c.MaxBytes < minBytes || c.MaxBytes > maxBytes) {
+		return fmt.Errorf("--max-bytes is at least %dM and at most %dG", minBytes>>20, uint64(maxBytes)>>30)
+	}
+	if c.MaxCalls < 0 {
+		return fmt.Errorf("--max-calls is a number of calls, not %d", c.MaxCalls)
 	}
 	if c.LogFormat != "auto" && c.LogFormat != "text" && c.LogFormat != "json" {
 		return fmt.Errorf("--log-format is auto, text or json, not %q", c.LogFormat)

@@ -12,19 +12,23 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
 
+	apiv1 "github.com/tarn-storage/tarn/go/api/v1"
+
 	"github.com/tarn-storage/tarn/cmd/gateway/internal/watch"
 	"github.com/tarn-storage/tarn/go/errno"
+	"github.com/tarn-storage/tarn/go/wire"
 )
 
 const (
 	callBytes    = 4096          // what any call holds, beyond its messages
 	streamBytes  = 1<<20 + 1<<19 // what a stream holds: pieces of a value that are being read, sent and on their way, or collected
+	replyBytes   = 1 << 10       // an answer from this size on is counted until it has left
 	requestID    = "x-request-id"
 	requestIDMax = 128
 )
 
 // Calls are the interceptors of the gateway. Each call passes, from the outside: the echo of its request id, the mapping of its error
-// to a status, the containment of a panic, its deadline, and the gate.
+// to a status, the containment of a panic, its deadline, and the gate, where its place was taken by Tap.
 type Calls struct {
 	Gate    *Gate
 	Timeout time.Duration   // of a unary call whose caller set none
@@ -32,6 +36,8 @@ type Calls struct {
 	Log     *slog.Logger
 	Counts  Counts
 	Watch   *watch.Log // remembers the slowest calls and recent errors
+
+	streams map[string]bool // by method: whether it holds what a stream holds
 }
 
 // Unary is a grpc.UnaryServerInterceptor.
@@ -51,17 +57,58 @@ func (c *Calls) Unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, 
 	return resp, c.ended(ctx, call{method: info.FullMethod, begin: begin, req: req, ownDeadline: !callers}, err)
 }
 
-func (c *Calls) admitted(ctx context.Context, req any, method string, handler grpc.UnaryHandler) (resp any, err error) {
-	bytes := int64(callBytes)
-	if m, ok := req.(proto.Message); ok {
-		bytes += int64(proto.Size(m))
+// begin makes the handler of a call one of those who hold its place; the caller calls end when it has returned.
+func begin(ctx context.Context) (t *Ticket, end func(), err error) {
+	t = ticketOf(ctx)
+	switch {
+	case t == nil:
+		return nil, nil, errno.New("", "", errno.Misc, "the call has no place in the gate") // a defect: the server has no tap
+	case t.late:
+		return nil, nil, refusal()
+	case !t.hold():
+		return nil, nil, errno.FromContext("", "", ctx)
 	}
-	if err := c.Gate.Take(bytes); err != nil {
+	t.waits(0)
+	return t, func() {
+		if t.unhook() {
+			t.drop() // what the end of the context would do, without a goroutine
+		}
+		t.drop()
+	}, nil
+}
+
+func (c *Calls) admitted(ctx context.Context, req any, method string, handler grpc.UnaryHandler) (resp any, err error) {
+	t, end, err := begin(ctx)
+	if err != nil {
 		return nil, err
 	}
-	defer c.Gate.Give(bytes)
+	defer end()
+	if m, ok := req.(proto.Message); ok {
+		if err := t.take(int64(proto.Size(m))); err != nil {
+			return nil, err
+		}
+	}
 	defer c.contain(method, &err)
-	return handler(ctx, req)
+	resp, err = handler(ctx, req)
+	if err == nil {
+		resp = t.deliver(resp)
+	}
+	return resp, err
+}
+
+// deliver counts an answer until the connection has taken it: a client that does not read it keeps its place.
+func (t *Ticket) deliver(resp any) any {
+	m, ok := resp.(proto.Message)
+	if !ok {
+		return resp
+	}
+	size := proto.Size(m)
+	if size < replyBytes || !t.hold() {
+		return resp
+	}
+	t.owe(int64(size))
+	t.waits(delivering)
+	return &wire.Held{Message: m, Free: t.drop}
 }
 
 // Stream is a grpc.StreamServerInterceptor.
@@ -70,16 +117,7 @@ func (c *Calls) Stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInf
 		_ = ss.SetHeader(id)
 	}
 	if endless[info.FullMethod] {
-		ctx, cancel := context.WithCancel(ss.Context())
-		defer cancel()
-		go func() {
-			select {
-			case <-c.Drain:
-				cancel()
-			case <-ctx.Done():
-			}
-		}()
-		return handler(srv, &drained{ServerStream: ss, ctx: ctx})
+		return c.untilDrain(srv, ss, handler)
 	}
 	begin := time.Now()
 	c.Counts.running.Add(1)
@@ -88,13 +126,95 @@ func (c *Calls) Stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInf
 	return c.ended(ss.Context(), call{method: info.FullMethod, begin: begin, stream: true, req: first}, err)
 }
 
+// untilDrain lets a stream last as long as the client and the server like.
+func (c *Calls) untilDrain(srv any, ss grpc.ServerStream, handler grpc.StreamHandler) error {
+	_, end, err := begin(ss.Context())
+	if err != nil {
+		return errFull()
+	}
+	defer end()
+	ctx, cancel := context.WithCancel(ss.Context())
+	defer cancel()
+	go func() {
+		select {
+		case <-c.Drain:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return handler(srv, &drained{ServerStream: ss, ctx: ctx})
+}
+
 func (c *Calls) admittedStream(srv any, ss grpc.ServerStream, method string, handler grpc.StreamHandler) (err error) {
-	if err := c.Gate.Take(streamBytes); err != nil {
+	t, end, err := begin(ss.Context())
+	if err != nil {
 		return err
 	}
-	defer c.Gate.Give(streamBytes)
+	defer end()
 	defer c.contain(method, &err)
-	return handler(srv, ss)
+	return handler(srv, &counted{ServerStream: ss, ticket: t, watched: !quiet[method], every: strict[method]})
+}
+
+// counted is a stream whose messages count for its place, and whose client may not stall for ever.
+type counted struct {
+	grpc.ServerStream
+	ticket  *Ticket
+	watched bool  // the next message must come within arriveMax
+	every   bool  // and those after it
+	last    int64 // bytes of the message before: the handler may still use it
+	extra   int64 // what the two last messages hold beyond streamBytes
+}
+
+// RecvMsg implements grpc.ServerStream.
+func (s *counted) RecvMsg(m any) error {
+	if s.watched {
+		s.ticket.waits(arriving)
+	}
+	err := s.ServerStream.RecvMsg(m)
+	if s.watched {
+		s.ticket.waits(0)
+		s.watched = s.every
+	}
+	if err != nil {
+		return err
+	}
+	return s.count(sizeOf(m))
+}
+
+// count takes what this message and the one before need beyond what every stream has.
+func (s *counted) count(n int64) error {
+	extra := max(s.last+n-streamBytes, 0)
+	s.last = n
+	if more := extra - s.extra; more > 0 {
+		if err := s.ticket.take(more); err != nil {
+			return err
+		}
+	} else if more < 0 {
+		s.ticket.give(-more)
+	}
+	s.extra = extra
+	return nil
+}
+
+func sizeOf(m any) int64 {
+	switch m := m.(type) {
+	case *wire.Received:
+		if m.IsData {
+			return int64(m.Data.Len())
+		}
+		return int64(proto.Size(m.Message))
+	case proto.Message:
+		return int64(proto.Size(m))
+	}
+	return 0
+}
+
+// SendMsg implements grpc.ServerStream.
+func (s *counted) SendMsg(m any) error {
+	s.ticket.waits(sending)
+	err := s.ServerStream.SendMsg(m)
+	s.ticket.waits(0)
+	return err
 }
 
 // contain turns a panic of a handler into the error of its call.
@@ -107,6 +227,13 @@ func (c *Calls) contain(method string, err *error) {
 
 // endless are the streams that last as long as the client likes, and therefore end when the server goes down.
 var endless = map[string]bool{"/grpc.health.v1.Health/Watch": true}
+
+// quiet are the streams whose clients may open them long before they use them; strict those whose handlers wait for each message without a
+// limit of their own.
+var (
+	quiet  = map[string]bool{apiv1.KeyValueService_Session_FullMethodName: true}
+	strict = map[string]bool{apiv1.DeviceService_WriteDevice_FullMethodName: true}
+)
 
 // drained is a stream whose context ends when the server goes down.
 type drained struct {

@@ -16,7 +16,7 @@ func (s *Server) listenAdmin(calls *limit.Calls) (err error) {
 		return nil
 	}
 	s.admin, err = admin.New(admin.Config{
-		Addr: s.cfg.Admin, Exposed: s.cfg.AdminExposed, System: s.cfg.System, Handles: s.handles, Gate: s.gate,
+		Addr: s.cfg.Admin, Exposed: s.cfg.AdminExposed, System: s.cfg.System, Handles: s.handles, Gate: s.gate, Conns: s.conns,
 		Counts: &calls.Counts, Watch: calls.Watch, Drain: s.drain, Tasks: s.tasks, InFlight: s.cfg.CoreInFlight,
 		Version: s.cfg.Version, Started: s.services.Started, Log: s.cfg.Log,
 	})

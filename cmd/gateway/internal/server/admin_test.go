@@ -38,7 +38,7 @@ func fetch(t *testing.T, s *Server, path, host string) (int, string) {
 }
 
 func TestMetrics(t *testing.T) {
-	s := start(t, Config{System: engine(t, t.TempDir()), Listen: "127.0.0.1:0", Admin: "127.0.0.1:0", CoreInFlight: func() int { return 7 }})
+	s := start(t, Config{System: engine(t, t.TempDir()), Listen: "127.0.0.1:0", Admin: "127.0.0.1:0", InFlight: 256 << 20, CoreInFlight: func() int { return 7 }})
 	sys := dial(t, s.Addr())
 	kv := openKV(t, sys)
 	for range 3 {

@@ -13,7 +13,6 @@ import (
 	"runtime"
 	"time"
 
-	"golang.org/x/net/netutil"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/encoding"
 	_ "google.golang.org/grpc/encoding/gzip" // for clients that ask for it
@@ -60,10 +59,12 @@ type Config struct {
 	Idle        time.Duration // after which an unused handle is closed: 5 min
 	Handles     int           // kept open while unused: 1024
 	Patience    time.Duration // of a deletion with calls that use what it deletes: 2 s
-	InFlight    int64         // bytes that calls hold together: 256 MiB
+	InFlight    int64         // bytes that calls hold together: 1/16 of the memory, at least 64 MiB and at most 1 GiB
+	Calls       int64         // under way at once: 256 for each processor, at least 512
 	Streams     uint32        // calls at once on one connection: 128
 	Watches     int           // at once: 1024
 	Connections int           // at once on each listener, more wait: 512
+	Handshakes  int           // connections that are shaking hands, more are closed: 128
 	PerAddress  int           // connections at once of one machine that is not this one, more are refused: 128
 }
 
@@ -73,10 +74,12 @@ func (c *Config) setDefaults() {
 	c.Idle = or(c.Idle, 5*time.Minute)
 	c.Patience = or(c.Patience, 2*time.Second)
 	c.Handles = or(c.Handles, 1024)
-	c.InFlight = or(c.InFlight, 256<<20)
+	c.InFlight = or(c.InFlight, limit.DefaultBytes())
+	c.Calls = or(c.Calls, limit.DefaultCalls())
 	c.Streams = or(c.Streams, 128)
 	c.Watches = or(c.Watches, 1024)
 	c.Connections = or(c.Connections, 512)
+	c.Handshakes = or(c.Handshakes, 128)
 	c.PerAddress = or(c.PerAddress, 128)
 }
 
@@ -97,11 +100,13 @@ type Server struct {
 	handles   *handles.Cache
 	services  *service.Services
 	gate      *limit.Gate
+	conns     *limit.Conns
 	admin     *admin.Server  // nil: none
 	web       *web.Server    // nil: none
 	trace     *trace.Tracing // nil: none
 	unwatch   func()         // ends the watch of pools' health; nil: there is none
 	drain     chan struct{}
+	stopped   chan struct{} // closed when nothing is served any more
 	listeners []net.Listener
 	failed    chan error
 }
@@ -109,7 +114,8 @@ type Server struct {
 // New returns a gateway that listens, and has not begun to serve. When it fails, the system is still the caller's.
 func New(cfg Config) (*Server, error) {
 	cfg.setDefaults()
-	s := &Server{cfg: cfg, health: health.NewServer(), gate: limit.NewGate(cfg.InFlight), drain: make(chan struct{})}
+	s := &Server{cfg: cfg, health: health.NewServer(), gate: limit.NewGate(cfg.Calls, cfg.InFlight), drain: make(chan struct{}),
+		conns: &limit.Conns{Most: cfg.Connections, Handshakes: cfg.Handshakes}, stopped: make(chan struct{})}
 	cfg.Auth.Log = cfg.Log
 	guard, err := auth.New(cfg.Auth)
 	if err != nil {
@@ -127,8 +133,8 @@ func New(cfg Config) (*Server, error) {
 	s.handles = handles.New(s.cfg.System, handles.Options{Max: cfg.Handles, Idle: cfg.Idle, Patience: cfg.Patience, Log: cfg.Log})
 	calls := &limit.Calls{Gate: s.gate, Timeout: cfg.Timeout, Drain: s.drain, Log: cfg.Log, Watch: &watch.Log{}}
 	s.grpc = grpc.NewServer(append(s.trace.Options(),
-		grpc.Creds(s.guard.Credentials()),
-		grpc.InTapHandle(s.guard.Tap),
+		grpc.Creds(s.conns.Credentials(s.guard.Credentials())),
+		grpc.InTapHandle(s.tap(calls)),
 		grpc.ChainUnaryInterceptor(s.guard.Unary, calls.Unary),
 		grpc.ChainStreamInterceptor(s.guard.Stream, calls.Stream),
 		experimental.BufferPool(wire.Pool),
@@ -144,6 +150,7 @@ func New(cfg Config) (*Server, error) {
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 	)...)
 	s.register(calls)
+	calls.Methods(s.grpc.GetServiceInfo())
 	if err := s.guard.Rule(s.grpc.GetServiceInfo()); err != nil {
 		return nil, s.abandon(err)
 	}
@@ -245,9 +252,10 @@ func (s *Server) Serve() {
 	}
 	s.unwatch = s.startHealth()
 	s.serveHTTP()
+	go s.sweep()
 	for _, l := range s.listeners {
 		go func() {
-			if err := s.grpc.Serve(netutil.LimitListener(limit.PerAddress(s.guard.Peers(l), s.cfg.PerAddress), s.cfg.Connections)); err != nil {
+			if err := s.grpc.Serve(s.conns.Listen(limit.PerAddress(s.guard.Peers(l), s.cfg.PerAddress))); err != nil {
 				s.failed <- err
 			}
 		}()
@@ -262,18 +270,9 @@ func (s *Server) Failed() <-chan error { return s.failed }
 func (s *Server) Stop() error {
 	s.health.Shutdown()
 	close(s.drain)
-	http, ended := s.stopHTTP(), make(chan struct{})
-	go func() {
-		s.grpc.GracefulStop()
-		close(ended)
-	}()
-	select {
-	case <-ended:
-	case <-time.After(s.cfg.StopTimeout):
-		s.cfg.Log.Warn("calls are still running and are cut", "after", s.cfg.StopTimeout)
-		s.grpc.Stop()
-		<-ended
-	}
+	http := s.stopHTTP()
+	s.endCalls()
+	close(s.stopped)
 	<-http
 	if s.unwatch != nil {
 		s.unwatch()

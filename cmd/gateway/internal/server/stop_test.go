@@ -3,8 +3,10 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -160,5 +162,26 @@ func TestServerInfo(t *testing.T) {
 	if err != nil || info.GetVersion() != "0.0.0-test" || l.GetKeyBytes() != system.KeyMax || l.GetValueBytes() != system.ValueMax ||
 		l.GetUnaryValueBytes() != 1<<20 || l.GetMessageBytes() != 4<<20+64<<10 || l.GetApplyMutations() != system.BatchMax {
 		t.Errorf("GetServerInfo: %v, %v", info, err)
+	}
+}
+
+// TestStopIdle: a client that has nothing to say, and does not answer, is told and left; it does not hold the stop up.
+func TestStopIdle(t *testing.T) {
+	s := begin(t, Config{System: newDouble(func(context.Context, string) error { return nil })})
+	conn := greet(t, s.Addr())
+	if !answered(conn, 5*time.Second) {
+		t.Fatal("the connection is not served")
+	}
+	began := time.Now()
+	if err := s.Stop(); err != nil {
+		t.Errorf("Stop: %v", err)
+	}
+	if took := time.Since(began); took > 4*time.Second { // grpc waits 5 s for an answer to its ping
+		t.Errorf("Stop took %v", took)
+	}
+	conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+	rest, err := io.ReadAll(conn)
+	if err != nil || !bytes.Contains(rest, []byte("graceful_stop")) { // what grpc's GOAWAY says
+		t.Errorf("the client was told %q, %v", rest, err)
 	}
 }

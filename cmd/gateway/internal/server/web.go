@@ -30,8 +30,8 @@ func (s *Server) listenHTTP() error {
 // room is the gate, for what requests hold before they are calls.
 type room struct{ gate *limit.Gate }
 
-func (r room) Take(bytes int64) error { return r.gate.Take(bytes) }
-func (r room) Give(bytes int64)       { r.gate.Give(bytes) }
+func (r room) Take(bytes int64) error { return r.gate.Take(context.Background(), bytes) }
+func (r room) Give(bytes int64)       { r.gate.Give(context.Background(), bytes) }
 
 // serveHTTP serves HTTP, and its calls.
 func (s *Server) serveHTTP() {

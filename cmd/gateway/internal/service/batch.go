@@ -26,10 +26,10 @@ func (s *keyValues) BatchGet(ctx context.Context, req *apiv1.BatchGetRequest) (*
 	if err := checkBatch("keys", req.GetObject(), len(req.GetKeys())); err != nil {
 		return nil, err
 	}
-	if err := s.Gate.Take(UnaryValueMax); err != nil {
+	if err := s.Gate.Take(ctx, UnaryValueMax); err != nil {
 		return nil, err
 	}
-	defer s.Gate.Give(UnaryValueMax)
+	defer s.Gate.Give(ctx, UnaryValueMax)
 	g := newGather(s.Services, len(req.GetKeys()))
 	err := s.withKV(ctx, req.GetObject(), func(kv system.KV) error {
 		for keys := range slices.Chunk(req.GetKeys(), gatherKeys) {

@@ -47,12 +47,12 @@ func (s *Services) value(ctx context.Context, kv system.KV, key []byte, limit ui
 		if size > limit {
 			return nil, tooLarge(size, limit)
 		}
-		if err = s.Gate.Take(int64(size)); err != nil {
+		if err = s.Gate.Take(ctx, int64(size)); err != nil {
 			return nil, err
 		}
 		val, n := make([]byte, size), size
 		n, err = readInto(ctx, kv, key, val)
-		s.Gate.Give(int64(size))
+		s.Gate.Give(ctx, int64(size))
 		if err == nil {
 			return val[:n], nil
 		}

@@ -22,10 +22,12 @@ const (
 	sessionCalls = 1024      // of one session, under way at once
 	sessionReads = 16        // calls that one goroutine makes one after the other
 	sessionBytes = 256 << 10 // of answers in one message
+	answerBytes  = 1 << 10   // an answer from this size on counts in the gate until it is sent; the others fit into what a stream has
 )
 
 // session is one stream of Session. One goroutine reads, one sends, and a few make the calls. Always true: a call holds a place among
-// sessionCalls from when it was read until its answer was taken by the sender, so answers that a slow client does not take are bounded.
+// sessionCalls from when it was read until its answer was taken by the sender, and its bytes and those of its answer count in the gate: so
+// answers that a slow client does not take are bounded.
 type session struct {
 	*keyValues
 	ctx     context.Context
@@ -120,10 +122,25 @@ func isPlainChange(c *apiv1.SessionCall) bool {
 	return false
 }
 
+// do makes calls in the background. When there is no room for their bytes each is refused by itself.
 func (ss *session) do(calls []*apiv1.SessionCall, how func([]*apiv1.SessionCall)) {
-	if len(calls) > 0 {
-		ss.calls.Go(func() { how(calls) })
+	if len(calls) == 0 {
+		return
 	}
+	size := int64(0)
+	for _, c := range calls {
+		size += int64(proto.Size(c))
+	}
+	if err := ss.Gate.Take(ss.ctx, size); err != nil {
+		for _, c := range calls {
+			ss.refuse(c, err)
+		}
+		return
+	}
+	ss.calls.Go(func() {
+		defer ss.Gate.Give(ss.ctx, size)
+		how(calls)
+	})
 }
 
 // change makes changes of one object, independent of each other.
@@ -205,38 +222,52 @@ func (ss *session) refuse(c *apiv1.SessionCall, err error) {
 	ss.answer(&apiv1.SessionResult{Tag: c.GetTag(), Result: &apiv1.SessionResult_Error{Error: keyError(err)}})
 }
 
-// answer never waits: there is a place for each call.
-func (ss *session) answer(r *apiv1.SessionResult) { ss.answers <- r }
+// answer never waits: there is a place for each call. An answer that there is no room for becomes the refusal that says so.
+func (ss *session) answer(r *apiv1.SessionResult) {
+	if n := proto.Size(r); n >= answerBytes {
+		if err := ss.Gate.Take(ss.ctx, int64(n)); err != nil {
+			r = &apiv1.SessionResult{Tag: r.GetTag(), Result: &apiv1.SessionResult_Error{Error: keyError(err)}}
+		}
+	}
+	ss.answers <- r
+}
 
 // send sends answers, as many in one message as are there. When the stream is broken it goes on taking them.
 func (ss *session) send(stream grpc.BidiStreamingServer[apiv1.SessionRequest, apiv1.SessionResponse]) {
 	broken := false
 	for first := range ss.answers {
-		msg := ss.gather(first)
-		if broken {
-			continue
+		msg, counted := ss.gather(first)
+		if !broken {
+			if err := stream.Send(msg); err != nil {
+				broken = true
+				ss.cancel(err)
+			}
 		}
-		if err := stream.Send(msg); err != nil {
-			broken = true
-			ss.cancel(err)
-		}
+		ss.Gate.Give(ss.ctx, int64(counted))
 	}
 }
 
-func (ss *session) gather(first *apiv1.SessionResult) *apiv1.SessionResponse {
-	msg := &apiv1.SessionResponse{Results: []*apiv1.SessionResult{first}}
-	<-ss.places
-	for size := proto.Size(first); size < sessionBytes; {
+// gather collects answers, and says how many of their bytes count in the gate.
+func (ss *session) gather(first *apiv1.SessionResult) (msg *apiv1.SessionResponse, counted int) {
+	msg = &apiv1.SessionResponse{}
+	for r, size := first, 0; ; {
+		<-ss.places
+		n := proto.Size(r)
+		if n >= answerBytes {
+			counted += n
+		}
+		msg.Results, size = append(msg.Results, r), size+n
+		if size >= sessionBytes {
+			return msg, counted
+		}
+		var ok bool
 		select {
-		case r, ok := <-ss.answers:
+		case r, ok = <-ss.answers:
 			if !ok {
-				return msg
+				return msg, counted
 			}
-			<-ss.places
-			msg.Results, size = append(msg.Results, r), size+proto.Size(r)
 		default:
-			return msg
+			return msg, counted
 		}
 	}
-	return msg
 }

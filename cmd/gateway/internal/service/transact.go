@@ -31,10 +31,10 @@ func (s *keyValues) Transact(ctx context.Context, req *apiv1.TransactRequest) (*
 		return nil, err
 	}
 	return once(ctx, &s.replays, req, func() (*apiv1.TransactResponse, error) {
-		if err := s.Gate.Take(UnaryValueMax); err != nil {
+		if err := s.Gate.Take(ctx, UnaryValueMax); err != nil {
 			return nil, err
 		}
-		defer s.Gate.Give(UnaryValueMax)
+		defer s.Gate.Give(ctx, UnaryValueMax)
 		var resp *apiv1.TransactResponse
 		err := s.withKV(ctx, req.GetObject(), func(kv system.KV) error {
 			if err := s.checkSizes(ctx, kv, txn); err != nil {

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package limit
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/peer"
+)
+
+// Conns are the connections of a server: how many there are, in all and of each address, how many of them are still shaking hands, and
+// which are idle. The zero value of a limit is none at all.
+type Conns struct {
+	Most       int // more wait to be accepted
+	Handshakes int // more are closed at once
+
+	mu      sync.Mutex
+	all     map[*Conn]struct{}
+	shaking int
+}
+
+// idleEnough is how long a connection was idle before it may be closed for another that waits.
+const idleEnough = 10 * time.Second
+
+var errHandshakes = errors.New("too many connections are shaking hands")
+
+// Carrier is what an AuthInfo has to be, so that a call finds its connection.
+type Carrier interface {
+	Carry(net.Conn)
+	Carried() net.Conn
+}
+
+// Credentials are credentials whose connections are Conns.
+func (cs *Conns) Credentials(inner credentials.TransportCredentials) credentials.TransportCredentials {
+	return counting{inner, cs}
+}
+
+type counting struct {
+	credentials.TransportCredentials
+	conns *Conns
+}
+
+// ServerHandshake implements credentials.TransportCredentials.
+func (c counting) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	if !c.conns.shake() {
+		return nil, nil, errHandshakes
+	}
+	defer c.conns.shaken()
+	inner, info, err := c.TransportCredentials.ServerHandshake(raw)
+	if err != nil {
+		return nil, nil, err
+	}
+	conn := newConn(inner, strangerAt(raw), c.conns.remove)
+	c.conns.add(conn)
+	if carrier, ok := info.(Carrier); ok {
+		carrier.Carry(conn)
+	}
+	return conn, info, nil
+}
+
+// Clone implements credentials.TransportCredentials.
+func (c counting) Clone() credentials.TransportCredentials {
+	return counting{c.TransportCredentials.Clone(), c.conns}
+}
+
+// strangerAt is the key of those who call from an address without saying who they are.
+func strangerAt(conn net.Conn) string {
+	addr, _ := addressOf(conn)
+	if addr == (netip.Addr{}) {
+		return "none"
+	}
+	return "none:" + addr.String()
+}
+
+func (cs *Conns) shake() bool {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if cs.shaking >= cs.Handshakes {
+		return false
+	}
+	cs.shaking++
+	return true
+}
+
+func (cs *Conns) shaken() {
+	cs.mu.Lock()
+	cs.shaking--
+	cs.mu.Unlock()
+}
+
+func (cs *Conns) add(c *Conn) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if cs.all == nil {
+		cs.all = map[*Conn]struct{}{}
+	}
+	cs.all[c] = struct{}{}
+}
+
+func (cs *Conns) remove(c *Conn) {
+	cs.mu.Lock()
+	delete(cs.all, c)
+	cs.mu.Unlock()
+}
+
+// Open is how many connections have shaken hands and are open.
+func (cs *Conns) Open() int {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	return len(cs.all)
+}
+
+// CloseIdle closes the connections that are idle for so long.
+func (cs *Conns) CloseIdle(d time.Duration) {
+	for _, c := range cs.idle(time.Now(), d) {
+		_ = c.Close() // the other side sees it
+	}
+}
+
+func (cs *Conns) idle(now time.Time, d time.Duration) (all []*Conn) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	for c := range cs.all {
+		if c.idle(now, d) {
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
+// CallerOf is the caller of that context, by the name that its credential gave it, or by its address.
+func CallerOf(ctx context.Context, name string, weight int64) Caller {
+	c := Caller{Key: name, Weight: weight}
+	if p, ok := peer.FromContext(ctx); ok {
+		if carrier, ok := p.AuthInfo.(Carrier); ok {
+			c.Conn, _ = carrier.Carried().(*Conn)
+		}
+	}
+	if c.Key == "" && c.Conn != nil {
+		c.Key = c.Conn.key
+	}
+	return c
+}

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package limit
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+)
+
+// Ticket is the place of one call in the gate.
+//
+// Always true: the place is held from when the headers of the call have come until the stream has ended, the handler has returned and a large
+// answer has left the memory of this process. So a client that resets its calls, or does not read, holds its places, and gets no others.
+type Ticket struct {
+	gate       *Gate
+	share      *share
+	conn       *Conn // nil: not known
+	cancel     context.CancelCauseFunc
+	unhook     func() bool // keeps the end of the context from ending it
+	late       bool        // refuse it when its message has come
+	ended      bool        // under gate.mu
+	bytes      int64       // under gate.mu
+	refs       atomic.Int32
+	wait       atomic.Int64 // what it waits for of its client: when that began, in ns, with a phase in the lowest bits; 0: nothing
+	next, prev *Ticket      // in the ring of the gate, under gate.mu
+}
+
+// The phases of a call that waits for its client.
+const (
+	phaseMask  = 3
+	arriving   = 1 // the next message
+	sending    = 2 // there is no room for a message of a stream
+	delivering = 3 // the answer of a unary call is not taken
+)
+
+// Caller is who calls: everything that one Key calls shares one part of the gate.
+type Caller struct {
+	Key    string
+	Weight int64
+	Conn   *Conn
+}
+
+// enter gives a call a place, or nil. Who is late gets one that counts for nothing but their number.
+func (g *Gate) enter(c Caller, bytes int64) *Ticket {
+	t := &Ticket{gate: g, conn: c.Conn}
+	t.refs.Store(1)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	s := g.shareOf(c.Key, c.Weight)
+	if !g.calls.takes(1, s.calls, s.weight) || !g.bytes.takes(bytes, s.bytes, s.weight) {
+		g.refused++
+		g.forget(s)
+		return nil
+	}
+	t.share, t.bytes = s, bytes
+	s.calls, s.bytes = s.calls+1, s.bytes+bytes
+	g.calls.used, g.bytes.used = g.calls.used+1, g.bytes.used+bytes
+	g.link(t)
+	return t
+}
+
+// lateMax is how many calls wait, without a place, for the message after which they are refused.
+const lateMax = 1024
+
+func (g *Gate) enterLate(c Caller) *Ticket {
+	t := &Ticket{gate: g, conn: c.Conn, late: true}
+	t.refs.Store(1)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.late >= lateMax {
+		return nil
+	}
+	g.late++
+	g.link(t)
+	return t
+}
+
+// link adds a ticket to the ring. Lock held.
+func (g *Gate) link(t *Ticket) {
+	t.prev, t.next = g.tickets.prev, &g.tickets
+	t.prev.next, t.next.prev = t, t
+	if t.conn != nil {
+		t.conn.calls.Add(1)
+	}
+}
+
+// take takes more bytes.
+func (t *Ticket) take(n int64) error {
+	g := t.gate
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if t.share == nil || !g.bytes.takes(n, t.share.bytes, t.share.weight) {
+		return g.full(n)
+	}
+	t.add(n)
+	return nil
+}
+
+// owe takes bytes that are there already, although there may be no room.
+func (t *Ticket) owe(n int64) {
+	t.gate.mu.Lock()
+	defer t.gate.mu.Unlock()
+	t.add(n)
+}
+
+func (t *Ticket) give(n int64) { t.owe(-n) }
+
+// add counts bytes. Lock held.
+func (t *Ticket) add(n int64) {
+	if t.share == nil || t.ended {
+		return
+	}
+	t.bytes += n
+	t.share.bytes += n
+	t.gate.bytes.used += n
+}
+
+// hold keeps the place for one more drop. It is false when the place is given back already.
+func (t *Ticket) hold() bool {
+	for {
+		n := t.refs.Load()
+		if n <= 0 {
+			return false
+		}
+		if t.refs.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
+
+// drop gives the place back with the last.
+func (t *Ticket) drop() {
+	if t.refs.Add(-1) == 0 {
+		t.end()
+	}
+}
+
+// end gives back everything; it may be called again.
+func (t *Ticket) end() {
+	g := t.gate
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if t.ended {
+		return
+	}
+	if s := t.share; s != nil {
+		s.calls, s.bytes = s.calls-1, s.bytes-t.bytes
+		g.calls.used, g.bytes.used = g.calls.used-1, g.bytes.used-t.bytes
+		g.forget(s)
+	} else {
+		g.late--
+	}
+	t.ended = true
+	t.prev.next, t.next.prev = t.next, t.prev
+	if t.conn != nil {
+		t.conn.calls.Add(-1)
+		t.conn.touch()
+	}
+}
+
+// waits says what the call waits for from now on; 0 is nothing.
+func (t *Ticket) waits(phase int64) {
+	if phase != 0 {
+		phase |= time.Now().UnixNano() &^ phaseMask
+	}
+	t.wait.Store(phase)
+}
+
+type ticketKey struct{}
+
+// ticketOf is the ticket of a call; nil outside of one.
+func ticketOf(ctx context.Context) *Ticket {
+	t, _ := ctx.Value(ticketKey{}).(*Ticket)
+	return t
+}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/tarn-storage/tarn/cmd/gateway/internal/watch"
 	"github.com/tarn-storage/tarn/go/errno"
+	"github.com/tarn-storage/tarn/go/wire"
 )
 
 const (
@@ -54,7 +55,7 @@ func (c *Calls) Unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, 
 func (c *Calls) admitted(ctx context.Context, req any, method string, handler grpc.UnaryHandler) (resp any, err error) {
 	bytes := int64(callBytes)
 	if m, ok := req.(proto.Message); ok {
-		bytes += int64(proto.Size(m))
+		bytes += int64(wire.Size(m))
 	}
 	if err := c.Gate.Take(bytes); err != nil {
 		return nil, err

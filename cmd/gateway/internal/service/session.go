@@ -5,15 +5,18 @@ package service
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
+	"golang.org/x/sync/semaphore"
 	"google.golang.org/grpc"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/tarn-storage/tarn/cmd/gateway/internal/fault"
 	apiv1 "github.com/tarn-storage/tarn/go/api/v1"
+	"github.com/tarn-storage/tarn/go/errno"
 	"github.com/tarn-storage/tarn/go/system"
 )
 
@@ -24,89 +27,133 @@ const (
 	sessionBytes = 256 << 10 // of answers in one message
 )
 
-// session is one stream of Session. One goroutine reads, one sends, and a few make the calls. Always true: a call holds a place among
-// sessionCalls from when it was read until its answer was taken by the sender, so answers that a slow client does not take are bounded.
+// session is one stream of Session. One goroutine reads, one sends, and the makers of three lanes make the calls. Always true: a call
+// holds a place among sessionCalls from when it was read until its answer was taken by the sender, so answers that a slow client does not
+// take are bounded.
 type session struct {
 	*keyValues
 	ctx     context.Context
 	cancel  context.CancelCauseFunc
-	places  chan struct{}
-	answers chan *apiv1.SessionResult
-	calls   sync.WaitGroup
-	object  string // of the call before
+	places  *semaphore.Weighted
+	answers chan []*apiv1.SessionResult
+	idle    *time.Timer
+	object  string // of the call before; the reader's
+
+	changes lane // without a condition: as one batch
+	gets    lane // together, too
+	others  lane // one after the other
+
+	mu    sync.Mutex
+	ended bool // no more calls begin
+	calls sync.WaitGroup
 }
 
-func (s *keyValues) Session(stream grpc.BidiStreamingServer[apiv1.SessionRequest, apiv1.SessionResponse]) error {
-	ctx, cancel := context.WithCancelCause(stream.Context())
-	defer cancel(nil)
+func (s *keyValues) newSession(ctx context.Context) *session {
 	ss := &session{
-		keyValues: s, ctx: ctx, cancel: cancel,
-		places: make(chan struct{}, sessionCalls), answers: make(chan *apiv1.SessionResult, sessionCalls),
+		keyValues: s, places: semaphore.NewWeighted(sessionCalls), answers: make(chan []*apiv1.SessionResult, sessionCalls),
+		idle: time.NewTimer(sessionIdle),
 	}
+	ss.ctx, ss.cancel = context.WithCancelCause(ctx)
+	ss.changes = lane{make: ss.change, most: sessionCalls, makers: 2} // one is applied while another is made durable
+	ss.gets = lane{make: ss.get, most: gatherKeys, makers: 4}
+	ss.others = lane{make: ss.each, most: sessionReads, makers: sessionCalls / sessionReads}
+	return ss
+}
+
+type sessionStream = grpc.BidiStreamingServer[apiv1.SessionRequest, apiv1.SessionResponse]
+
+func (s *keyValues) Session(stream sessionStream) error {
+	ss := s.newSession(stream.Context())
+	defer ss.cancel(nil)
+	defer ss.idle.Stop()
 	sent := make(chan struct{})
 	go func() {
 		defer close(sent)
 		ss.send(stream)
 	}()
-	err := ss.read(stream)
+	err := ss.serve(stream)
+	ss.end()
 	ss.calls.Wait()
 	close(ss.answers)
 	<-sent
 	if err == nil {
-		err = context.Cause(ctx)
+		err = context.Cause(ss.ctx)
 	}
 	return err
 }
 
-// read begins calls until the client has no more, the stream breaks, or the server goes down.
-func (ss *session) read(stream grpc.BidiStreamingServer[apiv1.SessionRequest, apiv1.SessionResponse]) error {
-	messages := receive(stream.Context(), stream.Recv)
-	for ss.ctx.Err() == nil {
-		msg, err := messages.within(sessionIdle, ss.Drain)
+// serve lets calls begin until the client has no more, the stream breaks, nothing came for too long, or the server goes down. Its
+// goroutine, which reads, ends when the handler has returned, for the stream is cut then.
+func (ss *session) serve(stream sessionStream) error {
+	read := make(chan error, 1)
+	go func() { read <- ss.read(stream) }()
+	select {
+	case err := <-read:
+		return err
+	case <-ss.ctx.Done():
+		return nil
+	case <-ss.Drain:
+		return errno.New("", "", errno.Shutdown, "the gateway is going down; begin again with the one that follows it")
+	case <-ss.idle.C:
+		return errno.New("", "", errno.TimedOut, fmt.Sprintf("no message came for %v; begin again", sessionIdle))
+	}
+}
+
+func (ss *session) read(stream sessionStream) error {
+	for {
+		msg, err := stream.Recv()
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		if len(msg.GetCalls()) > sessionCalls {
-			return fault.Invalid("calls", "", "the message has %d calls; it can have %d", len(msg.GetCalls()), sessionCalls)
+		ss.idle.Reset(sessionIdle)
+		calls := msg.GetCalls()
+		if len(calls) > sessionCalls {
+			return fault.Invalid("calls", "", "the message has %d calls; it can have %d", len(calls), sessionCalls)
 		}
-		if err := ss.begin(msg.GetCalls()); err != nil {
-			return err
+		if ss.places.Acquire(ss.ctx, int64(len(calls))) != nil {
+			return nil // the context has ended
 		}
+		ss.begin(calls)
 	}
-	return nil
 }
 
-// begin begins the calls of one message: changes without a condition go together, as a batch shares one record of the log; the others in
-// handfuls.
-func (ss *session) begin(calls []*apiv1.SessionCall) error {
-	var changes, others []*apiv1.SessionCall
-	for _, c := range calls {
-		select {
-		case ss.places <- struct{}{}:
-		case <-ss.ctx.Done():
-			return nil
+// end lets no more calls begin.
+func (ss *session) end() {
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	ss.ended = true
+}
+
+// begin begins the calls of one message, unless the session has ended.
+func (ss *session) begin(calls []*apiv1.SessionCall) {
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	for len(calls) > 0 && !ss.ended {
+		l, n := ss.laneOf(calls[0]), 0
+		for ; n < len(calls) && ss.laneOf(calls[n]) == l; n++ {
+			if calls[n].GetObject() == "" {
+				calls[n].Object = ss.object
+			}
+			ss.object = calls[n].GetObject()
 		}
-		if c.GetObject() == "" {
-			c.Object = ss.object
+		if l.add(calls[:n:n]) {
+			ss.calls.Go(l.work)
 		}
-		if c.GetObject() != ss.object && len(changes) > 0 {
-			ss.do(changes, ss.change)
-			changes = nil
-		}
-		ss.object = c.GetObject()
-		if isPlainChange(c) {
-			changes = append(changes, c)
-		} else if others = append(others, c); len(others) == sessionReads {
-			ss.do(others, ss.each)
-			others = nil
-		}
+		calls = calls[n:]
 	}
-	ss.do(changes, ss.change)
-	ss.do(others, ss.each)
-	return nil
+}
+
+func (ss *session) laneOf(c *apiv1.SessionCall) *lane {
+	switch {
+	case isPlainChange(c):
+		return &ss.changes
+	case c.GetGet() != nil:
+		return &ss.gets
+	}
+	return &ss.others
 }
 
 func isPlainChange(c *apiv1.SessionCall) bool {
@@ -118,12 +165,6 @@ func isPlainChange(c *apiv1.SessionCall) bool {
 		return del.GetCondition() == apiv1.Condition_CONDITION_UNSPECIFIED
 	}
 	return false
-}
-
-func (ss *session) do(calls []*apiv1.SessionCall, how func([]*apiv1.SessionCall)) {
-	if len(calls) > 0 {
-		ss.calls.Go(func() { how(calls) })
-	}
 }
 
 // change makes changes of one object, independent of each other.
@@ -145,9 +186,8 @@ func (ss *session) change(calls []*apiv1.SessionCall) {
 	}
 	results := newResults(len(ok))
 	err := ss.withKV(ss.ctx, ok[0].GetObject(), func(kv system.KV) error { return applyEach(ss.ctx, kv, muts, results) })
-	answers := make([]apiv1.SessionResult, len(ok))
+	answers := newAnswers(ok)
 	for i, c := range ok {
-		answers[i].Tag = c.GetTag()
 		switch {
 		case err != nil:
 			answers[i].Result = &apiv1.SessionResult_Error{Error: keyError(err)}
@@ -158,8 +198,17 @@ func (ss *session) change(calls []*apiv1.SessionCall) {
 		default:
 			answers[i].Result = hasPut
 		}
-		ss.answer(&answers[i])
 	}
+	ss.answers <- answers
+}
+
+// newAnswers are answers to calls, in one piece of memory, without results.
+func newAnswers(calls []*apiv1.SessionCall) []*apiv1.SessionResult {
+	memory, answers := make([]apiv1.SessionResult, len(calls)), make([]*apiv1.SessionResult, len(calls))
+	for i, c := range calls {
+		memory[i].Tag, answers[i] = c.GetTag(), &memory[i]
+	}
+	return answers
 }
 
 // What most changes are answered with; nobody changes them.
@@ -167,6 +216,50 @@ var (
 	hasPut     = &apiv1.SessionResult_Put{Put: &apiv1.PutResponse{}}
 	hasDeleted = &apiv1.SessionResult_Delete{Delete: &apiv1.DeleteResponse{}}
 )
+
+// get makes gets of one object together.
+func (ss *session) get(calls []*apiv1.SessionCall) {
+	answers := newAnswers(calls)
+	memory := make([]struct {
+		result apiv1.SessionResult_Get
+		resp   apiv1.GetResponse
+	}, len(calls))
+	for i, v := range ss.values(calls) {
+		if v.Err != nil {
+			answers[i].Result = &apiv1.SessionResult_Error{Error: keyError(v.Err)}
+			continue
+		}
+		memory[i].resp.Value, memory[i].result.Get = v.Data, &memory[i].resp
+		answers[i].Result = &memory[i].result
+	}
+	ss.answers <- answers
+}
+
+// values reads what gets ask for: the short values at once, then those that are longer one by one.
+func (ss *session) values(calls []*apiv1.SessionCall) (values []system.Value) {
+	keys := make([][]byte, len(calls))
+	for i, c := range calls {
+		keys[i] = c.GetGet().GetKey()
+	}
+	err := ss.withKV(ss.ctx, calls[0].GetObject(), func(kv system.KV) (err error) {
+		values = make([]system.Value, len(keys))
+		many, ok := kv.(shorts)
+		if ok && len(keys) > 1 {
+			values, err = many.GetShort(ss.ctx, keys)
+		}
+		for i := range values {
+			if v := &values[i]; !ok || len(keys) == 1 || errno.CodeOf(v.Err) == errno.Rec2Big {
+				v.Data, v.Err = ss.value(ss.ctx, kv, keys[i], UnaryValueMax)
+			}
+			values[i].Err = fault.Key(values[i].Err)
+		}
+		return err
+	})
+	if err != nil {
+		values = slices.Repeat([]system.Value{{Err: err}}, len(keys))
+	}
+	return values
+}
 
 func (ss *session) each(calls []*apiv1.SessionCall) {
 	for _, c := range calls {
@@ -183,9 +276,6 @@ func (ss *session) each(calls []*apiv1.SessionCall) {
 // one makes one call, as its method by itself would.
 func (ss *session) one(c *apiv1.SessionCall) (*apiv1.SessionResult, error) {
 	switch call := c.GetCall().(type) {
-	case *apiv1.SessionCall_Get:
-		resp, err := ss.Get(ss.ctx, &apiv1.GetRequest{Object: c.GetObject(), Key: call.Get.GetKey()})
-		return &apiv1.SessionResult{Result: &apiv1.SessionResult_Get{Get: resp}}, err
 	case *apiv1.SessionCall_Head:
 		resp, err := ss.Head(ss.ctx, &apiv1.HeadRequest{Object: c.GetObject(), Key: call.Head.GetKey()})
 		return &apiv1.SessionResult{Result: &apiv1.SessionResult_Head{Head: resp}}, err
@@ -206,37 +296,45 @@ func (ss *session) refuse(c *apiv1.SessionCall, err error) {
 }
 
 // answer never waits: there is a place for each call.
-func (ss *session) answer(r *apiv1.SessionResult) { ss.answers <- r }
+func (ss *session) answer(r *apiv1.SessionResult) { ss.answers <- []*apiv1.SessionResult{r} }
 
 // send sends answers, as many in one message as are there. When the stream is broken it goes on taking them.
-func (ss *session) send(stream grpc.BidiStreamingServer[apiv1.SessionRequest, apiv1.SessionResponse]) {
+func (ss *session) send(stream sessionStream) {
 	broken := false
-	for first := range ss.answers {
-		msg := ss.gather(first)
-		if broken {
-			continue
-		}
-		if err := stream.Send(msg); err != nil {
-			broken = true
-			ss.cancel(err)
+	for all := range ss.answers {
+		for all = ss.gather(all); len(all) > 0; {
+			n := fitting(all)
+			ss.places.Release(int64(n))
+			if !broken {
+				if err := stream.Send(&apiv1.SessionResponse{Results: all[:n]}); err != nil {
+					broken = true
+					ss.cancel(err)
+				}
+			}
+			all = all[n:]
 		}
 	}
 }
 
-func (ss *session) gather(first *apiv1.SessionResult) *apiv1.SessionResponse {
-	msg := &apiv1.SessionResponse{Results: []*apiv1.SessionResult{first}}
-	<-ss.places
-	for size := proto.Size(first); size < sessionBytes; {
+// gather adds the answers that are there already.
+func (ss *session) gather(all []*apiv1.SessionResult) []*apiv1.SessionResult {
+	for {
 		select {
-		case r, ok := <-ss.answers:
-			if !ok {
-				return msg
+		case more := <-ss.answers: // none when it is closed
+			if len(more) == 0 {
+				return all
 			}
-			<-ss.places
-			msg.Results, size = append(msg.Results, r), size+proto.Size(r)
+			all = append(all, more...)
 		default:
-			return msg
+			return all
 		}
 	}
-	return msg
+}
+
+// fitting is how many answers, one at least, go in one message.
+func fitting(all []*apiv1.SessionResult) (n int) {
+	for size := 0; n < len(all) && size < sessionBytes; n++ {
+		size += 64 + len(all[n].GetGet().GetValue()) + len(all[n].GetError().GetMessage())
+	}
+	return n
 }

@@ -38,6 +38,7 @@ func main() {
 }
 
 func run(cfg config.Config, log *slog.Logger) error {
+	server.CollectSeldom()
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	sys, err := tarn.OpenWith(tarn.Options{Root: cfg.Root, CacheBytes: cfg.Cache, Logger: log})

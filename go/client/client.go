@@ -42,6 +42,10 @@ const (
 
 	// noDeadline is the deadline of a call whose caller set none: the gateway would give it 30 s, and this package promises none.
 	noDeadline = 24 * time.Hour
+
+	// What a gateway of this machine may send before it is read.
+	streamWindow = 1 << 20
+	connWindow   = 2 << 20
 )
 
 // System is a gateway.
@@ -58,6 +62,7 @@ type System struct {
 	operations apiv1.OperationServiceClient
 	devices    apiv1.DeviceServiceClient
 	admin      apiv1.AdminServiceClient
+	joint      *joint // nil: each put is a call
 }
 
 var _ system.System = (*System)(nil)
@@ -91,6 +96,9 @@ func DialWith(ctx context.Context, endpoint string, opts Options) (*System, erro
 		return nil, fromStatus(ctx, op, endpoint, err)
 	}
 	s.limits, s.version = info.GetLimits(), info.GetVersion()
+	if opts.JoinPuts {
+		s.joint = &joint{kv: s.keyValues}
+	}
 	return s, nil
 }
 
@@ -110,6 +118,9 @@ func dialOptions(endpoint string, opts Options) ([]grpc.DialOption, error) {
 			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 5 * time.Second},
 			MinConnectTimeout: 5 * time.Second,
 		}),
+	}
+	if local(endpoint) { // else they grow with what is measured on the way, which here is little
+		all = append(all, grpc.WithInitialWindowSize(streamWindow), grpc.WithInitialConnWindowSize(connWindow))
 	}
 	if opts.Token != "" || opts.TokenFile != "" {
 		all = append(all, grpc.WithPerRPCCredentials(&bearer{fixed: opts.Token, path: opts.TokenFile}))

@@ -184,6 +184,11 @@ func (kv *KV) Put(ctx context.Context, key, val []byte, cond ...system.Cond) err
 	if uint64(len(val)) > kv.sys.limits.GetUnaryValueBytes() {
 		return kv.putStream(ctx, op, key, val, c)
 	}
+	if j := kv.sys.joint; j != nil && c == apiv1.Condition_CONDITION_UNSPECIFIED && len(key)+len(val) <= jointBytes {
+		if p := j.add(kv.name, key, val); p != nil {
+			return p.wait(ctx, op, kv.ref)
+		}
+	}
 	_, err = kv.sys.keyValues.Put(ctx, &apiv1.PutRequest{Object: kv.name, Key: key, Value: val, Condition: c})
 	return fromStatus(ctx, op, kv.ref, err)
 }

@@ -181,20 +181,47 @@ func sessionRequest(m *apiv1.SessionRequest, b []byte) bool {
 	if n <= 0 {
 		return false
 	}
-	calls := make([]apiv1.SessionCall, n)
+	calls := &sessionCalls{left: make([]apiv1.SessionCall, n)}
 	m.Calls = make([]*apiv1.SessionCall, 0, n)
 	return fields(b, func(field protowire.Number, val []byte, _ uint64) bool {
 		if field != 1 || val == nil {
 			return false
 		}
-		c := &calls[len(m.Calls)]
+		c := first(&calls.left, 0)
 		m.Calls = append(m.Calls, c)
-		return sessionCall(c, val)
+		return calls.read(c, val)
 	})
 }
 
-// sessionCall reads gets and puts. A call that stands twice would have to be merged.
-func sessionCall(c *apiv1.SessionCall, b []byte) bool {
+// sessionCalls is the memory of the calls that have not been read.
+type sessionCalls struct {
+	left []apiv1.SessionCall
+	puts []sessionPut
+	gets []sessionGet
+}
+
+type sessionPut struct {
+	call apiv1.SessionCall_Put
+	req  apiv1.PutRequest
+}
+
+type sessionGet struct {
+	call apiv1.SessionCall_Get
+	req  apiv1.GetRequest
+}
+
+// first takes the first of all, which are made when there are none: n.
+func first[T any](all *[]T, n int) *T {
+	if len(*all) == 0 {
+		*all = make([]T, n)
+	}
+	it := &(*all)[0]
+	*all = (*all)[1:]
+	return it
+}
+
+// read reads gets and puts. A call that stands twice would have to be merged.
+func (m *sessionCalls) read(c *apiv1.SessionCall, b []byte) bool {
 	return fields(b, func(field protowire.Number, val []byte, n uint64) bool {
 		switch {
 		case field == 1 && val == nil:
@@ -203,17 +230,11 @@ func sessionCall(c *apiv1.SessionCall, b []byte) bool {
 		case field == 2 && val != nil:
 			return name(&c.Object, val)
 		case field == 3 && val != nil && c.Call == nil:
-			get := &struct {
-				call apiv1.SessionCall_Get
-				req  apiv1.GetRequest
-			}{}
+			get := first(&m.gets, 1+len(m.left))
 			get.call.Get, c.Call = &get.req, &get.call
 			return getRequest(&get.req, val)
 		case field == 5 && val != nil && c.Call == nil:
-			put := &struct {
-				call apiv1.SessionCall_Put
-				req  apiv1.PutRequest
-			}{}
+			put := first(&m.puts, 1+len(m.left))
 			put.call.Put, c.Call = &put.req, &put.call
 			return putRequest(&put.req, val)
 		}
@@ -257,7 +278,7 @@ func name(to *string, b []byte) bool {
 
 // unmarshal fills any message.
 func unmarshal(data mem.BufferSlice, v any, m proto.Message) error {
-	if request(data, v) {
+	if request(data, v) || response(data, v) {
 		return nil
 	}
 	b := data.MaterializeToBuffer(Pool)

@@ -4,8 +4,8 @@
 //
 // Always true: the bytes are those of protocol buffers, so each side may use this codec or any other. A message that has nothing but a
 // piece of a value is a [Chunk] when it is sent and a [Received] when it arrives: its bytes are not copied here. They belong to whoever
-// holds the message, until Free. The requests that come most often share the memory in which they came. Everything else is marshalled and
-// unmarshalled by package proto.
+// holds the message, until Free. The requests that come most often, and answers with many parts, share the memory in which they came, and what
+// has many parts is written by hand. Everything else is marshalled and unmarshalled by package proto.
 package wire
 
 import (
@@ -38,17 +38,22 @@ type Codec struct{}
 // Name is "proto".
 func (Codec) Name() string { return "proto" }
 
-// Marshal takes a *Chunk, whose bytes it gives to grpc, a *Held, or any message. A GetResponse must not be changed afterwards.
+// Marshal takes a *Chunk or a *Puts, whose bytes it gives to grpc, a *Held, or any message. A GetResponse must not be changed afterwards.
 func (Codec) Marshal(v any) (mem.BufferSlice, error) {
 	switch m := v.(type) {
 	case *Chunk:
 		return join(dataTag, m.Data), nil
 	case *Held:
 		return m.marshal()
+	case *Puts:
+		return m.message(), nil
 	case *apiv1.GetResponse:
 		if isLent(m) {
 			return join(valueTag, mem.SliceBuffer(m.GetValue())), nil
 		}
+	}
+	if size := sizeOf(v); size >= 0 {
+		return write(v, size), nil
 	}
 	m, err := messageOf(v)
 	if err != nil {
@@ -60,6 +65,16 @@ func (Codec) Marshal(v any) (mem.BufferSlice, error) {
 // isLent is whether the value is sent from where it is.
 func isLent(m *apiv1.GetResponse) bool {
 	return len(m.GetValue()) >= lent && len(m.ProtoReflect().GetUnknown()) == 0
+}
+
+// write is a message that has a size.
+func write(v any, size int) mem.BufferSlice {
+	if mem.IsBelowBufferPoolingThreshold(size) {
+		return mem.BufferSlice{mem.SliceBuffer(writeTo(make([]byte, 0, size), v))}
+	}
+	buf := Pool.Get(size)
+	*buf = writeTo((*buf)[:0], v)
+	return mem.BufferSlice{mem.NewBuffer(buf, Pool)}
 }
 
 // join is a message that has one field of bytes.
@@ -86,9 +101,12 @@ func marshal(m proto.Message, to mem.BufferPool) (mem.BufferSlice, error) {
 	return mem.BufferSlice{mem.NewBuffer(buf, to)}, nil
 }
 
-// Unmarshal fills a *Received, which shares the bytes until Free, or any message, which is empty before.
+// Unmarshal fills a *Received, which shares the bytes until Free, a *PutResults, or any message, which is empty before.
 func (Codec) Unmarshal(data mem.BufferSlice, v any) error {
-	if r, ok := v.(*Received); ok {
+	switch r := v.(type) {
+	case *Received:
+		return r.unmarshal(data)
+	case *PutResults:
 		return r.unmarshal(data)
 	}
 	m, err := messageOf(v)

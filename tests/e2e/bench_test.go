@@ -38,6 +38,24 @@ func left(t *testing.T, dir string) {
 	}
 }
 
+// TestBenchRows measures one kind of call only, and what it is compared with.
+func TestBenchRows(t *testing.T) {
+	cli, dir := rig.CLI{T: t}, t.TempDir()
+	var report benchReport
+	words := short(dir, "bench", "gateway", "-o", "json", "--groups", "calls,batches", "--rows", "Put joined,Scan")
+	if err := json.Unmarshal([]byte(cli.OK(words...)), &report); err != nil {
+		t.Fatal(err)
+	}
+	names := map[string]int{}
+	for _, r := range report.Response.Rows {
+		names[r.Name]++
+	}
+	if len(names) != 4 || names["Echo"] != 4 || names["Echo again"] != 4 || names["Put joined"] != 4 || names["Scan"] != 1 {
+		t.Errorf("rows: %v", names)
+	}
+	left(t, dir)
+}
+
 // TestBenchGateway runs everything but the peers once, briefly: each row has a rate, what a gateway is asked has a cost, and nothing stays.
 func TestBenchGateway(t *testing.T) {
 	cli, dir := rig.CLI{T: t}, t.TempDir()
@@ -55,7 +73,7 @@ func TestBenchGateway(t *testing.T) {
 			t.Errorf("a call that is not compared: %+v", r)
 		}
 	}
-	for group, n := range map[string]int{"calls tcp": 10, "calls unix": 10, "batches tcp": 6, "sessions tcp": 7, "streams tcp": 3} {
+	for group, n := range map[string]int{"calls tcp": 12, "calls unix": 12, "batches tcp": 6, "sessions tcp": 7, "streams tcp": 3} {
 		if groups[group] != n {
 			t.Errorf("%s has %d rows, want %d", group, groups[group], n)
 		}
@@ -121,8 +139,8 @@ func TestBenchPeers(t *testing.T) {
 	cli, dir := rig.CLI{T: t}, t.TempDir()
 	var report benchReport
 	text := cli.OK(short(dir, "bench", "gateway", "--peers", "--groups", "peers", "-o", "json")...)
-	if err := json.Unmarshal([]byte(text), &report); err != nil || len(report.Response.Rows) != 15 {
-		t.Fatalf("%d rows, %v; want 15\n%s", len(report.Response.Rows), err, text)
+	if err := json.Unmarshal([]byte(text), &report); err != nil || len(report.Response.Rows) != 17 {
+		t.Fatalf("%d rows, %v; want 17\n%s", len(report.Response.Rows), err, text)
 	}
 	for _, r := range report.Response.Rows {
 		if r.Rate.Median <= 0 {

@@ -84,7 +84,7 @@ func (c *Calls) admitted(ctx context.Context, req any, method string, handler gr
 	}
 	defer end()
 	if m, ok := req.(proto.Message); ok {
-		if err := t.take(int64(proto.Size(m))); err != nil {
+		if err := t.take(int64(wire.Size(m))); err != nil {
 			return nil, err
 		}
 	}
@@ -102,7 +102,7 @@ func (t *Ticket) deliver(resp any) any {
 	if !ok {
 		return resp
 	}
-	size := proto.Size(m)
+	size := wire.Size(m)
 	if size < replyBytes || !t.hold() {
 		return resp
 	}
@@ -204,7 +204,7 @@ func sizeOf(m any) int64 {
 		}
 		return int64(proto.Size(m.Message))
 	case proto.Message:
-		return int64(proto.Size(m))
+		return int64(wire.Size(m))
 	}
 	return 0
 }

@@ -10,7 +10,6 @@ import (
 	"net"
 	"os"
 	"os/signal"
-	"runtime"
 	"time"
 
 	"google.golang.org/grpc"
@@ -36,6 +35,17 @@ import (
 
 // A client that names no codec, or "proto", speaks with this one.
 func init() { encoding.RegisterCodecV2(wire.Codec{}) }
+
+// streamWorkers are the goroutines that keep their stacks from one call to the next. A call that waits for the device keeps one; for calls
+// beyond them goroutines are made.
+const streamWorkers = 64
+
+// What a client may send before it is read. grpc's own windows begin at 64 KiB and grow up to 16 MiB with what is measured on the way, which
+// on a short way is little.
+const (
+	streamWindow = 1 << 20
+	connWindow   = 2 << 20
+)
 
 // Config says what is served, and where. A zero limit has its default.
 type Config struct {
@@ -140,8 +150,10 @@ func New(cfg Config) (*Server, error) {
 		experimental.BufferPool(wire.Pool),
 		grpc.MaxRecvMsgSize(service.MessageMax),
 		grpc.MaxHeaderListSize(16<<10),
+		grpc.InitialWindowSize(streamWindow),
+		grpc.InitialConnWindowSize(connWindow),
 		grpc.MaxConcurrentStreams(cfg.Streams),
-		grpc.NumStreamWorkers(uint32(runtime.GOMAXPROCS(0))),
+		grpc.NumStreamWorkers(streamWorkers),
 		grpc.WaitForHandlers(true),            // Stop must not close the system under a call
 		grpc.ConnectionTimeout(5*time.Second), // of the handshake
 		grpc.KeepaliveParams(keepalive.ServerParameters{

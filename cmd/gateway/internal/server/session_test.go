@@ -147,3 +147,44 @@ func TestSessionDrain(t *testing.T) {
 		t.Errorf("Stop: %v after %v", err, time.Since(began))
 	}
 }
+
+// TestSessionTwice: calls of one session that change the same key at the same time are all made, and gets of any length are answered.
+func TestSessionTwice(t *testing.T) {
+	const messages = 300
+	_, kv, stub := real(t, Config{})
+	for _, n := range []int{0, 1, 5000, 1 << 20} {
+		if err := kv.Put(t.Context(), fmt.Append(nil, "long ", n), make([]byte, n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stream := session(t, stub)
+	go func() {
+		for m := range messages {
+			all := []*apiv1.SessionCall{sessionPut(uint64(4*m), "same", fmt.Sprint(m), 0), sessionPut(uint64(4*m+1), fmt.Sprint("own ", m), "v", 0),
+				sessionPut(uint64(4*m+2), "same", fmt.Sprint(m), 0), sessionGet(uint64(4*m+3), []string{"long 0", "long 1", "long 5000", "none"}[m%4])}
+			all[0].Object = object
+			if err := stream.Send(&apiv1.SessionRequest{Calls: all}); err != nil {
+				t.Errorf("message %d: %v", m, err)
+				return
+			}
+		}
+	}()
+	for tag, r := range take(t, stream, 4*messages) {
+		want := []int{0, 1, 5000, -1}[tag/4%4]
+		switch {
+		case tag%4 != 3 && r.GetPut() == nil:
+			t.Errorf("put %d: %v", tag, r)
+		case tag%4 == 3 && want >= 0 && (r.GetGet() == nil || len(r.GetGet().GetValue()) != want):
+			t.Errorf("get %d: %v", tag, r)
+		case tag%4 == 3 && want < 0 && r.GetError().GetReason() != "DER_NONEXIST":
+			t.Errorf("get %d of what is not there: %v", tag, r)
+		}
+	}
+	send(t, stream, sessionGet(1, "long 1048576"), sessionGet(2, "same"), sessionGet(3, "long 1048576"))
+	if all := take(t, stream, 3); len(all[1].GetGet().GetValue()) != 1<<20 || len(all[3].GetGet().GetValue()) != 1<<20 || all[2].GetGet() == nil {
+		t.Error("long values did not come")
+	}
+	if n, err := kv.Count(t.Context(), system.Range{}); n != messages+5 || err != nil {
+		t.Errorf("%d keys, %v; want %d", n, err, messages+5)
+	}
+}

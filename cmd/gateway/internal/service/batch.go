@@ -197,9 +197,9 @@ func newResults(n int) []*apiv1.KeyResult {
 	return results
 }
 
-// applyEach applies muts as one batch, which shares one log record and one flush; and when that is refused in two halves, in order,
-// down to the single change that is to blame: k refusals among n changes cost about k log n batches. The order matters when a key
-// stands twice, which no single batch may have.
+// applyEach applies muts as one batch, which shares one log record and one flush. When that is refused because a key stands twice, what
+// comes first of each key goes first; else in two halves, in order, down to the single change that is to blame: k refusals among n
+// changes cost about k log n batches.
 func applyEach(ctx context.Context, kv system.KV, muts []system.Mutation, results []*apiv1.KeyResult) error {
 	err := kv.Apply(ctx, muts)
 	switch {
@@ -211,11 +211,36 @@ func applyEach(ctx context.Context, kv system.KV, muts []system.Mutation, result
 		results[0].Error = keyError(alone(err))
 		return nil
 	}
-	half := len(muts) / 2
-	if err := applyEach(ctx, kv, muts[:half], results[:half]); err != nil {
+	n := len(muts) / 2
+	if errno.CodeOf(err) == errno.Inval {
+		results = slices.Clone(results) // the caller's stay in their order
+		if firsts := firstsFirst(muts, results); firsts < len(muts) {
+			n = firsts
+		}
+	}
+	if err := applyEach(ctx, kv, muts[:n], results[:n]); err != nil {
 		return err
 	}
-	return applyEach(ctx, kv, muts[half:], results[half:])
+	return applyEach(ctx, kv, muts[n:], results[n:])
+}
+
+// firstsFirst puts what comes again of a key behind the first of every key, and returns the number of those.
+func firstsFirst(muts []system.Mutation, results []*apiv1.KeyResult) (n int) {
+	seen := make(map[string]struct{}, len(muts))
+	var again []system.Mutation
+	var its []*apiv1.KeyResult
+	for i, m := range muts {
+		if _, there := seen[string(m.Key)]; there {
+			again, its = append(again, m), append(its, results[i])
+			continue
+		}
+		seen[string(m.Key)] = struct{}{}
+		muts[n], results[n] = m, results[i]
+		n++
+	}
+	copy(muts[n:], again)
+	copy(results[n:], its)
+	return n
 }
 
 // alone is the error of a batch of one, as that of its only change.

@@ -5,15 +5,19 @@ package service
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
+	"golang.org/x/sync/semaphore"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/tarn-storage/tarn/cmd/gateway/internal/fault"
 	apiv1 "github.com/tarn-storage/tarn/go/api/v1"
+	"github.com/tarn-storage/tarn/go/errno"
 	"github.com/tarn-storage/tarn/go/system"
 )
 
@@ -22,93 +26,161 @@ const (
 	sessionCalls = 1024      // of one session, under way at once
 	sessionReads = 16        // calls that one goroutine makes one after the other
 	sessionBytes = 256 << 10 // of answers in one message
-	answerBytes  = 1 << 10   // an answer from this size on counts in the gate until it is sent; the others fit into what a stream has
+	answerBytes  = 1 << 10   // a value from this size on counts in the gate until it is sent; the others fit into what a stream has
 )
 
-// session is one stream of Session. One goroutine reads, one sends, and a few make the calls. Always true: a call holds a place among
-// sessionCalls from when it was read until its answer was taken by the sender, and its bytes and those of its answer count in the gate: so
-// answers that a slow client does not take are bounded.
+// session is one stream of Session. One goroutine reads, one sends, and the makers of three lanes make the calls. Always true: a call
+// holds a place among sessionCalls from when it was read until its answer was taken by the sender, its bytes count in the gate until it was
+// made, and those of its answer until that was sent: so answers that a slow client does not take are bounded.
 type session struct {
 	*keyValues
 	ctx     context.Context
 	cancel  context.CancelCauseFunc
-	places  chan struct{}
-	answers chan *apiv1.SessionResult
-	calls   sync.WaitGroup
-	object  string // of the call before
+	places  *semaphore.Weighted
+	answers chan []*apiv1.SessionResult
+	idle    *time.Timer
+	object  string // of the call before; the reader's
+
+	changes lane // without a condition: as one batch
+	gets    lane // together, too
+	others  lane // one after the other
+
+	mu    sync.Mutex
+	ended bool // no more calls begin
+	calls sync.WaitGroup
 }
 
-func (s *keyValues) Session(stream grpc.BidiStreamingServer[apiv1.SessionRequest, apiv1.SessionResponse]) error {
-	ctx, cancel := context.WithCancelCause(stream.Context())
-	defer cancel(nil)
+func (s *keyValues) newSession(ctx context.Context) *session {
 	ss := &session{
-		keyValues: s, ctx: ctx, cancel: cancel,
-		places: make(chan struct{}, sessionCalls), answers: make(chan *apiv1.SessionResult, sessionCalls),
+		keyValues: s, places: semaphore.NewWeighted(sessionCalls), answers: make(chan []*apiv1.SessionResult, sessionCalls),
+		idle: time.NewTimer(sessionIdle),
 	}
+	ss.ctx, ss.cancel = context.WithCancelCause(ctx)
+	ss.changes = lane{make: ss.change, most: sessionCalls, makers: 2} // one is applied while another is made durable
+	ss.gets = lane{make: ss.get, most: gatherKeys, makers: 4}
+	ss.others = lane{make: ss.each, most: sessionReads, makers: sessionCalls / sessionReads}
+	return ss
+}
+
+type sessionStream = grpc.BidiStreamingServer[apiv1.SessionRequest, apiv1.SessionResponse]
+
+func (s *keyValues) Session(stream sessionStream) error {
+	ss := s.newSession(stream.Context())
+	defer ss.cancel(nil)
+	defer ss.idle.Stop()
 	sent := make(chan struct{})
 	go func() {
 		defer close(sent)
 		ss.send(stream)
 	}()
-	err := ss.read(stream)
+	err := ss.serve(stream)
+	ss.end()
 	ss.calls.Wait()
 	close(ss.answers)
 	<-sent
 	if err == nil {
-		err = context.Cause(ctx)
+		err = context.Cause(ss.ctx)
 	}
 	return err
 }
 
-// read begins calls until the client has no more, the stream breaks, or the server goes down.
-func (ss *session) read(stream grpc.BidiStreamingServer[apiv1.SessionRequest, apiv1.SessionResponse]) error {
-	messages := receive(stream.Context(), stream.Recv)
-	for ss.ctx.Err() == nil {
-		msg, err := messages.within(sessionIdle, ss.Drain)
+// serve lets calls begin until the client has no more, the stream breaks, nothing came for too long, or the server goes down. Its
+// goroutine, which reads, ends when the handler has returned, for the stream is cut then.
+func (ss *session) serve(stream sessionStream) error {
+	read := make(chan error, 1)
+	go func() { read <- ss.read(stream) }()
+	select {
+	case err := <-read:
+		return err
+	case <-ss.ctx.Done():
+		return nil
+	case <-ss.Drain:
+		return errno.New("", "", errno.Shutdown, "the gateway is going down; begin again with the one that follows it")
+	case <-ss.idle.C:
+		return errno.New("", "", errno.TimedOut, fmt.Sprintf("no message came for %v; begin again", sessionIdle))
+	}
+}
+
+func (ss *session) read(stream sessionStream) error {
+	for {
+		msg, err := stream.Recv()
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		if len(msg.GetCalls()) > sessionCalls {
-			return fault.Invalid("calls", "", "the message has %d calls; it can have %d", len(msg.GetCalls()), sessionCalls)
+		ss.idle.Reset(sessionIdle)
+		calls := msg.GetCalls()
+		if len(calls) > sessionCalls {
+			return fault.Invalid("calls", "", "the message has %d calls; it can have %d", len(calls), sessionCalls)
 		}
-		if err := ss.begin(msg.GetCalls()); err != nil {
-			return err
+		if ss.places.Acquire(ss.ctx, int64(len(calls))) != nil {
+			return nil // the context has ended
 		}
+		ss.begin(calls)
 	}
-	return nil
 }
 
-// begin begins the calls of one message: changes without a condition go together, as a batch shares one record of the log; the others in
-// handfuls.
-func (ss *session) begin(calls []*apiv1.SessionCall) error {
-	var changes, others []*apiv1.SessionCall
-	for _, c := range calls {
-		select {
-		case ss.places <- struct{}{}:
-		case <-ss.ctx.Done():
-			return nil
+// end lets no more calls begin.
+func (ss *session) end() {
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	ss.ended = true
+}
+
+// begin begins the calls of one message, unless the session has ended.
+func (ss *session) begin(calls []*apiv1.SessionCall) {
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	for len(calls) > 0 && !ss.ended {
+		l, n := ss.laneOf(calls[0]), 0
+		for ; n < len(calls) && ss.laneOf(calls[n]) == l; n++ {
+			if calls[n].GetObject() == "" {
+				calls[n].Object = ss.object
+			}
+			ss.object = calls[n].GetObject()
 		}
-		if c.GetObject() == "" {
-			c.Object = ss.object
-		}
-		if c.GetObject() != ss.object && len(changes) > 0 {
-			ss.do(changes, ss.change)
-			changes = nil
-		}
-		ss.object = c.GetObject()
-		if isPlainChange(c) {
-			changes = append(changes, c)
-		} else if others = append(others, c); len(others) == sessionReads {
-			ss.do(others, ss.each)
-			others = nil
-		}
+		ss.enter(l, calls[:n:n])
+		calls = calls[n:]
 	}
-	ss.do(changes, ss.change)
-	ss.do(others, ss.each)
-	return nil
+}
+
+// enter gives calls to a lane. When there is no room for their bytes each is refused by itself.
+func (ss *session) enter(l *lane, calls []*apiv1.SessionCall) {
+	if err := ss.Gate.Take(ss.ctx, sizeOf(calls)); err != nil {
+		for _, c := range calls {
+			ss.refuse(c, err)
+		}
+		return
+	}
+	if l.add(calls) {
+		ss.calls.Go(func() { l.work(ss.counted) })
+	}
+}
+
+// counted makes calls of a lane, and gives back what enter took.
+func (ss *session) counted(l *lane, calls []*apiv1.SessionCall) {
+	size := sizeOf(calls) // before, for a call may be changed when it is made
+	defer ss.Gate.Give(ss.ctx, size)
+	l.make(calls)
+}
+
+func sizeOf(calls []*apiv1.SessionCall) (size int64) {
+	for _, c := range calls {
+		size += int64(proto.Size(c))
+	}
+	return size
+}
+
+func (ss *session) laneOf(c *apiv1.SessionCall) *lane {
+	switch {
+	case isPlainChange(c):
+		return &ss.changes
+	case c.GetGet() != nil:
+		return &ss.gets
+	}
+	return &ss.others
 }
 
 func isPlainChange(c *apiv1.SessionCall) bool {
@@ -120,27 +192,6 @@ func isPlainChange(c *apiv1.SessionCall) bool {
 		return del.GetCondition() == apiv1.Condition_CONDITION_UNSPECIFIED
 	}
 	return false
-}
-
-// do makes calls in the background. When there is no room for their bytes each is refused by itself.
-func (ss *session) do(calls []*apiv1.SessionCall, how func([]*apiv1.SessionCall)) {
-	if len(calls) == 0 {
-		return
-	}
-	size := int64(0)
-	for _, c := range calls {
-		size += int64(proto.Size(c))
-	}
-	if err := ss.Gate.Take(ss.ctx, size); err != nil {
-		for _, c := range calls {
-			ss.refuse(c, err)
-		}
-		return
-	}
-	ss.calls.Go(func() {
-		defer ss.Gate.Give(ss.ctx, size)
-		how(calls)
-	})
 }
 
 // change makes changes of one object, independent of each other.
@@ -162,9 +213,8 @@ func (ss *session) change(calls []*apiv1.SessionCall) {
 	}
 	results := newResults(len(ok))
 	err := ss.withKV(ss.ctx, ok[0].GetObject(), func(kv system.KV) error { return applyEach(ss.ctx, kv, muts, results) })
-	answers := make([]apiv1.SessionResult, len(ok))
+	answers := newAnswers(ok)
 	for i, c := range ok {
-		answers[i].Tag = c.GetTag()
 		switch {
 		case err != nil:
 			answers[i].Result = &apiv1.SessionResult_Error{Error: keyError(err)}
@@ -175,8 +225,17 @@ func (ss *session) change(calls []*apiv1.SessionCall) {
 		default:
 			answers[i].Result = hasPut
 		}
-		ss.answer(&answers[i])
 	}
+	ss.answers <- answers
+}
+
+// newAnswers are answers to calls, in one piece of memory, without results.
+func newAnswers(calls []*apiv1.SessionCall) []*apiv1.SessionResult {
+	memory, answers := make([]apiv1.SessionResult, len(calls)), make([]*apiv1.SessionResult, len(calls))
+	for i, c := range calls {
+		memory[i].Tag, answers[i] = c.GetTag(), &memory[i]
+	}
+	return answers
 }
 
 // What most changes are answered with; nobody changes them.
@@ -184,6 +243,53 @@ var (
 	hasPut     = &apiv1.SessionResult_Put{Put: &apiv1.PutResponse{}}
 	hasDeleted = &apiv1.SessionResult_Delete{Delete: &apiv1.DeleteResponse{}}
 )
+
+// get makes gets of one object together.
+func (ss *session) get(calls []*apiv1.SessionCall) {
+	answers := newAnswers(calls)
+	memory := make([]struct {
+		result apiv1.SessionResult_Get
+		resp   apiv1.GetResponse
+	}, len(calls))
+	for i, v := range ss.values(calls) {
+		if v.Err != nil {
+			answers[i].Result = &apiv1.SessionResult_Error{Error: keyError(v.Err)}
+			continue
+		}
+		memory[i].resp.Value, memory[i].result.Get = v.Data, &memory[i].resp
+		answers[i].Result = &memory[i].result
+		if err := ss.Gate.Take(ss.ctx, held(answers[i])); err != nil {
+			answers[i].Result = &apiv1.SessionResult_Error{Error: keyError(err)}
+		}
+	}
+	ss.answers <- answers
+}
+
+// values reads what gets ask for: the short values at once, then those that are longer one by one.
+func (ss *session) values(calls []*apiv1.SessionCall) (values []system.Value) {
+	keys := make([][]byte, len(calls))
+	for i, c := range calls {
+		keys[i] = c.GetGet().GetKey()
+	}
+	err := ss.withKV(ss.ctx, calls[0].GetObject(), func(kv system.KV) (err error) {
+		values = make([]system.Value, len(keys))
+		many, ok := kv.(shorts)
+		if ok && len(keys) > 1 {
+			values, err = many.GetShort(ss.ctx, keys)
+		}
+		for i := range values {
+			if v := &values[i]; !ok || len(keys) == 1 || errno.CodeOf(v.Err) == errno.Rec2Big {
+				v.Data, v.Err = ss.value(ss.ctx, kv, keys[i], UnaryValueMax)
+			}
+			values[i].Err = fault.Key(values[i].Err)
+		}
+		return err
+	})
+	if err != nil {
+		values = slices.Repeat([]system.Value{{Err: err}}, len(keys))
+	}
+	return values
+}
 
 func (ss *session) each(calls []*apiv1.SessionCall) {
 	for _, c := range calls {
@@ -200,9 +306,6 @@ func (ss *session) each(calls []*apiv1.SessionCall) {
 // one makes one call, as its method by itself would.
 func (ss *session) one(c *apiv1.SessionCall) (*apiv1.SessionResult, error) {
 	switch call := c.GetCall().(type) {
-	case *apiv1.SessionCall_Get:
-		resp, err := ss.Get(ss.ctx, &apiv1.GetRequest{Object: c.GetObject(), Key: call.Get.GetKey()})
-		return &apiv1.SessionResult{Result: &apiv1.SessionResult_Get{Get: resp}}, err
 	case *apiv1.SessionCall_Head:
 		resp, err := ss.Head(ss.ctx, &apiv1.HeadRequest{Object: c.GetObject(), Key: call.Head.GetKey()})
 		return &apiv1.SessionResult{Result: &apiv1.SessionResult_Head{Head: resp}}, err
@@ -222,52 +325,56 @@ func (ss *session) refuse(c *apiv1.SessionCall, err error) {
 	ss.answer(&apiv1.SessionResult{Tag: c.GetTag(), Result: &apiv1.SessionResult_Error{Error: keyError(err)}})
 }
 
-// answer never waits: there is a place for each call. An answer that there is no room for becomes the refusal that says so.
-func (ss *session) answer(r *apiv1.SessionResult) {
-	if n := proto.Size(r); n >= answerBytes {
-		if err := ss.Gate.Take(ss.ctx, int64(n)); err != nil {
-			r = &apiv1.SessionResult{Tag: r.GetTag(), Result: &apiv1.SessionResult_Error{Error: keyError(err)}}
-		}
+// answer never waits: there is a place for each call.
+func (ss *session) answer(r *apiv1.SessionResult) { ss.answers <- []*apiv1.SessionResult{r} }
+
+// held is how many bytes of an answer count in the gate.
+func held(r *apiv1.SessionResult) int64 {
+	if n := len(r.GetGet().GetValue()); n >= answerBytes {
+		return int64(n)
 	}
-	ss.answers <- r
+	return 0
 }
 
 // send sends answers, as many in one message as are there. When the stream is broken it goes on taking them.
-func (ss *session) send(stream grpc.BidiStreamingServer[apiv1.SessionRequest, apiv1.SessionResponse]) {
+func (ss *session) send(stream sessionStream) {
 	broken := false
-	for first := range ss.answers {
-		msg, counted := ss.gather(first)
-		if !broken {
-			if err := stream.Send(msg); err != nil {
-				broken = true
-				ss.cancel(err)
+	for all := range ss.answers {
+		for all = ss.gather(all); len(all) > 0; {
+			n, bytes := fitting(all)
+			ss.places.Release(int64(n))
+			if !broken {
+				if err := stream.Send(&apiv1.SessionResponse{Results: all[:n]}); err != nil {
+					broken = true
+					ss.cancel(err)
+				}
 			}
+			all = all[n:]
+			ss.Gate.Give(ss.ctx, bytes)
 		}
-		ss.Gate.Give(ss.ctx, int64(counted))
 	}
 }
 
-// gather collects answers, and says how many of their bytes count in the gate.
-func (ss *session) gather(first *apiv1.SessionResult) (msg *apiv1.SessionResponse, counted int) {
-	msg = &apiv1.SessionResponse{}
-	for r, size := first, 0; ; {
-		<-ss.places
-		n := proto.Size(r)
-		if n >= answerBytes {
-			counted += n
-		}
-		msg.Results, size = append(msg.Results, r), size+n
-		if size >= sessionBytes {
-			return msg, counted
-		}
-		var ok bool
+// gather adds the answers that are there already.
+func (ss *session) gather(all []*apiv1.SessionResult) []*apiv1.SessionResult {
+	for {
 		select {
-		case r, ok = <-ss.answers:
-			if !ok {
-				return msg, counted
+		case more := <-ss.answers: // none when it is closed
+			if len(more) == 0 {
+				return all
 			}
+			all = append(all, more...)
 		default:
-			return msg, counted
+			return all
 		}
 	}
+}
+
+// fitting is how many answers, one at least, go in one message, and how many of their bytes count in the gate.
+func fitting(all []*apiv1.SessionResult) (n int, bytes int64) {
+	for size := 0; n < len(all) && size < sessionBytes; n++ {
+		size += 64 + len(all[n].GetGet().GetValue()) + len(all[n].GetError().GetMessage())
+		bytes += held(all[n])
+	}
+	return n, bytes
 }

@@ -11,6 +11,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -22,6 +24,7 @@ type Options struct {
 	Gateway   string        // the program tarn-gateway; "": beside this program, or in the path
 	Dir       string        // where scratch directories are made; "": the system's
 	Groups    []string      // of GroupNames; empty: all, but for the peers
+	Rows      []string      // rows whose name begins so, and the echoes; empty: all
 	Rounds    int           // of the calls' groups: 31
 	Window    time.Duration // of a cell in one round: 100 ms
 	ValueSize int           // bytes: 100
@@ -169,6 +172,21 @@ func (c *measured) window(ctx context.Context, d time.Duration) (sample, *meter,
 }
 
 func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
+
+// only leaves out the cells that are not asked for. What the others are compared with stays.
+func (g *group) only(rows []string) {
+	asked := func(i int) bool {
+		named := func(begin string) bool { return strings.HasPrefix(g.cells[i].row.Name, begin) }
+		return len(rows) == 0 || slices.ContainsFunc(rows, named) || g.echo && (i == 0 || i == len(g.cells)-1)
+	}
+	var cells []*measured
+	for i, c := range g.cells {
+		if asked(i) {
+			cells = append(cells, c)
+		}
+	}
+	g.cells = cells
+}
 
 // run measures the group.
 func (g *group) run(ctx context.Context) ([]Row, error) {

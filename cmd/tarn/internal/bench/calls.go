@@ -37,6 +37,12 @@ func (w *way) put(d system.Durability) call {
 	}
 }
 
+// joined are puts that the client library sends together.
+func (w *way) joined(d system.Durability) call {
+	kv := w.objects[d]
+	return func(ctx context.Context) error { return kv.Put(ctx, w.run.data.key(), w.run.data.val) }
+}
+
 // calls are a get and puts beside calls of nothing.
 func (w *way) calls(depth int) *group {
 	cell := func(name string, f call) *measured { return w.cell(name, depth, "calls", loop(1, times(depth, f)...)) }
@@ -44,7 +50,7 @@ func (w *way) calls(depth int) *group {
 		name: fmt.Sprintf("calls over %s, depth %d", w.over, depth), echo: true, rounds: w.run.o.Rounds, window: w.run.o.Window,
 		cells: []*measured{
 			cell("Echo", w.echo), cell("Get", w.get), cell("Put", w.put(system.Durable)), cell("Put relaxed", w.put(system.Relaxed)),
-			cell("Echo again", w.echo),
+			cell("Put joined", w.joined(system.Durable)), cell("Echo again", w.echo),
 		},
 	}
 }

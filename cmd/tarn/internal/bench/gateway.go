@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -25,6 +26,7 @@ import (
 // Gateway measures a gateway, and with Options.Peers what it is compared with.
 func Gateway(ctx context.Context, o Options) (report Report, err error) {
 	o.setDefaults()
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // of all clients alike: less of what is measured is this program
 	r := &run{o: o, data: newData(o)}
 	report = r.report()
 	defer func() { err = errors.Join(err, r.close()) }()
@@ -153,7 +155,7 @@ func (r *run) reach(ctx context.Context, over, endpoint string) error {
 		return err
 	}
 	r.onEnd(conn.Close)
-	sys, err := client.Dial(ctx, endpoint)
+	sys, err := client.DialWith(ctx, endpoint, client.Options{JoinPuts: true})
 	if err != nil {
 		return err
 	}
@@ -244,6 +246,9 @@ func (r *run) asked(of map[string][]*group) (all []*group) {
 			all = append(all, of[name]...)
 		}
 	}
+	for _, g := range all {
+		g.only(r.o.Rows)
+	}
 	return all
 }
 
@@ -257,10 +262,10 @@ func (r *run) groups() []*group {
 	of["batches"], of["session"], of["streams"] = []*group{w.batches()}, []*group{w.sessions()}, []*group{w.streams()}
 	if r.o.Peers {
 		for _, depth := range []int{1, 64} {
-			of["peers"] = append(of["peers"], r.beside("peers: gets", depth, peer.get, w.get),
-				r.beside("peers: durable puts", depth, peer.put, w.put(system.Durable)))
+			of["peers"] = append(of["peers"], r.beside("peers: gets", depth, peer.get, w.get, nil),
+				r.beside("peers: durable puts", depth, peer.put, w.put(system.Durable), w.joined(system.Durable)))
 		}
-		of["peers"] = append(of["peers"], r.beside(peerBatches, 1, peer.batch, w.batchPut(system.Durable)))
+		of["peers"] = append(of["peers"], r.beside(peerBatches, 1, peer.batch, w.batchPut(system.Durable), nil))
 	}
 	return r.asked(of)
 }

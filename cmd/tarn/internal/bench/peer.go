@@ -103,12 +103,15 @@ func (p *process) answers(ctx context.Context, ask func(ctx context.Context) err
 const peerBatches = "peers: durable batches of 100"
 
 // beside is a group of the same call of the gateway and of every peer.
-func (r *run) beside(name string, depth int, of func(peer, *data) call, own call) *group {
+func (r *run) beside(name string, depth int, of func(peer, *data) call, own, joined call) *group {
 	units, unit := 1, "calls"
 	if name == peerBatches {
 		units, unit = min(batchKeys, len(r.data.keys)), "keys"
 	}
 	cells := []*measured{r.way[0].cell("tarn", depth, unit, loop(units, times(depth, own)...))}
+	if joined != nil {
+		cells = append(cells, r.way[0].cell("tarn, joined", depth, unit, loop(units, times(depth, joined)...)))
+	}
 	for _, p := range r.peers {
 		calls := make([]call, depth)
 		for i := range calls {

@@ -89,6 +89,7 @@ func (a *app) benchFlags(cmd *cobra.Command, o *bench.Options) func(*cobra.Comma
 	stream := "256M"
 	f.StringVar(&o.Dir, "dir", "", "where scratch directories are made: on the device that is meant (default $TMPDIR, else /tmp)")
 	f.StringSliceVar(&o.Groups, "groups", nil, "only these: "+strings.Join(bench.GroupNames, ", "))
+	f.StringSliceVar(&o.Rows, "rows", nil, "only rows whose name begins so, such as \"BatchPut\"; the echoes stay")
 	f.IntVar(&o.Rounds, "rounds", 31, "rounds of the calls; of what takes longer a sixth")
 	f.DurationVar(&o.Window, "window", 100e6, "how long a row is measured in a round; what takes longer five times as long")
 	f.IntVar(&o.ValueSize, "value-size", 100, "bytes of a value")

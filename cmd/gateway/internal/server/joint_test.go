@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	apiv1 "github.com/tarn-storage/tarn/go/api/v1"
+	"github.com/tarn-storage/tarn/go/client"
+	"github.com/tarn-storage/tarn/go/errno"
+	"github.com/tarn-storage/tarn/go/system"
+	"github.com/tarn-storage/tarn/go/system/systemtest"
+)
+
+func dialJoined(t testing.TB, endpoint string) *client.System {
+	t.Helper()
+	c, err := client.DialWith(t.Context(), endpoint, client.Options{JoinPuts: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// TestConformanceJoined: puts that go together are as puts by themselves.
+func TestConformanceJoined(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the suite runs once in short tests")
+	}
+	s := start(t, Config{System: engine(t, t.TempDir())})
+	systemtest.Run(t, dialJoined(t, s.Addr()))
+}
+
+// callsOf is how often Put was called by itself.
+func callsOf(t *testing.T, stub apiv1.AdminServiceClient) (n uint64) {
+	t.Helper()
+	resp, err := stub.GetStats(t.Context(), &apiv1.GetStatsRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range resp.GetMethods() {
+		if strings.HasSuffix(m.GetMethod(), "/Put") {
+			n += m.GetCalls()
+		}
+	}
+	return n
+}
+
+// TestJoinedMany: every put of many goroutines has its own result, and none is a call by itself.
+func TestJoinedMany(t *testing.T) {
+	const putters, puts = 50, 40
+	s := start(t, Config{System: engine(t, t.TempDir())})
+	kv := openKV(t, dialJoined(t, s.Addr()))
+	admin := apiv1.NewAdminServiceClient(connect(t, s.Addr()))
+	var all sync.WaitGroup
+	for g := range putters {
+		all.Go(func() {
+			for i := range puts {
+				key := fmt.Appendf(nil, "%d-%d", g, i%30) // some again
+				if i == puts/2 {
+					key = nil
+				}
+				err := kv.Put(t.Context(), key, fmt.Appendf(nil, "%d", i))
+				var e *errno.Error
+				if key == nil && (!errors.As(err, &e) || e.Code != errno.Inval || e.Op != "kv put" || e.Ref != object) {
+					t.Errorf("a put without a key: %v", err)
+				}
+				if key != nil && err != nil {
+					t.Errorf("put %q: %v", key, err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	if n := callsOf(t, admin); n > 0 {
+		t.Errorf("%d of %d puts were calls by themselves", n, putters*puts)
+	}
+	for g := range putters {
+		if got, err := kv.Get(t.Context(), fmt.Appendf(nil, "%d-%d", g, 9)); string(got) != "39" || err != nil {
+			t.Errorf("what %d put last is %q, %v", g, got, err)
+		}
+	}
+	if n, err := kv.Count(t.Context(), system.Range{}); n != 29*putters || err != nil {
+		t.Errorf("%d keys, %v; want %d", n, err, 29*putters)
+	}
+}
+
+// TestJoinedGone: the error of a put is that of the object, and of a closed handle; a put whose context ends returns at once.
+func TestJoinedGone(t *testing.T) {
+	s := start(t, Config{System: engine(t, t.TempDir())})
+	sys := dialJoined(t, s.Addr())
+	kv := openKV(t, sys)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := kv.Put(ctx, []byte("a"), []byte("1")); !errors.Is(err, context.Canceled) {
+		t.Errorf("canceled: %v", err)
+	}
+	if err := dial(t, s.Addr()).DestroyPool(t.Context(), "tank", true); err != nil {
+		t.Fatal(err)
+	}
+	if err := kv.Put(t.Context(), []byte("a"), []byte("1")); !errors.Is(err, errno.NonExist) {
+		t.Errorf("of a pool that is gone: %v", err)
+	}
+	if err := kv.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := kv.Put(t.Context(), []byte("a"), []byte("1")); !errors.Is(err, errno.NoHdl) {
+		t.Errorf("closed: %v", err)
+	}
+}
+
+// TestJoinedStop: when the gateway goes down every put ends: it was made, and is there later, or it has an error.
+func TestJoinedStop(t *testing.T) {
+	const putters = 20
+	root := t.TempDir()
+	s := begin(t, Config{System: engine(t, root), StopTimeout: 5 * time.Second})
+	kv := openKV(t, dialJoined(t, s.Addr()))
+	var made [putters]atomic.Int64
+	var all sync.WaitGroup
+	for g := range putters {
+		all.Go(func() {
+			for i := 0; kv.Put(t.Context(), fmt.Appendf(nil, "%d-%d", g, i), []byte("v")) == nil; i++ {
+				made[g].Store(int64(i + 1))
+			}
+		})
+	}
+	time.Sleep(100 * time.Millisecond)
+	if err := s.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	all.Wait()
+	again := openAgain(t, root)
+	for g := range putters {
+		for i := range made[g].Load() {
+			if there, err := again.Exists(t.Context(), fmt.Appendf(nil, "%d-%d", g, i)); !there || err != nil {
+				t.Fatalf("put %d of %d was answered, and is not there: %v", i, g, err)
+			}
+		}
+	}
+}
+
+// openAgain opens tank/neo/stadium in this process.
+func openAgain(t *testing.T, root string) system.KV {
+	t.Helper()
+	sys := engine(t, root)
+	pool, err := sys.OpenPool(t.Context(), "tank")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cont, err := pool.OpenContainer(t.Context(), "neo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	kv, err := cont.OpenKV(t.Context(), "stadium", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(kv.Close(), cont.Close(), pool.Close(), sys.Close()); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+	return kv
+}

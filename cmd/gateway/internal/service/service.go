@@ -49,6 +49,7 @@ type Services struct {
 	AllowRaw bool                // callers may write to devices, and read them over TCP
 
 	replays    replays
+	sweeps     sweeps
 	operations operations
 	buffers    sync.Pool // of *[]byte, firstGuess long
 }

@@ -370,7 +370,7 @@ static void test_check(void **state)
 	assert_error(tarn_kv_apply(s->kv, muts, 1, &failed, NULL), EXIST);
 	assert_int_equal(failed, 0);
 	assert_error(tarn_kv_apply(s->kv, muts, 3, &failed, NULL), INVAL); /* a key twice */
-	muts[0].change = (tarn_change)3;
+	muts[0].change = (tarn_change)4;
 	assert_error(tarn_kv_apply(s->kv, muts, 1, &failed, NULL), INVAL);
 	scratch_reopen(s);
 	assert_value(s->kv, text("a"), text("2"));

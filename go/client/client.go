@@ -14,6 +14,8 @@
 // is one message, of at most 4 MiB. Calls that change nothing are repeated when the gateway cannot be reached for a moment. Any call but a
 // stream is repeated, up to ten times with growing pauses, when the gateway was full and has not begun it. Else a change is never sent twice.
 //
+// A handle that is collected before it is closed is logged, and counted by Leaked.
+//
 // Every error is a *errno.Error, with the code, size and index that the gateway found. All handles are safe for concurrent use, but
 // for readers and writers.
 package client
@@ -92,7 +94,7 @@ func DialWith(ctx context.Context, endpoint string, opts Options) (*System, erro
 	s := newSystem(conn, endpoint)
 	info, err := s.admin.GetServerInfo(ctx, &apiv1.GetServerInfoRequest{})
 	if err != nil {
-		_ = conn.Close() // the error that counts is the call's
+		_ = s.Close() // the error that counts is the call's
 		return nil, fromStatus(ctx, op, endpoint, err)
 	}
 	s.limits, s.version = info.GetLimits(), info.GetVersion()
@@ -141,6 +143,7 @@ func newSystem(conn *grpc.ClientConn, endpoint string) *System {
 		admin:      apiv1.NewAdminServiceClient(conn),
 	}
 	s.handle.init(nil, "system", endpoint)
+	watch(s, &s.handle, nil) // a call that runs may be the last to know of it: its connection stays
 	return s
 }
 
@@ -224,6 +227,7 @@ func (s *System) OpenPool(ctx context.Context, labelOrUUID string) (system.Pool,
 	if err := p.init(&s.handle, "pool", resp.GetPool().GetLabel()); err != nil {
 		return nil, err
 	}
+	watch(p, &p.handle, nil)
 	return p, nil
 }
 

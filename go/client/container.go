@@ -152,6 +152,7 @@ func (c *Container) OpenKV(ctx context.Context, name string, create bool) (syste
 	if err := kv.init(&c.handle, "KV", c.ref+"/"+name); err != nil {
 		return nil, err
 	}
+	watch(kv, &kv.handle, nil)
 	return kv, nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"hash"
 	"hash/crc32"
 	"io"
+	"runtime"
 
 	"google.golang.org/grpc"
 
@@ -114,6 +115,7 @@ func (s *System) ReadDevice(ctx context.Context, uri string, offset, length uint
 		cancel()
 		return nil, err
 	}
+	watch(r, &r.handle, cancel)
 	return r, nil
 }
 
@@ -123,6 +125,7 @@ func (r *deviceReader) Close() error {
 }
 
 func (r *deviceReader) Read(p []byte) (int, error) {
+	defer runtime.KeepAlive(r) // or its cleanup ends the stream
 	if err := r.check(r.ctx, r.op); err != nil {
 		return 0, err
 	}

@@ -21,6 +21,7 @@ type handle struct {
 	mu       sync.Mutex
 	closed   bool
 	children int
+	mark     *mark // nil: nobody watches whether it is closed
 }
 
 // init opens the handle. NO_HDL when the parent was closed meanwhile.
@@ -78,6 +79,7 @@ func (h *handle) close(op string, last func() error) error {
 		return errno.New(op, h.ref, errno.Busy, fmt.Sprintf("%d handles in this %s are open; close them first", h.children, h.kind))
 	}
 	h.closed = true
+	h.mark.stop()
 	if h.parent != nil {
 		h.parent.forget()
 	}

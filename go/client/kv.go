@@ -334,6 +334,9 @@ func (kv *KV) Apply(ctx context.Context, batch []system.Mutation) error {
 		if !ok {
 			return errno.New(op, kv.ref, errno.Inval, fmt.Sprintf("change %d has the condition %d, which there is not", i, m.Cond))
 		}
+		if m.Note {
+			return errno.New(op, kv.ref, errno.NotSupported, "the gateway keeps the notes of a container for itself")
+		}
 		req.Mutations[i] = wireMutation(m, c)
 	}
 	if size := uint64(proto.Size(req)); size > kv.sys.limits.GetMessageBytes() {

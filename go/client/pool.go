@@ -115,6 +115,7 @@ func (p *Pool) OpenContainer(ctx context.Context, labelOrUUID string) (system.Co
 	if err := c.init(&p.handle, "container", p.ref+"/"+resp.GetContainer().GetLabel()); err != nil {
 		return nil, err
 	}
+	watch(c, &c.handle, nil)
 	return c, nil
 }
 

@@ -85,5 +85,6 @@ func (c *Container) OpenSnapshot(ctx context.Context, at system.SnapshotRef) (sy
 	if err := snap.init(&c.pool.handle, "container", ref); err != nil {
 		return nil, err
 	}
+	watch(snap, &snap.handle, nil)
 	return snap, nil
 }

@@ -10,6 +10,7 @@ import (
 	"hash"
 	"hash/crc32"
 	"io"
+	"runtime"
 
 	"google.golang.org/grpc"
 
@@ -72,6 +73,7 @@ func (kv *KV) open(ctx context.Context, op string, key []byte) (*Reader, error) 
 		cancel()
 		return nil, err
 	}
+	watch(r, &r.handle, cancel)
 	return r, nil
 }
 
@@ -85,6 +87,7 @@ func (r *Reader) Close() error {
 
 // Read reads the next bytes; io.EOF behind the last, when their checksum was right.
 func (r *Reader) Read(p []byte) (int, error) {
+	defer runtime.KeepAlive(r) // or its cleanup ends the stream
 	if err := r.check(r.ctx, r.op); err != nil {
 		return 0, err
 	}
@@ -199,6 +202,7 @@ func (kv *KV) create(ctx context.Context, op string, header *apiv1.PutStreamHead
 		cancel()
 		return nil, err
 	}
+	watch(w, &w.handle, cancel)
 	if err := w.send(&apiv1.PutStreamRequest{Part: &apiv1.PutStreamRequest_Header{Header: header}}); err != nil {
 		_ = w.Close() // never fails
 		return nil, err
@@ -223,6 +227,7 @@ func (w *Writer) send(msg any) error {
 
 // Write writes the next bytes of the value.
 func (w *Writer) Write(p []byte) (int, error) {
+	defer runtime.KeepAlive(w)
 	if err := w.check(w.ctx, w.op); err != nil {
 		return 0, err
 	}

@@ -79,6 +79,9 @@ func (kv *KV) steps(op string, steps []system.Step) ([]*apiv1.Step, error) {
 		if !ok {
 			return nil, errno.New(op, kv.ref, errno.Inval, "a change of the transaction has a condition that there is not")
 		}
+		if s.Change.Note {
+			return nil, errno.New(op, kv.ref, errno.NotSupported, "the gateway keeps the notes of a container for itself")
+		}
 		wire[i] = &apiv1.Step{Step: &apiv1.Step_Change{Change: wireMutation(s.Change, c)}}
 	}
 	return wire, nil

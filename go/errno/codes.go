@@ -24,16 +24,19 @@ const (
 	Trunc          Code = -1016 // DER_TRUNC: the buffer is too small for all of it
 	Overflow       Code = -1017 // DER_OVERFLOW: the number does not fit
 	Canceled       Code = -1018 // DER_CANCELED: the operation was cancelled
+	HG             Code = -1020 // DER_HG: the network layer failed
 	Misc           Code = -1025 // DER_MISC: an error without a better name
 	BadPath        Code = -1026 // DER_BADPATH: the path is not valid
 	NotDir         Code = -1027 // DER_NOTDIR: it is not a directory
 	Mismatch       Code = -1031 // DER_MISMATCH: two things that must agree do not
+	DOS            Code = -1034 // DER_DOS: refused: too many requests of one client
 	OpNotPermitted Code = -1041 // DER_OP_NOT_PERMITTED: the operation is not permitted here
 	QuotaLimit     Code = -1046 // DER_QUOTA_LIMIT: a quota is used up
 	IO             Code = -2001 // DER_IO: the device failed to read, write or flush
 	NoEntry        Code = -2003 // DER_ENOENT: the entry does not exist
 	NoType         Code = -2004 // DER_NOTYPE: the type is not known
 	Stale          Code = -2007 // DER_STALE: the pool map is out of date
+	NotLeader      Code = -2008 // DER_NOTLEADER: it is not the leader: ask again
 	EPRO           Code = -2010 // DER_EP_RO: it is read-only
 	EPOld          Code = -2011 // DER_EP_OLD: that epoch is no longer kept
 	Key2Big        Code = -2012 // DER_KEY2BIG: the key is too long
@@ -86,16 +89,19 @@ var table = [...]row{
 	{Trunc, "DER_TRUNC", 11, "the buffer is too small for all of it"},
 	{Overflow, "DER_OVERFLOW", 11, "the number does not fit"},
 	{Canceled, "DER_CANCELED", 1, "the operation was cancelled"},
+	{HG, "DER_HG", 14, "the network layer failed"},
 	{Misc, "DER_MISC", 13, "an error without a better name"},
 	{BadPath, "DER_BADPATH", 3, "the path is not valid"},
 	{NotDir, "DER_NOTDIR", 3, "it is not a directory"},
 	{Mismatch, "DER_MISMATCH", 9, "two things that must agree do not"},
+	{DOS, "DER_DOS", 8, "refused: too many requests of one client"},
 	{OpNotPermitted, "DER_OP_NOT_PERMITTED", 7, "the operation is not permitted here"},
 	{QuotaLimit, "DER_QUOTA_LIMIT", 8, "a quota is used up"},
 	{IO, "DER_IO", 13, "the device failed to read, write or flush"},
 	{NoEntry, "DER_ENOENT", 5, "the entry does not exist"},
 	{NoType, "DER_NOTYPE", 3, "the type is not known"},
 	{Stale, "DER_STALE", 14, "the pool map is out of date"},
+	{NotLeader, "DER_NOTLEADER", 14, "it is not the leader: ask again"},
 	{EPRO, "DER_EP_RO", 9, "it is read-only"},
 	{EPOld, "DER_EP_OLD", 11, "that epoch is no longer kept"},
 	{Key2Big, "DER_KEY2BIG", 3, "the key is too long"},

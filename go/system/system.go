@@ -177,6 +177,12 @@ type Container interface {
 	io.Closer
 }
 
+// Noter is what a container of this process has beside: its notes, an object without a name, which no listing has. A batch of any object of
+// the container can put notes in the same instant (Mutation.Note). Who serves others keeps there what they must not do twice.
+type Noter interface {
+	OpenNotes(ctx context.Context) (KV, error)
+}
+
 // SnapshotRef names a snapshot of a container: the one of that name, or, without a name, of that epoch.
 type SnapshotRef struct {
 	Name  string
@@ -241,11 +247,13 @@ type Entry struct {
 	Omitted    bool
 }
 
-// Mutation is one change of a batch: a put, with Delete a deletion, with Check nothing but its condition.
+// Mutation is one change of a batch: a put, with Delete a deletion, with Check nothing but its condition, with Note a put of a note of the
+// container (see Noter): elsewhere than in this process that is NOTSUPPORTED.
 type Mutation struct {
 	Key, Value []byte
 	Delete     bool
 	Check      bool
+	Note       bool
 	Cond       Cond
 	Revision   uint64
 }

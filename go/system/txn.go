@@ -83,12 +83,18 @@ func Transact(ctx context.Context, kv KV, txn Txn) (TxnResult, error) {
 	if t, ok := kv.(Transactor); ok {
 		return t.Transact(ctx, txn)
 	}
+	return TransactNoting(ctx, kv, txn, func(TxnResult) ([]Mutation, error) { return nil, nil })
+}
+
+// TransactNoting is Transact together with what note makes of the result: it is applied in the same instant. note may be called more than once;
+// its error ends the transaction, of which nothing is done then. The object must be one of this process.
+func TransactNoting(ctx context.Context, kv KV, txn Txn, note func(TxnResult) ([]Mutation, error)) (TxnResult, error) {
 	if err := checkTxn(txn); err != nil {
 		return TxnResult{}, err
 	}
 	var result TxnResult
 	err := restarting(ctx, func() (err error) {
-		result, err = attempt(ctx, kv, txn)
+		result, err = attempt(ctx, kv, txn, note)
 		return err
 	})
 	return result, err
@@ -100,6 +106,11 @@ func Increment(ctx context.Context, kv KV, key []byte, delta int64) (int64, erro
 	if t, ok := kv.(Incrementer); ok {
 		return t.Increment(ctx, key, delta)
 	}
+	return IncrementNoting(ctx, kv, key, delta, func(int64) ([]Mutation, error) { return nil, nil })
+}
+
+// IncrementNoting is to Increment what TransactNoting is to Transact.
+func IncrementNoting(ctx context.Context, kv KV, key []byte, delta int64, note func(sum int64) ([]Mutation, error)) (int64, error) {
 	var sum int64
 	err := restarting(ctx, func() error {
 		old, err := look(ctx, kv, key, true)
@@ -109,8 +120,12 @@ func Increment(ctx context.Context, kv KV, key []byte, delta int64) (int64, erro
 		if sum, err = add(old, delta); err != nil || delta == 0 && old.there {
 			return err
 		}
+		notes, err := note(sum)
+		if err != nil {
+			return err
+		}
 		val := strconv.AppendInt(nil, sum, 10)
-		return kv.Apply(ctx, []Mutation{{Key: key, Value: val, Cond: CondRevision, Revision: old.Revision}})
+		return kv.Apply(ctx, append([]Mutation{{Key: key, Value: val, Cond: CondRevision, Revision: old.Revision}}, notes...))
 	})
 	return sum, err
 }
@@ -225,7 +240,7 @@ func (v view) see(ctx context.Context, key []byte, withValue bool) (sight, error
 
 // attempt looks at what the transaction looks at, decides, and applies the changes together with a check of each key that it has looked
 // at: so all of it holds at the moment of the batch.
-func attempt(ctx context.Context, kv KV, txn Txn) (TxnResult, error) {
+func attempt(ctx context.Context, kv KV, txn Txn, note func(TxnResult) ([]Mutation, error)) (TxnResult, error) {
 	v := view{kv: kv, seen: map[string]sight{}}
 	result := TxnResult{Succeeded: true}
 	for _, c := range txn.Compares {
@@ -254,7 +269,11 @@ func attempt(ctx context.Context, kv KV, txn Txn) (TxnResult, error) {
 	if err := v.conditions(ctx, batch); err != nil {
 		return TxnResult{}, err
 	}
-	return result, v.commit(ctx, batch)
+	notes, err := note(result)
+	if err != nil {
+		return TxnResult{}, err
+	}
+	return result, v.commit(ctx, batch, notes)
 }
 
 // conditions looks at the keys of changes with a condition. The batch itself judges conditions only when nothing else was looked at: else
@@ -274,7 +293,7 @@ func (v view) conditions(ctx context.Context, batch []Mutation) error {
 
 // commit applies the changes if every key that was seen is still as it was. A condition of the caller's own is judged by what was seen: the
 // batch has one condition a key. A refusal holds, too, only if every key is still as it was.
-func (v view) commit(ctx context.Context, batch []Mutation) error {
+func (v view) commit(ctx context.Context, batch, notes []Mutation) error {
 	var refusal error
 	for i, m := range batch {
 		if got, ok := v.seen[string(m.Key)]; ok && refusal == nil {
@@ -282,7 +301,7 @@ func (v view) commit(ctx context.Context, batch []Mutation) error {
 		}
 	}
 	if refusal != nil {
-		batch = nil
+		batch, notes = nil, nil
 	}
 	for i, m := range batch {
 		if got, ok := v.seen[string(m.Key)]; ok {
@@ -293,7 +312,7 @@ func (v view) commit(ctx context.Context, batch []Mutation) error {
 	for key, got := range v.seen {
 		batch = append(batch, Mutation{Key: []byte(key), Check: true, Cond: CondRevision, Revision: got.Revision})
 	}
-	if len(batch) == 0 {
+	if batch = append(batch, notes...); len(batch) == 0 {
 		return nil
 	}
 	if err := v.kv.Apply(ctx, batch); err != nil {

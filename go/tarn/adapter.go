@@ -45,6 +45,14 @@ func (c anyContainer) OpenKV(ctx context.Context, name string, create bool) (sys
 	return anyKV{kv}, nil
 }
 
+func (c anyContainer) OpenNotes(ctx context.Context) (system.KV, error) {
+	kv, err := c.Container.OpenNotes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return anyKV{kv}, nil
+}
+
 func (c anyContainer) OpenKeyValueDevice(ctx context.Context) (system.KeyValueDevice, error) {
 	d, err := c.Container.OpenKeyValueDevice(ctx)
 	if err != nil {

@@ -78,6 +78,9 @@ func pack(mem unsafe.Pointer, head, size uintptr, batch []Mutation) (bytes uint6
 		case m.Delete:
 			muts[i].change = C.TARN_CHANGE_DEL
 		default:
+			if m.Note {
+				muts[i].change = C.TARN_CHANGE_NOTE
+			}
 			muts[i].val, room = place(room, m.Value)
 			bytes += uint64(len(m.Value))
 		}

@@ -51,6 +51,22 @@ func (c *Container) OpenKV(ctx context.Context, name string, create bool, opts .
 	return newKV(c, s.ref, (*C.tarn_kv)(s.c.handle)), nil
 }
 
+// OpenNotes opens the notes of the container, which Mutation.Note puts: an object that no listing has. It is closed as any other.
+//
+// Implements: int tarn_kv_open(tarn_cont *, const char *, unsigned, tarn_kv **, tarn_event *)
+func (c *Container) OpenNotes(ctx context.Context) (*KV, error) {
+	s, err := c.begin(ctx, "notes open")
+	if err != nil {
+		return nil, err
+	}
+	defer c.end(s)
+	err = s.wait(ctx, C.tarn_kv_open(c.c, nil, C.TARN_KV_NOTES, (**C.tarn_kv)(unsafe.Pointer(&s.c.handle)), &s.c.ev))
+	if err != nil {
+		return nil, err
+	}
+	return newKV(c, c.h.ref+" notes", (*C.tarn_kv)(s.c.handle)), nil
+}
+
 func newKV(cont *Container, ref string, c *C.tarn_kv) *KV {
 	kv := &KV{c: c, cont: cont}
 	kv.h = newHandle(cont.h.core, cont.h, "KV", ref, func() error {

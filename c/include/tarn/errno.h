@@ -33,16 +33,19 @@ extern "C" {
 	X(TRUNC, 1016, OUT_OF_RANGE, "the buffer is too small for all of it")                                                    \
 	X(OVERFLOW, 1017, OUT_OF_RANGE, "the number does not fit")                                                               \
 	X(CANCELED, 1018, CANCELLED, "the operation was cancelled")                                                              \
+	X(HG, 1020, UNAVAILABLE, "the network layer failed")                                                                     \
 	X(MISC, 1025, INTERNAL, "an error without a better name")                                                                \
 	X(BADPATH, 1026, INVALID_ARGUMENT, "the path is not valid")                                                              \
 	X(NOTDIR, 1027, INVALID_ARGUMENT, "it is not a directory")                                                               \
 	X(MISMATCH, 1031, FAILED_PRECONDITION, "two things that must agree do not")                                              \
+	X(DOS, 1034, RESOURCE_EXHAUSTED, "refused: too many requests of one client")                                             \
 	X(OP_NOT_PERMITTED, 1041, PERMISSION_DENIED, "the operation is not permitted here")                                      \
 	X(QUOTA_LIMIT, 1046, RESOURCE_EXHAUSTED, "a quota is used up")                                                           \
 	X(IO, 2001, INTERNAL, "the device failed to read, write or flush")                                                       \
 	X(ENOENT, 2003, NOT_FOUND, "the entry does not exist")                                                                   \
 	X(NOTYPE, 2004, INVALID_ARGUMENT, "the type is not known")                                                               \
 	X(STALE, 2007, UNAVAILABLE, "the pool map is out of date")                                                               \
+	X(NOTLEADER, 2008, UNAVAILABLE, "it is not the leader: ask again")                                                       \
 	X(EP_RO, 2010, FAILED_PRECONDITION, "it is read-only")                                                                   \
 	X(EP_OLD, 2011, OUT_OF_RANGE, "that epoch is no longer kept")                                                            \
 	X(KEY2BIG, 2012, INVALID_ARGUMENT, "the key is too long")                                                                \

@@ -16,8 +16,13 @@ extern "C" {
 
 #define TARN_KV_CREATE 1u /* make the object when there is none of that name */
 #define TARN_KV_RDONLY 2u /* changes through this handle are refused with EP_RO */
+#define TARN_KV_NOTES  4u /* the container's notes; name is NULL, nothing need be made */
 
-/* Opens the KV object of that name. Errors: NONEXIST, NOTYPE (the object is not a KV), INVAL (name). */
+/* Opens the KV object of that name. Errors: NONEXIST, NOTYPE (the object is not a KV), INVAL (name).
+ *
+ * The notes of a container are an object without a name, which no listing or count of objects has: what a program that serves others keeps
+ * about their calls. A batch of any object of the container can put notes, in the same instant (TARN_CHANGE_NOTE). The container's limit of
+ * values does not hold for them; its snapshots have them. */
 TARN_API int tarn_kv_open(tarn_cont *cont, const char *name, unsigned flags, tarn_kv **kv, tarn_event *ev);
 
 /* BUSY while a call, a reader or a writer of it is running. */
@@ -102,6 +107,7 @@ typedef enum tarn_change {
 	TARN_CHANGE_PUT	  = 0,
 	TARN_CHANGE_DEL	  = 1, /* val is ignored */
 	TARN_CHANGE_CHECK = 2, /* only the condition, nothing is changed; val is ignored */
+	TARN_CHANGE_NOTE  = 3, /* a put of a note of the container: key, val and cond are of its notes, see TARN_KV_NOTES */
 } tarn_change;
 
 typedef struct tarn_mutation {

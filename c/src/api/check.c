@@ -58,7 +58,7 @@ int check_key(tarn_buf key)
 
 int check_size(const tarn_kv *kv, uint64_t size)
 {
-	uint64_t limit = atomic_load(&kv->object->container->value_max);
+	uint64_t limit = kv->object->name[0] ? atomic_load(&kv->object->container->value_max) : TARN_VALUE_MAX;
 
 	if (size > limit)
 		return fail(REC2BIG, "the value has %llu bytes: the limit of container %s is %llu", (unsigned long long)size,
@@ -114,10 +114,12 @@ static int check_mutation(const tarn_kv *kv, const tarn_mutation *mut)
 {
 	int rc = check_key(mut->key);
 
-	if (rc == 0 && mut->change > TARN_CHANGE_CHECK)
+	if (rc == 0 && mut->change > TARN_CHANGE_NOTE)
 		return fail(INVAL, "there is no change with the number %d", (int)mut->change);
 	if (rc == 0 && mut->change == TARN_CHANGE_PUT)
 		rc = check_value(kv, mut->val);
+	if (rc == 0 && mut->change == TARN_CHANGE_NOTE && (mut->val.len > TARN_VALUE_MAX || (mut->val.len && !mut->val.ptr)))
+		rc = fail(INVAL, "a note is NULL or too large: its length is %zu", mut->val.len);
 	if (rc == 0 && mut->cond != TARN_COND_REVISION)
 		rc = check_put_cond(mut->cond);
 	if (rc == 0 && mut->change == TARN_CHANGE_DEL && mut->cond == TARN_COND_INSERT)

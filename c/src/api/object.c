@@ -132,16 +132,26 @@ static int open_body(struct call *call, unsigned flags)
 	return 0;
 }
 
+static int check_notes(tarn_cont *cont, const char *name)
+{
+	return name ? fail(INVAL, "the notes of a container have no name, and %.100s is given: give NULL", name)
+		    : check_cont(cont, false);
+}
+
 int tarn_kv_open(tarn_cont *cont, const char *name, unsigned flags, tarn_kv **kv, tarn_event *ev)
 {
-	static const struct verb verb = OBJECT_VERB(open_body);
-	struct object_call	 c    = { .cont = cont, .flags = flags, .kv = kv };
-	int			 rc   = check(cont, name, false);
+	static const struct verb verb  = OBJECT_VERB(open_body);
+	const unsigned		 known = TARN_KV_CREATE | TARN_KV_RDONLY | TARN_KV_NOTES;
+	struct object_call	 c     = { .cont = cont, .flags = flags, .kv = kv };
+	int			 rc;
 
+	rc = flags & TARN_KV_NOTES ? check_notes(cont, name) : check(cont, name, false);
+	if (!name)
+		name = "";
 	if (rc == 0 && !kv)
 		rc = fail(INVAL, "object %s: there is no place for the handle (NULL)", name);
-	if (rc == 0 && flags & ~(TARN_KV_CREATE | TARN_KV_RDONLY))
-		rc = fail(INVAL, "object %s: the flags 0x%x are not known", name, flags & ~(TARN_KV_CREATE | TARN_KV_RDONLY));
+	if (rc == 0 && flags & ~known)
+		rc = fail(INVAL, "object %s: the flags 0x%x are not known", name, flags & ~known);
 	if (rc)
 		return call_refuse(ev, rc);
 	*kv = NULL;

@@ -31,17 +31,21 @@ static size_t count_changes(const tarn_mutation *muts, size_t n)
 
 static void fill(struct batch *batch, const tarn_mutation *muts, uint8_t *keys)
 {
-	static const enum store_change kinds[] = {
-		[TARN_CHANGE_PUT] = STORE_PUT, [TARN_CHANGE_DEL] = STORE_DEL, [TARN_CHANGE_CHECK] = STORE_CHECK
-	};
-	const struct object *object = batch->object;
-	size_t		     change = 0, check = batch->changes;
+	static const enum store_change kinds[]		= { [TARN_CHANGE_PUT]	= STORE_PUT,
+							    [TARN_CHANGE_DEL]	= STORE_DEL,
+							    [TARN_CHANGE_CHECK] = STORE_CHECK,
+							    [TARN_CHANGE_NOTE]	= STORE_PUT };
+	static const uint8_t	       notes[OID_BYTES] = { [OID_BYTES - 1] = ROOT_NOTES };
+	const struct object	      *object		= batch->object;
+	size_t			       change = 0, check = batch->changes;
 
 	for (size_t i = 0; i < batch->n; i++) {
 		const tarn_mutation *mut = &muts[i];
 		size_t		     to	 = mut->change == TARN_CHANGE_CHECK ? check++ : change++;
 
-		memcpy(keys, object->oid, OID_BYTES);
+		bool put = mut->change == TARN_CHANGE_PUT || mut->change == TARN_CHANGE_NOTE;
+
+		memcpy(keys, mut->change == TARN_CHANGE_NOTE ? notes : object->oid, OID_BYTES);
 		memcpy(keys + OID_BYTES, mut->key.ptr, mut->key.len);
 		batch->places[to] = (uint32_t)i;
 		batch->muts[to]	  = (struct store_mutation){
@@ -50,7 +54,7 @@ static void fill(struct batch *batch, const tarn_mutation *muts, uint8_t *keys)
 			  .revision = mut->revision,
 			  .tree	    = object->container->tree,
 			  .key	    = { keys, OID_BYTES + mut->key.len },
-			  .val	    = mut->change == TARN_CHANGE_PUT ? mut->val : (tarn_buf){ NULL, 0 },
+			  .val	    = put ? mut->val : (tarn_buf){ NULL, 0 },
 		};
 		keys += OID_BYTES + mut->key.len;
 	}

@@ -189,15 +189,26 @@ static struct object *new_object(struct container *container, const char *name, 
 	return object;
 }
 
+/* The notes have no record: they are there from the beginning. */
+static void name_notes(struct named *named)
+{
+	memset(named, 0, sizeof(*named));
+	put64be(named->oid + 8, ROOT_NOTES);
+	put32(named->type, TYPE_KV_LEXICAL);
+}
+
 static int open_locked(struct container *container, const char *name, bool create, bool readonly, struct object **out,
 		       uint64_t *lsn)
 {
 	struct object *object = find_open(container, name);
 	struct named   named;
-	int	       rc;
+	int	       rc = 0;
 
 	if (!object) {
-		rc = lookup_or_create(container, name, create, readonly, &named, lsn);
+		if (name[0])
+			rc = lookup_or_create(container, name, create, readonly, &named, lsn);
+		else
+			name_notes(&named);
 		if (rc)
 			return rc;
 		if (get32(named.type) != TYPE_KV_LEXICAL)

@@ -7,6 +7,7 @@
  *	{0, 0}		an object's name	struct named: its id and type: the root namespace
  *	{0, 1}		"next"			the next free lo, 8 bytes, little-endian; from 1024, never used again
  *	{0, 2}		an object's id		its name: every object whose keys may be there
+ *	{0, 3}		a note's key		a note: the object without a name, which is always there
  *	{type, 1024..}	the user's key		the user's value; hi is DAOS's: the type in its top byte
  *
  * Making an object adds its entries under {0, 0} and {0, 2} in one batch. Removing it takes the name away first, then deletes its keys
@@ -22,7 +23,7 @@
 #include "../container/container.h"
 #include <tarn/kv.h>
 
-enum { ROOT_NAMES = 0, ROOT_COUNTER = 1, ROOT_IDS = 2 }; /* lo of the ids with hi 0 */
+enum { ROOT_NAMES = 0, ROOT_COUNTER = 1, ROOT_IDS = 2, ROOT_NOTES = 3 }; /* lo of the ids with hi 0 */
 
 #define OID_BYTES	16
 #define OID_FIRST	1024
@@ -40,7 +41,7 @@ struct object {
 
 int name_check(const char *name); /* INVAL */
 
-/* NONEXIST unless create; NOTYPE; EP_RO when it had to be made and readonly. */
+/* NONEXIST unless create; NOTYPE; EP_RO when it had to be made and readonly. The name "" is that of the notes. */
 int object_open(struct container *container, const char *name, bool create, bool readonly, struct object **object, uint64_t *lsn);
 void object_close(struct object *object);
 int  object_create(struct container *container, const char *name, uint64_t *lsn); /* EXIST */

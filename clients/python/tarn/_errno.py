@@ -21,16 +21,19 @@ CODES: dict[int, tuple[str, str]] = {
     1016: ("DER_TRUNC", "the buffer is too small for all of it"),
     1017: ("DER_OVERFLOW", "the number does not fit"),
     1018: ("DER_CANCELED", "the operation was cancelled"),
+    1020: ("DER_HG", "the network layer failed"),
     1025: ("DER_MISC", "an error without a better name"),
     1026: ("DER_BADPATH", "the path is not valid"),
     1027: ("DER_NOTDIR", "it is not a directory"),
     1031: ("DER_MISMATCH", "two things that must agree do not"),
+    1034: ("DER_DOS", "refused: too many requests of one client"),
     1041: ("DER_OP_NOT_PERMITTED", "the operation is not permitted here"),
     1046: ("DER_QUOTA_LIMIT", "a quota is used up"),
     2001: ("DER_IO", "the device failed to read, write or flush"),
     2003: ("DER_ENOENT", "the entry does not exist"),
     2004: ("DER_NOTYPE", "the type is not known"),
     2007: ("DER_STALE", "the pool map is out of date"),
+    2008: ("DER_NOTLEADER", "it is not the leader: ask again"),
     2010: ("DER_EP_RO", "it is read-only"),
     2011: ("DER_EP_OLD", "that epoch is no longer kept"),
     2012: ("DER_KEY2BIG", "the key is too long"),
@@ -81,16 +84,19 @@ DER_UNINIT = 1015
 DER_TRUNC = 1016
 DER_OVERFLOW = 1017
 DER_CANCELED = 1018
+DER_HG = 1020
 DER_MISC = 1025
 DER_BADPATH = 1026
 DER_NOTDIR = 1027
 DER_MISMATCH = 1031
+DER_DOS = 1034
 DER_OP_NOT_PERMITTED = 1041
 DER_QUOTA_LIMIT = 1046
 DER_IO = 2001
 DER_ENOENT = 2003
 DER_NOTYPE = 2004
 DER_STALE = 2007
+DER_NOTLEADER = 2008
 DER_EP_RO = 2010
 DER_EP_OLD = 2011
 DER_KEY2BIG = 2012

@@ -1441,7 +1441,7 @@ type ApplyBatchRequest struct {
 	Object string `protobuf:"bytes,1,opt,name=object,proto3" json:"object,omitempty"`
 	// mutations are the changes.
 	Mutations []*Mutation `protobuf:"bytes,2,rep,name=mutations,proto3" json:"mutations,omitempty"`
-	// request_id makes the call safe to repeat, see CreatePoolRequest.
+	// request_id makes the call safe to repeat, see CreatePoolRequest. It counts as one of the mutations.
 	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -373,8 +373,10 @@ type CreatePoolRequest struct {
 	NodeBytes uint32 `protobuf:"varint,5,opt,name=node_bytes,json=nodeBytes,proto3" json:"node_bytes,omitempty"`
 	// overwrite formats a device although it holds something.
 	Overwrite bool `protobuf:"varint,6,opt,name=overwrite,proto3" json:"overwrite,omitempty"`
-	// request_id, a UUID, makes the call safe to repeat: a repetition within 10 minutes gets the first answer, as long as the server
-	// runs. Empty: every call counts.
+	// request_id, a UUID, makes the call safe to repeat: a repetition within 10 minutes gets the first answer, and nothing is done again. Empty:
+	// every call counts. Calls below a pool are remembered in their container, so that a repetition gets the first answer also after the server
+	// was killed and started anew; docs/gateway.md has the limits. CreatePool itself is remembered as long as the server runs; after that the
+	// repetition is ALREADY_EXISTS.
 	RequestId     string `protobuf:"bytes,7,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -37,10 +37,10 @@ var statuses = []string{
 
 // words are the parts of C names that are not simply Title case in Go.
 var words = map[string]string{
-	"BADPATH": "BadPath", "DF": "DF", "ENOENT": "NoEntry", "EP": "EP", "EQ": "EQ", "ID": "ID", "INPROGRESS": "InProgress", "IO": "IO",
-	"KEY2BIG": "Key2Big", "NOMEM": "NoMem", "NONEXIST": "NonExist", "NOSPACE": "NoSpace", "NOSYS": "NoSys",
-	"NOTAPPLICABLE": "NotApplicable", "NOTDIR": "NotDir", "NOTSUPPORTED": "NotSupported", "NOTYPE": "NoType", "NVME": "NVMe",
-	"REC2BIG": "Rec2Big", "RF": "RF", "RO": "RO", "TIMEDOUT": "TimedOut", "TX": "TX",
+	"BADPATH": "BadPath", "DF": "DF", "DOS": "DOS", "ENOENT": "NoEntry", "EP": "EP", "EQ": "EQ", "HG": "HG", "ID": "ID",
+	"INPROGRESS": "InProgress", "IO": "IO", "KEY2BIG": "Key2Big", "NOMEM": "NoMem", "NONEXIST": "NonExist", "NOSPACE": "NoSpace", "NOSYS": "NoSys",
+	"NOTAPPLICABLE": "NotApplicable", "NOTDIR": "NotDir", "NOTLEADER": "NotLeader", "NOTSUPPORTED": "NotSupported",
+	"NOTYPE": "NoType", "NVME": "NVMe", "REC2BIG": "Rec2Big", "RF": "RF", "RO": "RO", "TIMEDOUT": "TimedOut", "TX": "TX",
 }
 
 func main() {

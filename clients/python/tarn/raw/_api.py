@@ -611,6 +611,8 @@ class tarn_errno(enum.IntEnum):
     TARN_E_OVERFLOW = 1017
     # the operation was cancelled
     TARN_E_CANCELED = 1018
+    # the network layer failed
+    TARN_E_HG = 1020
     # an error without a better name
     TARN_E_MISC = 1025
     # the path is not valid
@@ -619,6 +621,8 @@ class tarn_errno(enum.IntEnum):
     TARN_E_NOTDIR = 1027
     # two things that must agree do not
     TARN_E_MISMATCH = 1031
+    # refused: too many requests of one client
+    TARN_E_DOS = 1034
     # the operation is not permitted here
     TARN_E_OP_NOT_PERMITTED = 1041
     # a quota is used up
@@ -631,6 +635,8 @@ class tarn_errno(enum.IntEnum):
     TARN_E_NOTYPE = 2004
     # the pool map is out of date
     TARN_E_STALE = 2007
+    # it is not the leader: ask again
+    TARN_E_NOTLEADER = 2008
     # it is read-only
     TARN_E_EP_RO = 2010
     # that epoch is no longer kept
@@ -712,16 +718,19 @@ TARN_E_UNINIT = tarn_errno.TARN_E_UNINIT
 TARN_E_TRUNC = tarn_errno.TARN_E_TRUNC
 TARN_E_OVERFLOW = tarn_errno.TARN_E_OVERFLOW
 TARN_E_CANCELED = tarn_errno.TARN_E_CANCELED
+TARN_E_HG = tarn_errno.TARN_E_HG
 TARN_E_MISC = tarn_errno.TARN_E_MISC
 TARN_E_BADPATH = tarn_errno.TARN_E_BADPATH
 TARN_E_NOTDIR = tarn_errno.TARN_E_NOTDIR
 TARN_E_MISMATCH = tarn_errno.TARN_E_MISMATCH
+TARN_E_DOS = tarn_errno.TARN_E_DOS
 TARN_E_OP_NOT_PERMITTED = tarn_errno.TARN_E_OP_NOT_PERMITTED
 TARN_E_QUOTA_LIMIT = tarn_errno.TARN_E_QUOTA_LIMIT
 TARN_E_IO = tarn_errno.TARN_E_IO
 TARN_E_ENOENT = tarn_errno.TARN_E_ENOENT
 TARN_E_NOTYPE = tarn_errno.TARN_E_NOTYPE
 TARN_E_STALE = tarn_errno.TARN_E_STALE
+TARN_E_NOTLEADER = tarn_errno.TARN_E_NOTLEADER
 TARN_E_EP_RO = tarn_errno.TARN_E_EP_RO
 TARN_E_EP_OLD = tarn_errno.TARN_E_EP_OLD
 TARN_E_KEY2BIG = tarn_errno.TARN_E_KEY2BIG
@@ -769,6 +778,8 @@ tarn_event._fields_ = [
 TARN_KV_CREATE = 1
 # changes through this handle are refused with EP_RO
 TARN_KV_RDONLY = 2
+# the container's notes; name is NULL, nothing need be made
+TARN_KV_NOTES = 4
 # start itself is left out
 TARN_RANGE_AFTER = 1
 TARN_RANGE_REVERSE = 4
@@ -802,11 +813,14 @@ class tarn_change(enum.IntEnum):
     TARN_CHANGE_DEL = 1
     # only the condition, nothing is changed; val is ignored
     TARN_CHANGE_CHECK = 2
+    # a put of a note of the container: key, val and cond are of its notes, see TARN_KV_NOTES
+    TARN_CHANGE_NOTE = 3
 
 
 TARN_CHANGE_PUT = tarn_change.TARN_CHANGE_PUT
 TARN_CHANGE_DEL = tarn_change.TARN_CHANGE_DEL
 TARN_CHANGE_CHECK = tarn_change.TARN_CHANGE_CHECK
+TARN_CHANGE_NOTE = tarn_change.TARN_CHANGE_NOTE
 
 tarn_get._fields_ = [
     ("key", tarn_buf),
@@ -1286,16 +1300,19 @@ ERRORS: dict[int, tuple[str, str]] = {
     1016: ("DER_TRUNC", "the buffer is too small for all of it"),
     1017: ("DER_OVERFLOW", "the number does not fit"),
     1018: ("DER_CANCELED", "the operation was cancelled"),
+    1020: ("DER_HG", "the network layer failed"),
     1025: ("DER_MISC", "an error without a better name"),
     1026: ("DER_BADPATH", "the path is not valid"),
     1027: ("DER_NOTDIR", "it is not a directory"),
     1031: ("DER_MISMATCH", "two things that must agree do not"),
+    1034: ("DER_DOS", "refused: too many requests of one client"),
     1041: ("DER_OP_NOT_PERMITTED", "the operation is not permitted here"),
     1046: ("DER_QUOTA_LIMIT", "a quota is used up"),
     2001: ("DER_IO", "the device failed to read, write or flush"),
     2003: ("DER_ENOENT", "the entry does not exist"),
     2004: ("DER_NOTYPE", "the type is not known"),
     2007: ("DER_STALE", "the pool map is out of date"),
+    2008: ("DER_NOTLEADER", "it is not the leader: ask again"),
     2010: ("DER_EP_RO", "it is read-only"),
     2011: ("DER_EP_OLD", "that epoch is no longer kept"),
     2012: ("DER_KEY2BIG", "the key is too long"),
@@ -1371,6 +1388,7 @@ CONSTANTS: dict[str, int] = {
     "TARN_BATCH_MAX": TARN_BATCH_MAX,
     "TARN_CHANGE_CHECK": TARN_CHANGE_CHECK,
     "TARN_CHANGE_DEL": TARN_CHANGE_DEL,
+    "TARN_CHANGE_NOTE": TARN_CHANGE_NOTE,
     "TARN_CHANGE_PUT": TARN_CHANGE_PUT,
     "TARN_COND_INSERT": TARN_COND_INSERT,
     "TARN_COND_NONE": TARN_COND_NONE,
@@ -1424,11 +1442,13 @@ CONSTANTS: dict[str, int] = {
     "TARN_E_DATA_LOSS": TARN_E_DATA_LOSS,
     "TARN_E_DF_INCOMPT": TARN_E_DF_INCOMPT,
     "TARN_E_DF_INVAL": TARN_E_DF_INVAL,
+    "TARN_E_DOS": TARN_E_DOS,
     "TARN_E_ENOENT": TARN_E_ENOENT,
     "TARN_E_EP_OLD": TARN_E_EP_OLD,
     "TARN_E_EP_RO": TARN_E_EP_RO,
     "TARN_E_EQ_BUSY": TARN_E_EQ_BUSY,
     "TARN_E_EXIST": TARN_E_EXIST,
+    "TARN_E_HG": TARN_E_HG,
     "TARN_E_ID_MISMATCH": TARN_E_ID_MISMATCH,
     "TARN_E_INPROGRESS": TARN_E_INPROGRESS,
     "TARN_E_INVAL": TARN_E_INVAL,
@@ -1443,6 +1463,7 @@ CONSTANTS: dict[str, int] = {
     "TARN_E_NOSYS": TARN_E_NOSYS,
     "TARN_E_NOTAPPLICABLE": TARN_E_NOTAPPLICABLE,
     "TARN_E_NOTDIR": TARN_E_NOTDIR,
+    "TARN_E_NOTLEADER": TARN_E_NOTLEADER,
     "TARN_E_NOTSUPPORTED": TARN_E_NOTSUPPORTED,
     "TARN_E_NOTYPE": TARN_E_NOTYPE,
     "TARN_E_NO_CERT": TARN_E_NO_CERT,
@@ -1474,6 +1495,7 @@ CONSTANTS: dict[str, int] = {
     "TARN_KVDEV_KEY_MAX": TARN_KVDEV_KEY_MAX,
     "TARN_KVDEV_UPDATE": TARN_KVDEV_UPDATE,
     "TARN_KV_CREATE": TARN_KV_CREATE,
+    "TARN_KV_NOTES": TARN_KV_NOTES,
     "TARN_KV_RDONLY": TARN_KV_RDONLY,
     "TARN_LABEL_MAX": TARN_LABEL_MAX,
     "TARN_LIST_VALUE_MAX": TARN_LIST_VALUE_MAX,
@@ -1809,7 +1831,10 @@ view. To go on, list again with start (or, in reverse, end) the last key and, fo
 cap is too small for the first key: a cap of TARN_KEY_MAX + 32 always holds one."""),
     "tarn_kv_open": (c_int, (POINTER(tarn_cont), c_char_p, c_uint, POINTER(POINTER(tarn_kv)), POINTER(tarn_event)), ("cont", "name", "flags", "kv", "ev"), """int tarn_kv_open(tarn_cont *cont, const char *name, unsigned flags, tarn_kv **kv, tarn_event *ev);
 
-Opens the KV object of that name. Errors: NONEXIST, NOTYPE (the object is not a KV), INVAL (name)."""),
+Opens the KV object of that name. Errors: NONEXIST, NOTYPE (the object is not a KV), INVAL (name). The notes of a
+container are an object without a name, which no listing or count of objects has: what a program that serves others
+keeps about their calls. A batch of any object of the container can put notes, in the same instant (TARN_CHANGE_NOTE).
+The container's limit of values does not hold for them; its snapshots have them."""),
     "tarn_kv_put": (c_int, (POINTER(tarn_kv), tarn_buf, tarn_buf, c_uint, POINTER(tarn_event)), ("kv", "key", "val", "cond", "ev"), """int tarn_kv_put(tarn_kv *kv, tarn_buf key, tarn_buf val, tarn_cond cond, tarn_event *ev);
 
 Errors: KEY2BIG, REC2BIG, INVAL (empty key), EXIST, NONEXIST."""),

@@ -260,11 +260,18 @@ func (s *keyValues) ApplyBatch(ctx context.Context, req *apiv1.ApplyBatchRequest
 		if err != nil {
 			return nil, err
 		}
-		err = s.withKV(ctx, req.GetObject(), func(kv system.KV) error { return kv.Apply(ctx, muts) })
+		resp := &apiv1.ApplyBatchResponse{}
+		err = s.withNotedKV(ctx, req.GetObject(), req, resp, func(n *notebook, kv system.KV) error {
+			notes, err := n.answer(resp)
+			if err != nil {
+				return err
+			}
+			return kv.Apply(ctx, append(muts, notes...))
+		})
 		if err != nil {
 			return nil, err
 		}
-		return &apiv1.ApplyBatchResponse{}, nil
+		return resp, nil
 	})
 }
 

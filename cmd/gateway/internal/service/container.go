@@ -4,6 +4,7 @@ package service
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -11,6 +12,7 @@ import (
 	"github.com/tarn-storage/tarn/cmd/gateway/internal/fault"
 	"github.com/tarn-storage/tarn/cmd/gateway/internal/handles"
 	apiv1 "github.com/tarn-storage/tarn/go/api/v1"
+	"github.com/tarn-storage/tarn/go/errno"
 	"github.com/tarn-storage/tarn/go/system"
 )
 
@@ -25,19 +27,41 @@ func (s *containers) CreateContainer(ctx context.Context, req *apiv1.CreateConta
 		if err != nil {
 			return nil, err
 		}
-		var info system.ContainerInfo
-		err = s.withPool(ctx, req.GetPool(), func(p system.Pool) (err error) {
-			info, err = p.CreateContainer(ctx, req.GetLabel(), system.CreateContainer{
+		resp := &apiv1.CreateContainerResponse{}
+		err = s.withPool(ctx, req.GetPool(), func(p system.Pool) error {
+			info, err := p.CreateContainer(ctx, req.GetLabel(), system.CreateContainer{
 				Type:       layout,
 				Properties: propertiesOf(req.GetProperties()),
 			})
-			return err
+			if err == nil {
+				resp.Container = containerOf(info)
+			}
+			return s.noteCreation(ctx, p, req, resp, err)
 		})
 		if err != nil {
 			return nil, err
 		}
-		return &apiv1.CreateContainerResponse{Container: containerOf(info)}, nil
+		return resp, nil
 	})
+}
+
+// noteCreation notes the answer in the new container. When the label is taken, and by this very call, the answer is there.
+func (s *containers) noteCreation(ctx context.Context, p system.Pool, req *apiv1.CreateContainerRequest, resp *apiv1.CreateContainerResponse, created error) error {
+	if req.GetRequestId() == "" || created != nil && !errors.Is(created, errno.Exist) {
+		return created
+	}
+	c, err := p.OpenContainer(ctx, req.GetLabel())
+	if err != nil {
+		return errors.Join(created, err)
+	}
+	err = s.withNotes(ctx, c, req.GetPool()+"/"+req.GetLabel(), req, resp, func(n *notebook) error {
+		if created != nil {
+			return created
+		}
+		_ = n.end(ctx, resp, nil) // the container is there all the same; a pool may be too full for the note
+		return nil
+	})
+	return errors.Join(err, c.Close())
 }
 
 func (s *containers) GetContainer(ctx context.Context, req *apiv1.GetContainerRequest) (*apiv1.GetContainerResponse, error) {

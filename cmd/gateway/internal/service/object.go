@@ -17,15 +17,19 @@ type objects struct {
 
 func (s *objects) CreateObject(ctx context.Context, req *apiv1.CreateObjectRequest) (*apiv1.CreateObjectResponse, error) {
 	return once(ctx, &s.replays, req, func() (*apiv1.CreateObjectResponse, error) {
-		var info system.ObjectInfo
-		err := s.withContainer(ctx, req.GetContainer(), func(c system.Container) (err error) {
-			info, err = c.CreateObject(ctx, req.GetName())
-			return err
+		resp := &apiv1.CreateObjectResponse{}
+		err := s.withContainer(ctx, req.GetContainer(), func(c system.Container) error {
+			return s.withNotes(ctx, c, req.GetContainer(), req, resp, func(n *notebook) error {
+				info, err := creating(ctx, n, func() (system.ObjectInfo, error) { return c.Object(ctx, req.GetName()) },
+					func() (system.ObjectInfo, error) { return c.CreateObject(ctx, req.GetName()) })
+				resp.Object = objectOf(info)
+				return n.end(ctx, resp, err)
+			})
 		})
 		if err != nil {
 			return nil, err
 		}
-		return &apiv1.CreateObjectResponse{Object: objectOf(info)}, nil
+		return resp, nil
 	})
 }
 

@@ -22,8 +22,8 @@ const (
 	replayMax = 4096 // answers kept; the oldest goes first
 )
 
-// replays keeps the answers of calls that carried a request_id, so that a repeated call gets the first answer and changes nothing.
-// A call that failed is forgotten: its repetition is tried anew. The zero value is ready.
+// replays keeps, in memory, the answers of calls that carried a request_id, so that a repeated call gets the first answer and changes nothing.
+// A call that failed is forgotten: its repetition is tried anew. What must survive the process is in notes.go. The zero value is ready.
 type replays struct {
 	mu   sync.Mutex
 	byID map[string]*list.Element
@@ -67,7 +67,7 @@ func once[R proto.Message](ctx context.Context, rs *replays, req repeatable, cal
 		return resp, err
 	}
 	if r.digest != sha256.Sum256(wire) {
-		return resp, fault.Invalid("request_id", "", "request_id %s was used for another request; take a new one", id)
+		return resp, usedForAnother(id)
 	}
 	select {
 	case <-r.done:

@@ -54,6 +54,7 @@ type Services struct {
 
 	replays    replays
 	watches    watches
+	sweeps     sweeps
 	operations operations
 	buffers    sync.Pool // of *[]byte, firstGuess long
 }

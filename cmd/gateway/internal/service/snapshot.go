@@ -23,20 +23,48 @@ type snapshots struct {
 
 func (s *snapshots) CreateSnapshot(ctx context.Context, req *apiv1.CreateSnapshotRequest) (*apiv1.CreateSnapshotResponse, error) {
 	return once(ctx, &s.replays, req, func() (*apiv1.CreateSnapshotResponse, error) {
-		var info system.SnapshotInfo
+		resp := &apiv1.CreateSnapshotResponse{}
 		err := s.withContainer(ctx, req.GetContainer(), func(c system.Container) error {
-			epoch, err := c.CreateSnapshot(ctx, req.GetName())
-			if err != nil {
-				return err
-			}
-			info, err = findSnapshot(ctx, c, system.SnapshotRef{Epoch: epoch})
-			return err
+			return s.withNotes(ctx, c, req.GetContainer(), req, resp, func(n *notebook) error {
+				info, err := creating(ctx, n, func() (system.SnapshotInfo, error) { return n.snapshot(ctx, c, req.GetName()) },
+					func() (system.SnapshotInfo, error) { return takeSnapshot(ctx, c, req.GetName()) })
+				resp.Snapshot = snapshotOf(info)
+				return n.end(ctx, resp, err)
+			})
 		})
 		if err != nil {
 			return nil, err
 		}
-		return &apiv1.CreateSnapshotResponse{Snapshot: snapshotOf(info)}, nil
+		return resp, nil
 	})
+}
+
+func takeSnapshot(ctx context.Context, c system.Container, name string) (system.SnapshotInfo, error) {
+	epoch, err := c.CreateSnapshot(ctx, name)
+	if err != nil {
+		return system.SnapshotInfo{}, err
+	}
+	return findSnapshot(ctx, c, system.SnapshotRef{Epoch: epoch})
+}
+
+// snapshot finds the snapshot of a name; without one the first that was taken since an unfinished call of the same id began: it holds
+// what the call was to keep, whoever took it.
+func (n *notebook) snapshot(ctx context.Context, c system.Container, name string) (system.SnapshotInfo, error) {
+	if name != "" {
+		return findSnapshot(ctx, c, system.SnapshotRef{Name: name})
+	}
+	if n.unfinished() {
+		all, err := c.Snapshots(ctx)
+		if err != nil {
+			return system.SnapshotInfo{}, err
+		}
+		for _, info := range all {
+			if info.Name == "" && info.Epoch > n.begun {
+				return info, nil
+			}
+		}
+	}
+	return system.SnapshotInfo{}, errno.New("", "", errno.NonExist, "the snapshot has not been taken")
 }
 
 // findSnapshot finds a snapshot in the list, which is in the order of epochs.

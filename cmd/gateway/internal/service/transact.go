@@ -14,8 +14,14 @@ import (
 func (s *keyValues) Increment(ctx context.Context, req *apiv1.IncrementRequest) (*apiv1.IncrementResponse, error) {
 	return once(ctx, &s.replays, req, func() (*apiv1.IncrementResponse, error) {
 		resp := &apiv1.IncrementResponse{}
-		err := s.withKV(ctx, req.GetObject(), func(kv system.KV) (err error) {
-			resp.Value, err = system.Increment(ctx, kv, req.GetKey(), req.GetDelta())
+		err := s.withNotedKV(ctx, req.GetObject(), req, resp, func(n *notebook, kv system.KV) (err error) {
+			if n == nil {
+				resp.Value, err = system.Increment(ctx, kv, req.GetKey(), req.GetDelta())
+				return err
+			}
+			resp.Value, err = system.IncrementNoting(ctx, kv, req.GetKey(), req.GetDelta(), func(sum int64) ([]system.Mutation, error) {
+				return n.answer(&apiv1.IncrementResponse{Value: sum})
+			})
 			return err
 		})
 		if err != nil {
@@ -35,12 +41,12 @@ func (s *keyValues) Transact(ctx context.Context, req *apiv1.TransactRequest) (*
 			return nil, err
 		}
 		defer s.Gate.Give(ctx, UnaryValueMax)
-		var resp *apiv1.TransactResponse
-		err := s.withKV(ctx, req.GetObject(), func(kv system.KV) error {
+		resp := &apiv1.TransactResponse{}
+		err := s.withNotedKV(ctx, req.GetObject(), req, resp, func(n *notebook, kv system.KV) error {
 			if err := s.checkSizes(ctx, kv, txn); err != nil {
 				return err
 			}
-			result, err := system.Transact(ctx, kv, txn)
+			result, err := transact(ctx, kv, txn, n)
 			if err == nil {
 				resp = transactResponse(result)
 			}
@@ -51,6 +57,13 @@ func (s *keyValues) Transact(ctx context.Context, req *apiv1.TransactRequest) (*
 		}
 		return resp, nil
 	})
+}
+
+func transact(ctx context.Context, kv system.KV, txn system.Txn, n *notebook) (system.TxnResult, error) {
+	if n == nil {
+		return system.Transact(ctx, kv, txn)
+	}
+	return system.TransactNoting(ctx, kv, txn, func(r system.TxnResult) ([]system.Mutation, error) { return n.answer(transactResponse(r)) })
 }
 
 // checkSizes refuses to read what the answer has no room for, before the transaction changes anything. What grows between this look and

@@ -82,7 +82,7 @@ func (a *app) command() *cobra.Command {
 	f.BoolVarP(&a.quiet, "quiet", "q", false, "no progress and no notes on the standard error")
 	complete(root, "output", "table", "json")
 	root.AddCommand(a.poolCommand(), a.contCommand(), a.objCommand(), a.kvCommand(), a.snapCommand(), a.importCommand(),
-		a.exportCommand(), a.checkCommand(), a.scrubCommand(), a.syncCommand(), a.devCommand(), a.benchCommand(), a.topCommand(), a.certCommand(), a.tokenCommand(),
+		a.exportCommand(), a.bulkCommand(), a.checkCommand(), a.scrubCommand(), a.syncCommand(), a.devCommand(), a.benchCommand(), a.topCommand(), a.certCommand(), a.tokenCommand(),
 		a.auditCommand(), a.versionCommand())
 	return root
 }
@@ -148,7 +148,8 @@ func wantsJSON(args []string) bool {
 // helped reports whether cmd printed a help text or a completion script, which is an answer by itself.
 func (a *app) helped(cmd *cobra.Command, args []string) bool {
 	help, err := cmd.Flags().GetBool("help")
-	if err == nil && help || cmd.HasSubCommands() || cmd.Name() == "help" {
+	isGroup := cmd.HasSubCommands() && (cmd.Args == nil || !cmd.HasParent()) // 'check' does something by itself, too
+	if err == nil && help || isGroup || cmd.Name() == "help" {
 		return true
 	}
 	if cmd.HasParent() && cmd.Parent().Name() == "completion" {

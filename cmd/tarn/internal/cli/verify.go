@@ -34,7 +34,7 @@ Exit status: 0 everything is sound, 8 something is damaged.`
 type verifier func(system.Pool, context.Context, system.CheckOptions) (system.CheckReport, error)
 
 func (a *app) checkCommand() *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use: "check POOL", Short: "read and verify everything in a pool that nobody else has open", Long: aboutCheck, Args: args(1, 1),
 		ValidArgsFunction: a.names(arg.Pool),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -54,6 +54,8 @@ func (a *app) checkCommand() *cobra.Command {
 			return err
 		},
 	}
+	cmd.AddCommand(a.checkPerf())
+	return cmd
 }
 
 func (a *app) scrubCommand() *cobra.Command {

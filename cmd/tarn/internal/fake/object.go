@@ -220,8 +220,9 @@ func (k *kv) change(ctx context.Context, op string, batch ...system.Mutation) er
 	if k.c.info.Epoch != 0 {
 		return errno.New(op, k.info.Name, errno.EPRO, "it is a snapshot")
 	}
-	for _, m := range batch {
+	for i, m := range batch {
 		if err := k.allowed(m); err != nil {
+			err.Index = i
 			return err
 		}
 	}
@@ -238,7 +239,7 @@ func (k *kv) change(ctx context.Context, op string, batch ...system.Mutation) er
 	return nil
 }
 
-func (k *kv) allowed(m system.Mutation) error {
+func (k *kv) allowed(m system.Mutation) *errno.Error {
 	_, there := k.data[string(m.Key)]
 	switch {
 	case len(m.Key) == 0:
@@ -248,7 +249,7 @@ func (k *kv) allowed(m system.Mutation) error {
 	case m.Cond == system.CondInsert && there:
 		return errno.New("", k.info.Name, errno.Exist, fmt.Sprintf("the key %q exists", m.Key))
 	case m.Cond == system.CondUpdate && !there:
-		return absent(k.info.Name, fmt.Sprintf("key as %q", m.Key))
+		return errno.New("", k.info.Name, errno.NonExist, fmt.Sprintf("there is no such key as %q", m.Key))
 	case m.Cond == system.CondRevision && k.data[string(m.Key)].revision != m.Revision:
 		return errno.New("", k.info.Name, errno.TXRestart, fmt.Sprintf("the key %q has another revision", m.Key))
 	}

@@ -29,10 +29,10 @@ var exits = map[int][]errno.Code{
 	ExitPermission:  {errno.NoPerm, errno.OpNotPermitted, errno.EPRO, errno.NoCert, errno.BadCert},
 	ExitNoSpace:     {errno.NoSpace, errno.QuotaLimit},
 	ExitCorruption:  {errno.Csum, errno.DataLoss, errno.RF, errno.DFInval},
-	ExitUnreachable: {errno.Unreach, errno.TimedOut, errno.Shutdown, errno.NoService},
+	ExitUnreachable: {errno.Unreach, errno.HG, errno.TimedOut, errno.Shutdown, errno.NoService},
 	ExitInterrupted: {errno.Canceled, errno.OpCanceled},
 	ExitBusy: {errno.Busy, errno.Again, errno.InProgress, errno.EQBusy, errno.Stale, errno.TXRestart, errno.TXBusy, errno.TXIDReused,
-		errno.UpdateAgain, errno.ChkptBusy, errno.OverloadRetry, errno.ContDestroying},
+		errno.UpdateAgain, errno.ChkptBusy, errno.OverloadRetry, errno.ContDestroying, errno.DOS, errno.NotLeader},
 }
 
 // Exit is the exit status of an error.

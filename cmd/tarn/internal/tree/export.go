@@ -181,7 +181,7 @@ func (x *exporter) fill(f *os.File, e system.Entry) error {
 		return nil
 	}
 	var r system.Reader
-	err := patient(x.ctx, func() (err error) {
+	err := Patient(x.ctx, func() (err error) {
 		r, err = x.kv.Reader(x.ctx, e.Key)
 		return err
 	})

@@ -146,12 +146,12 @@ func (m *importer) apply(batch []system.Mutation) error {
 	if len(batch) == 0 {
 		return nil
 	}
-	err := patient(m.ctx, func() error { return m.kv.Apply(m.ctx, batch) })
+	err := Patient(m.ctx, func() error { return m.kv.Apply(m.ctx, batch) })
 	if errno.CodeOf(err) != errno.Rec2Big {
 		return err
 	}
 	for _, b := range batch {
-		if err := patient(m.ctx, func() error { return m.kv.Put(m.ctx, b.Key, b.Value) }); err != nil {
+		if err := Patient(m.ctx, func() error { return m.kv.Put(m.ctx, b.Key, b.Value) }); err != nil {
 			return about(b.Key, err)
 		}
 	}
@@ -159,7 +159,7 @@ func (m *importer) apply(batch []system.Mutation) error {
 }
 
 func (m *importer) large(f found) error {
-	return patient(m.ctx, func() error {
+	return Patient(m.ctx, func() error {
 		file, err := os.Open(f.path)
 		if err != nil {
 			return osError(f.path, err)

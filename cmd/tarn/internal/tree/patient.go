@@ -15,8 +15,8 @@ const (
 	attempts   = 12
 )
 
-// patient makes a call, again and again while the answer is that there is no room for it now. Such a call has done nothing.
-func patient(ctx context.Context, call func() error) error {
+// Patient makes a call, again and again while the answer is that there is no room for it now. Such a call has done nothing.
+func Patient(ctx context.Context, call func() error) error {
 	pause := firstPause
 	for attempt := 1; ; attempt++ {
 		err := call()

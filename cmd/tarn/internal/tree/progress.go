@@ -17,6 +17,7 @@ import (
 // Progress draws a bar on a terminal, four times a second. A nil Progress draws nothing. Any goroutine may call.
 type Progress struct {
 	w                      io.Writer
+	unit                   string // "files"
 	start                  time.Time
 	files, bytes           atomic.Uint64
 	totalFiles, totalBytes atomic.Uint64
@@ -26,8 +27,11 @@ type Progress struct {
 }
 
 // NewProgress starts to draw on w.
-func NewProgress(w io.Writer) *Progress {
-	p := &Progress{w: w, start: time.Now(), quit: make(chan struct{})}
+func NewProgress(w io.Writer) *Progress { return NewProgressOf(w, "files") }
+
+// NewProgressOf counts something else than files.
+func NewProgressOf(w io.Writer, unit string) *Progress {
+	p := &Progress{w: w, unit: unit, start: time.Now(), quit: make(chan struct{})}
 	p.drawn.Go(p.run)
 	return p
 }
@@ -112,14 +116,14 @@ func (p *Progress) line(took time.Duration) string {
 	files, bytes := p.files.Load(), p.bytes.Load()
 	rate := arg.FormatSize(uint64(float64(bytes)/max(took.Seconds(), 0.001))) + "/s"
 	if !p.totalKnown.Load() {
-		return fmt.Sprintf("%d files  %s  %s", files, arg.FormatSize(bytes), rate)
+		return fmt.Sprintf("%d %s  %s  %s", files, p.unit, arg.FormatSize(bytes), rate)
 	}
 	// Files weigh as much as 4 KiB: a tree of small files moves on, too.
 	part := float64(bytes+files<<12) / float64(max(p.totalBytes.Load()+p.totalFiles.Load()<<12, 1))
 	full := min(int(part*barWidth), barWidth)
 	count := ""
 	if all := p.totalFiles.Load(); all > 0 {
-		count = fmt.Sprintf("  %d/%d files", files, all)
+		count = fmt.Sprintf("  %d/%d %s", files, all, p.unit)
 	}
 	return fmt.Sprintf("[%s%s] %3.0f%%%s  %s/%s  %s", strings.Repeat("#", full), strings.Repeat("-", barWidth-full),
 		min(part, 1)*100, count, arg.FormatSize(bytes), arg.FormatSize(p.totalBytes.Load()), rate)

@@ -41,9 +41,9 @@ type Result struct {
 
 // String is the result for people: "7948 files, 112 MiB".
 func (r Result) String() string {
-	text := count(r.Files, "file", "files") + ", " + arg.FormatSize(r.Bytes)
+	text := Count(r.Files, "file", "files") + ", " + arg.FormatSize(r.Bytes)
 	if r.EmptyDirs > 0 {
-		text += ", " + count(r.EmptyDirs, "empty directory", "empty directories")
+		text += ", " + Count(r.EmptyDirs, "empty directory", "empty directories")
 	}
 	return text
 }
@@ -69,13 +69,14 @@ func (s Skipped) String() string {
 		{s.Links, "link", "links"},
 	} {
 		if p.n > 0 {
-			parts = append(parts, count(p.n, p.one, p.many))
+			parts = append(parts, Count(p.n, p.one, p.many))
 		}
 	}
 	return strings.Join(parts, ", ")
 }
 
-func count(n uint64, one, many string) string {
+// Count is a number with its noun: "1 file", "2 files".
+func Count(n uint64, one, many string) string {
 	if n == 1 {
 		return "1 " + one
 	}

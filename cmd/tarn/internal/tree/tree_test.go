@@ -300,7 +300,7 @@ func TestStore(t *testing.T) {
 }
 
 func TestProgress(t *testing.T) {
-	var p Progress
+	p := Progress{unit: "files"}
 	p.Add(3, 3<<20)
 	if got, want := p.line(time.Second), "3 files  3 MiB  3 MiB/s"; got != want {
 		t.Errorf("got %q, want %q", got, want)
@@ -407,12 +407,12 @@ func TestBusy(t *testing.T) {
 func TestPatience(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if err := patient(ctx, func() error { return errno.Again }); !errors.Is(err, context.DeadlineExceeded) {
+	if err := Patient(ctx, func() error { return errno.Again }); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v, want the end of the context", err)
 	}
 	synctest.Test(t, func(t *testing.T) {
 		calls := 0
-		err := patient(t.Context(), func() error { calls++; return errno.OverloadRetry })
+		err := Patient(t.Context(), func() error { calls++; return errno.OverloadRetry })
 		if calls != attempts || errno.CodeOf(err) != errno.OverloadRetry {
 			t.Errorf("%d calls, then %v", calls, err)
 		}

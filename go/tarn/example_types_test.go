@@ -362,3 +362,14 @@ func ExampleKeyValueDeviceInfo() {
 	fmt.Println(info.KeyMax, info.ValueMax, info.KeyCount, err)
 	// Output: 16 4294967296 0 <nil>
 }
+
+func ExampleAccess() {
+	_, cont, done := tank()
+	defer done()
+	ctx := context.Background()
+	check(cont.OverwriteACL(ctx, []string{"A::OWNER@:rwdtTaAo", "A::bob@:tr"}))
+	check(cont.UpdateACL(ctx, []string{"A:G:staff@:r"}))
+	access, err := cont.Access(ctx)
+	fmt.Println(access.HasList, access.Entries, err)
+	// Output: true [A::OWNER@:rwdtTaAo A::bob@:rt A:G:staff@:r] <nil>
+}

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/tarn-storage/tarn/cmd/gateway/internal/auth"
 	"github.com/tarn-storage/tarn/cmd/gateway/internal/fault"
 	apiv1 "github.com/tarn-storage/tarn/go/api/v1"
 	"github.com/tarn-storage/tarn/go/system"
@@ -144,7 +145,8 @@ func (ss *session) change(calls []*apiv1.SessionCall) {
 		return
 	}
 	results := newResults(len(ok))
-	err := ss.withKV(ss.ctx, ok[0].GetObject(), func(kv system.KV) error { return applyEach(ss.ctx, kv, muts, results) })
+	ctx := auth.Needing(ss.ctx, apiv1.Permission_PERMISSION_WRITE)
+	err := ss.withKV(ctx, ok[0].GetObject(), func(kv system.KV) error { return applyEach(ss.ctx, kv, muts, results) })
 	answers := make([]apiv1.SessionResult, len(ok))
 	for i, c := range ok {
 		answers[i].Tag = c.GetTag()
@@ -182,20 +184,22 @@ func (ss *session) each(calls []*apiv1.SessionCall) {
 
 // one makes one call, as its method by itself would.
 func (ss *session) one(c *apiv1.SessionCall) (*apiv1.SessionResult, error) {
+	reading := auth.Needing(ss.ctx, apiv1.Permission_PERMISSION_READ)
+	writing := auth.Needing(ss.ctx, apiv1.Permission_PERMISSION_WRITE)
 	switch call := c.GetCall().(type) {
 	case *apiv1.SessionCall_Get:
-		resp, err := ss.Get(ss.ctx, &apiv1.GetRequest{Object: c.GetObject(), Key: call.Get.GetKey()})
+		resp, err := ss.Get(reading, &apiv1.GetRequest{Object: c.GetObject(), Key: call.Get.GetKey()})
 		return &apiv1.SessionResult{Result: &apiv1.SessionResult_Get{Get: resp}}, err
 	case *apiv1.SessionCall_Head:
-		resp, err := ss.Head(ss.ctx, &apiv1.HeadRequest{Object: c.GetObject(), Key: call.Head.GetKey()})
+		resp, err := ss.Head(reading, &apiv1.HeadRequest{Object: c.GetObject(), Key: call.Head.GetKey()})
 		return &apiv1.SessionResult{Result: &apiv1.SessionResult_Head{Head: resp}}, err
 	case *apiv1.SessionCall_Put:
 		call.Put.Object = c.GetObject()
-		resp, err := ss.Put(ss.ctx, call.Put)
+		resp, err := ss.Put(writing, call.Put)
 		return &apiv1.SessionResult{Result: &apiv1.SessionResult_Put{Put: resp}}, err
 	case *apiv1.SessionCall_Delete:
 		call.Delete.Object = c.GetObject()
-		resp, err := ss.Delete(ss.ctx, call.Delete)
+		resp, err := ss.Delete(writing, call.Delete)
 		return &apiv1.SessionResult{Result: &apiv1.SessionResult_Delete{Delete: resp}}, err
 	}
 	return nil, fault.Invalid("call", c.GetObject(), "the call with tag %d asks for nothing that this server knows", c.GetTag())

@@ -213,6 +213,7 @@ TOOL_GO := eval "$$(.ci/go-env.sh)" && go
 GO_GRPC := google.golang.org/grpc/cmd/protoc-gen-go-grpc@v1.6.0
 GATEWAY := github.com/grpc-ecosystem/grpc-gateway/v2
 GO_HTTP := $(addsuffix @$(shell awk '$$1 == "$(GATEWAY)" { print $$2 }' go.mod),$(GATEWAY)/protoc-gen-grpc-gateway $(GATEWAY)/protoc-gen-openapiv2)
+VULN    := golang.org/x/vuln/cmd/govulncheck@v1.7.0
 
 build/tools/ok: go.mod Makefile | $(DEPS)
 	@mkdir -p $(@D); echo "TOOLS buf, protoc-gen-go, -go-grpc, -grpc-gateway, -openapiv2 (the first time this takes minutes)"
@@ -238,7 +239,12 @@ fmt: ## format C and Go
 	find c -name '*.[ch]' -exec clang-format -i {} +
 	$(GO) fmt ./...
 
-check: all build/tools/ok build/venv/ok ## formatters, linters, go vet, buf lint, stale generated code
+build/tools/govulncheck: Makefile | $(DEPS)
+	@mkdir -p $(@D); echo "TOOLS govulncheck"
+	$(Q)export GOBIN=$(CURDIR)/$(@D); $(TOOL_GO) install $(VULN)
+	@touch $@
+
+check: all build/tools/ok build/tools/govulncheck build/venv/ok ## formatters, linters, go vet, govulncheck, buf lint, stale generated code
 	@.ci/check.sh
 
 # RocksDB and LMDB are needed for this only.

@@ -206,6 +206,7 @@ func (s *System) CreatePool(ctx context.Context, label string, opts system.Creat
 	}
 	resp, err := s.pools.CreatePool(ctx, &apiv1.CreatePoolRequest{
 		Label: label, Size: opts.Size, Device: opts.Device, LogBytes: opts.LogBytes, NodeBytes: opts.NodeBytes, Overwrite: opts.Overwrite,
+		Owner: opts.Owner, Group: opts.Group,
 	})
 	if err != nil {
 		return system.PoolInfo{}, fromStatus(ctx, op, label, err)

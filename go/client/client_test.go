@@ -104,8 +104,8 @@ func TestRetries(t *testing.T) {
 	for _, n := range config.MethodConfig[0].Name {
 		got = append(got, strings.TrimPrefix(n.Service, "tarn.v1.")+"."+n.Method)
 	}
-	want := []string{"PoolService.GetPool", "PoolService.ListPools", "ContainerService.GetContainer",
-		"ContainerService.ListContainers", "ObjectService.GetObject", "ObjectService.ListObjects", "KeyValueService.Get",
+	want := []string{"PoolService.GetPool", "PoolService.ListPools", "PoolService.GetPoolAcl", "ContainerService.GetContainer",
+		"ContainerService.ListContainers", "ContainerService.GetContainerAcl", "ObjectService.GetObject", "ObjectService.ListObjects", "KeyValueService.Get",
 		"KeyValueService.Head", "KeyValueService.BatchGet", "KeyValueService.ListKeys", "KeyValueService.Count", "KeyValueService.Scan", "KeyValueService.Watch",
 		"KeyValueService.GetStream", "SnapshotService.GetSnapshot", "SnapshotService.ListSnapshots", "OperationService.GetOperation",
 		"OperationService.ListOperations", "OperationService.WaitOperation", "AdminService.GetServerInfo", "AdminService.GetStats",

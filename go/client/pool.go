@@ -151,7 +151,7 @@ func containerType(kind apiv1.ContainerType) system.ContainerType {
 
 // wireProperties is the properties as the wire has them.
 func wireProperties(op, ref string, p system.Properties) (*apiv1.ContainerProperties, error) {
-	wire := &apiv1.ContainerProperties{Owner: p.Owner, Description: p.Description, ValueMax: p.ValueMax}
+	wire := &apiv1.ContainerProperties{Owner: p.Owner, Group: p.Group, Description: p.Description, ValueMax: p.ValueMax}
 	if p.Durability != nil {
 		number, ok := apiv1.Durability_value["DURABILITY_"+strings.ToUpper(string(*p.Durability))]
 		if !ok || number == 0 {
@@ -174,7 +174,7 @@ func containerInfo(c *apiv1.Container) system.ContainerInfo {
 	return system.ContainerInfo{
 		UUID: c.GetUuid(), Label: c.GetLabel(), Type: containerType(c.GetType()), Created: c.GetCreateTime().AsTime(),
 		OpenHandles: c.GetOpenHandles(), Objects: c.GetObjects(),
-		ValueMax: props.GetValueMax(), Owner: props.GetOwner(), Description: props.GetDescription(),
+		ValueMax: props.GetValueMax(), Owner: props.GetOwner(), Group: props.GetGroup(), Description: props.GetDescription(),
 		Durability: durability(props.GetDurability()), Snapshots: c.GetSnapshots(), Epoch: c.GetEpoch(),
 	}
 }

@@ -42,6 +42,8 @@ type CreatePool struct {
 	LogBytes  uint64 // size of the write-ahead log; 0: by Size
 	NodeBytes uint32 // target size of a tree node; 0: 16 KiB
 	Overwrite bool   // format a device although it holds something
+	Owner     string // "": nobody
+	Group     string // the owner's; "": none
 }
 
 // PoolInfo describes a pool. Counters that only an open pool has are 0 when listed.
@@ -76,6 +78,7 @@ type Pool interface {
 	// calls. CSUM when there is a finding; the report is there in any case.
 	Check(ctx context.Context, o CheckOptions) (CheckReport, error)
 	Scrub(ctx context.Context, o CheckOptions) (CheckReport, error)
+	AccessControl
 	io.Closer
 }
 
@@ -131,6 +134,7 @@ const (
 // Properties are the typed properties of a container. A nil field is not set, or not to be changed.
 type Properties struct {
 	Owner       *string     `json:"owner,omitempty"`
+	Group       *string     `json:"group,omitempty"` // the owner's
 	Description *string     `json:"description,omitempty"`
 	ValueMax    *uint64     `json:"value_max,omitempty"` // largest value in bytes
 	Durability  *Durability `json:"durability,omitempty"`
@@ -152,6 +156,7 @@ type ContainerInfo struct {
 	Objects     uint64        `json:"objects"`
 	ValueMax    uint64        `json:"value_max"`
 	Owner       string        `json:"owner"`
+	Group       string        `json:"group,omitempty"` // the owner's
 	Description string        `json:"description"`
 	Durability  Durability    `json:"durability,omitempty"` // "": not known
 	Snapshots   uint64        `json:"snapshots,omitempty"`
@@ -174,6 +179,7 @@ type Container interface {
 	DestroySnapshot(ctx context.Context, epoch uint64) error
 	// OpenSnapshot opens the container as it was, for reading: every change is EP_RO.
 	OpenSnapshot(ctx context.Context, at SnapshotRef) (Container, error)
+	AccessControl
 	io.Closer
 }
 

@@ -101,7 +101,7 @@ var durabilities = map[Durability]C.uint64_t{Durable: C.TARN_DURABILITY_DURABLE,
 
 // fillProps writes the properties that are set into the slot.
 func fillProps(s *slot, names *cstrings, p Properties) (*C.tarn_prop, C.size_t, error) {
-	props := unsafe.Slice((*C.tarn_prop)(s.data()), 4)
+	props := unsafe.Slice((*C.tarn_prop)(s.data()), 5)
 	n := 0
 	if p.ValueMax != nil {
 		props[n] = C.tarn_prop{id: C.TARN_PROP_VALUE_MAX, number: C.uint64_t(*p.ValueMax)}
@@ -118,7 +118,7 @@ func fillProps(s *slot, names *cstrings, p Properties) (*C.tarn_prop, C.size_t, 
 	for _, text := range []struct {
 		id    C.tarn_prop_id
 		value *string
-	}{{C.TARN_PROP_OWNER, p.Owner}, {C.TARN_PROP_DESCRIPTION, p.Description}} {
+	}{{C.TARN_PROP_OWNER, p.Owner}, {C.TARN_PROP_GROUP, p.Group}, {C.TARN_PROP_DESCRIPTION, p.Description}} {
 		if text.value == nil {
 			continue
 		}
@@ -211,6 +211,7 @@ func contInfo(i *C.tarn_cont_info) ContainerInfo {
 		Objects:     uint64(i.objects),
 		ValueMax:    uint64(i.value_max),
 		Owner:       C.GoString(&i.owner[0]),
+		Group:       C.GoString(&i.group[0]),
 		Description: C.GoString(&i.description[0]),
 		Durability:  durability(i.durability),
 		Snapshots:   uint64(i.snapshots),

@@ -438,3 +438,14 @@ func ExampleChange() {
 	// photo has 1048576 bytes: get it
 	// Barcelona is gone
 }
+
+func ExampleAccess() {
+	_, cont, done := tank()
+	defer done()
+	ctx := context.Background()
+	check(cont.OverwriteACL(ctx, []string{"A::OWNER@:rwdtTaAo", "A::bob@:tr"}))
+	check(cont.UpdateACL(ctx, []string{"A:G:staff@:r"}))
+	access, err := cont.Access(ctx)
+	fmt.Println(access.HasList, access.Entries, err)
+	// Output: true [A::OWNER@:rwdtTaAo A::bob@:rt A:G:staff@:r] <nil>
+}

@@ -7,6 +7,7 @@ import "C"
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"unsafe"
 
@@ -163,6 +164,9 @@ func (s *System) CreatePool(ctx context.Context, label string, opts CreatePool) 
 	if err != nil {
 		return PoolInfo{}, err
 	}
+	if err := s.setOwner(ctx, uuid, opts); err != nil {
+		return PoolInfo{}, err
+	}
 	pools, err := s.Pools(ctx)
 	for _, p := range pools {
 		if p.UUID == uuid {
@@ -173,6 +177,18 @@ func (s *System) CreatePool(ctx context.Context, label string, opts CreatePool) 
 		err = errno.New("pool create", label, errno.NonExist, "the pool was made, but is not there any more")
 	}
 	return PoolInfo{}, err
+}
+
+// setOwner sets the owner of a new pool. A crash before it leaves a pool without one.
+func (s *System) setOwner(ctx context.Context, uuid string, opts CreatePool) (err error) {
+	if opts.Owner == "" && opts.Group == "" {
+		return nil
+	}
+	p, err := s.OpenPool(ctx, uuid)
+	if err != nil {
+		return err
+	}
+	return errors.Join(p.SetOwner(ctx, &opts.Owner, &opts.Group), p.Close())
 }
 
 func (s *System) createPool(ctx context.Context, label string, opts CreatePool) (string, error) {

@@ -48,6 +48,7 @@ type (
 	CheckOptions    = system.CheckOptions
 	CheckReport     = system.CheckReport
 	Finding         = system.Finding
+	Access          = system.Access
 	Value           = system.Value
 	WatchOptions    = system.WatchOptions
 	Change          = system.Change

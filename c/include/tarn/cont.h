@@ -26,6 +26,7 @@ typedef enum tarn_prop_id {
 	TARN_PROP_DESCRIPTION = 2, /* string of at most 1023 bytes; default "" */
 	TARN_PROP_VALUE_MAX   = 3, /* number: largest value in bytes, enforced with REC2BIG; default TARN_VALUE_MAX */
 	TARN_PROP_DURABILITY  = 4, /* number: a tarn_durability; default TARN_DURABILITY_DURABLE */
+	TARN_PROP_GROUP	      = 5, /* string: the owner's group; default "" */
 } tarn_prop_id;
 
 /* When a change of a container's objects is acknowledged: when it is durable, or (RELAXED) when it is applied. Then it is durable at
@@ -72,6 +73,7 @@ typedef struct tarn_cont_info {
 	tarn_durability durability;
 	uint64_t	snapshots; /* number of them */
 	uint64_t	epoch;	   /* of the snapshot that the handle is of; 0: the container as it is */
+	char		group[256];
 } tarn_cont_info;
 
 TARN_API int tarn_cont_query(tarn_cont *cont, tarn_cont_info *info, tarn_event *ev);

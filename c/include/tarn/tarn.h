@@ -3,6 +3,7 @@
 #ifndef TARN_TARN_H
 #define TARN_TARN_H
 
+#include <tarn/acl.h>
 #include <tarn/cont.h>
 #include <tarn/dev.h>
 #include <tarn/dev_queue.h>

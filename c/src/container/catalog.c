@@ -23,6 +23,11 @@ struct catalog_key key_of_label(const char *label)
 	return make_key('l', label, strlen(label));
 }
 
+struct catalog_key key_of_access(const tarn_uuid *uuid)
+{
+	return make_key('a', uuid, uuid ? sizeof(uuid->bytes) : 0);
+}
+
 struct catalog_key key_of_next_tree(void)
 {
 	return make_key('n', NULL, 0);

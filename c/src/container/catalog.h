@@ -18,6 +18,7 @@ static inline tarn_buf key_buf(const struct catalog_key *key)
 
 struct catalog_key key_of_uuid(const tarn_uuid *uuid);
 struct catalog_key key_of_label(const char *label);
+struct catalog_key key_of_access(const tarn_uuid *uuid); /* NULL: of the pool */
 struct catalog_key key_of_next_tree(void);
 struct catalog_key key_of_snapshot(const tarn_uuid *uuid, const void *name, size_t len);
 

@@ -7,6 +7,7 @@
  *	'u' uuid[16]	ContainerRecord (container.proto)
  *	'l' label	the uuid
  *	'n'		the next tree, 8 bytes, little-endian; from 16, never used again
+ *	'a' uuid	AccessRecord (access.proto) of a container; 'a' alone: that of the pool
  *	's' uuid name	SnapshotRecord; without a name: a zero byte and 8 random ones. The key's revision is the epoch
  *
  * Always true: a record, its label and its tree come and go in one batch, and so do a snapshot and its record. Changes of the
@@ -16,6 +17,7 @@
 #define TARN_CONTAINER_H
 
 #include "../pool/pool.h"
+#include <tarn/acl.h>
 #include <tarn/snap.h>
 
 #define CATALOG_TREE 1u
@@ -27,6 +29,7 @@
 
 struct props {
 	char	 owner[OWNER_SIZE];
+	char	 group[OWNER_SIZE];
 	char	 description[DESCRIPTION_SIZE];
 	uint64_t value_max; /* 0: never set */
 	uint32_t durability;
@@ -112,6 +115,13 @@ int container_objects(struct pool *pool, struct store_at at, uint64_t *count);
 
 /* Handles of a container and of its snapshots, or (epoch not 0) of one snapshot. Under pool->lock. */
 unsigned container_opens(const struct pool *pool, const tarn_uuid *uuid, uint64_t epoch);
+
+/* Who may use a pool, or (container not NULL) a container (tarn/acl.h). */
+int access_get(struct pool *pool, struct container *container, tarn_access *access);			 /* TRUNC */
+int access_overwrite(struct pool *pool, struct container *container, const char *acl, uint64_t *lsn);	 /* INVAL, NOTSUPPORTED */
+int access_update(struct pool *pool, struct container *container, const char *acl, uint64_t *lsn);	 /* INVAL, NOTSUPPORTED */
+int access_delete(struct pool *pool, struct container *container, const char *principal, uint64_t *lsn); /* NONEXIST, INVAL */
+int access_set_owner(struct pool *pool, const char *user, const char *group, uint64_t *lsn);		 /* NULL stays. INVAL */
 
 /* Snapshots (tarn/snap.h). */
 int snapshot_create(struct container *container, const char *name, uint64_t *epoch, uint64_t *lsn); /* name NULL: none. EXIST */

@@ -13,6 +13,7 @@ size_t record_encode(const struct record *record, uint8_t *buf)
 	props.description = (char *)record->props.description;
 	props.value_max	  = record->props.value_max;
 	props.durability  = record->props.durability;
+	props.group	  = (char *)record->props.group;
 	out.uuid	  = (ProtobufCBinaryData){ sizeof(record->uuid.bytes), (uint8_t *)record->uuid.bytes };
 	out.label	  = (char *)record->label;
 	out.type	  = (uint32_t)record->type;
@@ -39,6 +40,7 @@ static int decode(const Tarn__Store__V1__ContainerRecord *in, struct record *rec
 	memset(record, 0, sizeof(*record));
 	good = good && copy_string(record->label, sizeof(record->label), in->label) &&
 	       copy_string(record->props.owner, OWNER_SIZE, in->properties->owner) &&
+	       copy_string(record->props.group, OWNER_SIZE, in->properties->group) &&
 	       copy_string(record->props.description, DESCRIPTION_SIZE, in->properties->description);
 	if (!good)
 		return fail(DF_INVAL, "a container's record lacks a field, or has one that is too long");
@@ -95,6 +97,8 @@ static int set_one(const tarn_prop *prop, struct props *props)
 	switch (prop->id) {
 	case TARN_PROP_OWNER:
 		return set_string("owner", prop->string, props->owner, OWNER_SIZE);
+	case TARN_PROP_GROUP:
+		return set_string("group", prop->string, props->group, OWNER_SIZE);
 	case TARN_PROP_DESCRIPTION:
 		return set_string("description", prop->string, props->description, DESCRIPTION_SIZE);
 	case TARN_PROP_VALUE_MAX:
@@ -126,6 +130,8 @@ void props_apply(struct props *props, const struct prop_change *change)
 {
 	if (change->set & 1u << TARN_PROP_OWNER)
 		memcpy(props->owner, change->props.owner, sizeof(props->owner));
+	if (change->set & 1u << TARN_PROP_GROUP)
+		memcpy(props->group, change->props.group, sizeof(props->group));
 	if (change->set & 1u << TARN_PROP_DESCRIPTION)
 		memcpy(props->description, change->props.description, sizeof(props->description));
 	if (change->set & 1u << TARN_PROP_VALUE_MAX)
@@ -145,5 +151,6 @@ void record_fill_info(const struct record *record, unsigned opens, tarn_cont_inf
 	info->value_max	   = record->props.value_max ? record->props.value_max : TARN_VALUE_MAX;
 	info->durability   = (tarn_durability)record->props.durability;
 	memcpy(info->owner, record->props.owner, sizeof(info->owner));
+	memcpy(info->group, record->props.group, sizeof(info->group));
 	memcpy(info->description, record->props.description, sizeof(info->description));
 }

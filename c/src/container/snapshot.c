@@ -324,8 +324,8 @@ static int keep(const struct kept *snapshot, void *arg)
 }
 
 struct drop {
-	struct catalog_key    label, uuid, keys[DROP_MAX];
-	struct store_mutation muts[DROP_MAX + 3];
+	struct catalog_key    label, uuid, access, keys[DROP_MAX];
+	struct store_mutation muts[DROP_MAX + 4];
 };
 
 static void del(struct store_mutation *mut, const struct catalog_key *key)
@@ -342,10 +342,12 @@ static int drop(struct pool *pool, const struct record *record, const struct all
 
 	if (!drop)
 		return fail(NOMEM, "no memory to destroy container %s", record->label);
-	drop->label = key_of_label(record->label);
-	drop->uuid  = key_of_uuid(&record->uuid);
+	drop->label  = key_of_label(record->label);
+	drop->uuid   = key_of_uuid(&record->uuid);
+	drop->access = key_of_access(&record->uuid);
 	del(&drop->muts[n++], &drop->label);
 	del(&drop->muts[n++], &drop->uuid);
+	del(&drop->muts[n++], &drop->access);
 	for (size_t i = 0; i < all->n; i++) {
 		drop->keys[i] = key_of_snapshot(&record->uuid, all->snapshots[i].key.bytes, all->snapshots[i].key.len);
 		del(&drop->muts[n++], &drop->keys[i]);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package pki makes and reads the certificates of a small authority: one CA, servers, clients, and a list of what was revoked. A client's
-// certificate names its principal and its roles in a URI, "tarn:alice?role=writer"; one of another authority that has no such URI names
-// the principal by its common name, and has no role.
+// certificate names its principal, its roles and its groups in a URI, "tarn:alice?role=writer&group=staff"; one of another authority that has no such URI names
+// the principal by its common name, and has no role and no group.
 package pki
 
 import (
@@ -56,14 +56,14 @@ func (ca Pair) Server(hosts []string, life time.Duration) (Pair, error) {
 	return ca.sign(t)
 }
 
-// Client makes the certificate of a principal.
-func (ca Pair) Client(principal string, roles role.Set, life time.Duration) (Pair, error) {
-	if err := role.CheckPrincipal(principal); err != nil {
+// Client makes the certificate of a principal, who is in these groups.
+func (ca Pair) Client(principal string, roles role.Set, life time.Duration, groups ...string) (Pair, error) {
+	if err := errors.Join(role.CheckPrincipal(principal), role.CheckGroups(groups)); err != nil {
 		return Pair{}, err
 	}
 	t := template(principal, life)
 	t.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
-	t.URIs = []*url.URL{{Scheme: scheme, Opaque: principal, RawQuery: url.Values{"role": roles.Names()}.Encode()}}
+	t.URIs = []*url.URL{{Scheme: scheme, Opaque: principal, RawQuery: url.Values{"role": roles.Names(), "group": groups}.Encode()}}
 	return ca.sign(t)
 }
 
@@ -155,4 +155,17 @@ func Principal(cert *x509.Certificate) (name string, roles role.Set, err error) 
 		return "", 0, fmt.Errorf("the certificate's principal: %w", err)
 	}
 	return name, roles, nil
+}
+
+// Groups are those that a client's certificate names.
+func Groups(cert *x509.Certificate) (groups []string, err error) {
+	for _, u := range cert.URIs {
+		if u.Scheme == scheme {
+			groups = append(groups, u.Query()["group"]...)
+		}
+	}
+	if err := role.CheckGroups(groups); err != nil {
+		return nil, fmt.Errorf("the certificate's groups: %w", err)
+	}
+	return groups, nil
 }

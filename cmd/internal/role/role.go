@@ -95,3 +95,19 @@ func CheckPrincipal(name string) error {
 	}
 	return nil
 }
+
+// groupsMax is how many groups a principal can be in.
+const groupsMax = 32
+
+// CheckGroups refuses what cannot be the groups of a principal. A group is named as a principal is.
+func CheckGroups(groups []string) error {
+	if len(groups) > groupsMax {
+		return fmt.Errorf("a principal is in at most %d groups, and here are %d", groupsMax, len(groups))
+	}
+	for _, g := range groups {
+		if err := CheckPrincipal(g); err != nil {
+			return fmt.Errorf("a group: %w", err)
+		}
+	}
+	return nil
+}

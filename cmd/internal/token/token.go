@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package token makes and verifies bearer tokens: JSON Web Tokens that are signed with Ed25519 and nothing else. A token says who
-// (sub), with which roles, for which gateways (aud), from when until when (iat, exp: a day at most), and has an id (jti) by which it can
+// (sub), with which roles, in which groups, for which gateways (aud), from when until when (iat, exp: a day at most), and has an id (jti) by which it can
 // be revoked. The key that signed it is named by the hash of its public half (kid).
 package token
 
@@ -34,6 +34,7 @@ type Token struct {
 	ID        string
 	Principal string
 	Roles     role.Set
+	Groups    []string
 	Audience  string
 	Issued    time.Time
 	Expires   time.Time
@@ -42,7 +43,8 @@ type Token struct {
 
 type claims struct {
 	jwt.RegisteredClaims
-	Roles []string `json:"roles"`
+	Roles  []string `json:"roles"`
+	Groups []string `json:"groups,omitempty"`
 }
 
 // Keys are public keys by their ids.
@@ -56,14 +58,14 @@ func KeyID(public ed25519.PublicKey) string {
 
 // Sign makes a token that begins now. It fills in the id and the times.
 func Sign(key ed25519.PrivateKey, t Token, life time.Duration) (string, error) {
-	if err := role.CheckPrincipal(t.Principal); err != nil {
+	if err := errors.Join(role.CheckPrincipal(t.Principal), role.CheckGroups(t.Groups)); err != nil {
 		return "", err
 	}
 	if life <= 0 || life > LifeMax {
 		return "", fmt.Errorf("a token lives longer than 0 and at most %v, not %v", LifeMax, life)
 	}
 	now := time.Now()
-	c := claims{Roles: t.Roles.Names(), RegisteredClaims: jwt.RegisteredClaims{
+	c := claims{Roles: t.Roles.Names(), Groups: t.Groups, RegisteredClaims: jwt.RegisteredClaims{
 		ID: rand.Text(), Subject: t.Principal, Audience: jwt.ClaimStrings{t.Audience},
 		IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(life)),
 	}}
@@ -137,7 +139,10 @@ func fromClaims(c claims, parsed *jwt.Token) (Token, error) {
 	if err != nil {
 		return Token{}, errors.New("it names a role that is not known")
 	}
-	t.Roles = roles
+	if role.CheckGroups(c.Groups) != nil {
+		return Token{}, errors.New("it names what is not a group, or too many")
+	}
+	t.Roles, t.Groups = roles, c.Groups
 	return t, nil
 }
 

@@ -3,6 +3,7 @@
 package token
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -38,7 +39,7 @@ func TestSignVerify(t *testing.T) {
 	if err != nil || got.Principal != "alice" || got.Roles != role.Writer|role.Raw || got.Audience != "tarn" || got.ID == "" {
 		t.Errorf("%+v, %v", got, err)
 	}
-	if shown, err := Show(text); err != nil || shown != got {
+	if shown, err := Show(text); err != nil || !reflect.DeepEqual(shown, got) {
 		t.Errorf("shown: %+v, %v, want %+v", shown, err, got)
 	}
 	if _, err := Verify(text, keys, "elsewhere", time.Now()); err == nil {

@@ -11,6 +11,9 @@
 //   * Each RPC says with the option "access" what its caller must be. A gateway does not start with an RPC that says nothing.
 //   * Who calls without a credential where one is needed, or with one that is not valid, gets UNAUTHENTICATED: DER_NO_CERT when there is
 //     none, DER_BAD_CERT when it is wrong, expired or revoked. Who lacks the role gets PERMISSION_DENIED (DER_NO_PERM).
+//   * A pool or a container may have an access control list. Then it also decides, within the role: who is not given what the option
+//     "permission" names gets PERMISSION_DENIED (DER_NO_PERM), and a stream that goes on when its list changes ends within 5 s. What
+//     a list does not give is denied. Without a list the role alone decides.
 //   * A bearer token is sent as the metadata "authorization: Bearer TOKEN".
 
 package apiv1
@@ -96,6 +99,104 @@ func (Access) EnumDescriptor() ([]byte, []int) {
 	return file_tarn_v1_access_proto_rawDescGZIP(), []int{0}
 }
 
+// Permission is what the access control list of the pool or container that an RPC is about must give its caller, where it has a list.
+// The list of a container, or of a snapshot of it, counts for what is in it; then the list of its pool must give "r" as well.
+type Permission int32
+
+const (
+	// No rule: the RPC is refused.
+	Permission_PERMISSION_UNSPECIFIED Permission = 0
+	// The RPC is about no pool and no container.
+	Permission_PERMISSION_NONE Permission = 1
+	// The role alone decides: work of administrators.
+	Permission_PERMISSION_ROLE Permission = 2
+	// The answer has only what the caller may see.
+	Permission_PERMISSION_VISIBLE Permission = 3
+	// Each call that comes on the stream needs what its own RPC needs.
+	Permission_PERMISSION_EACH Permission = 4
+	// Any of "r", "t" and "a", on a pool "r" or "t"; or the role admin. What is behind another letter is left out of the answer.
+	Permission_PERMISSION_OPEN Permission = 5
+	// "r", on a pool also "t".
+	Permission_PERMISSION_READ Permission = 6
+	// "w". Who may not open it may not write either.
+	Permission_PERMISSION_WRITE Permission = 7
+	// "c" or "w" of the pool.
+	Permission_PERMISSION_CREATE_CONTAINER Permission = 8
+	// "d" of the container, or, where it has no list, "d" or "w" of the pool.
+	Permission_PERMISSION_DELETE_CONTAINER Permission = 9
+	// "T".
+	Permission_PERMISSION_SET_PROPERTIES Permission = 10
+	// "a", on a pool "r" or "t"; or the role admin, or the owner.
+	Permission_PERMISSION_GET_ACL Permission = 11
+	// "A"; or the role admin, or the owner. Without a list one of the latter.
+	Permission_PERMISSION_SET_ACL Permission = 12
+	// "o"; or the role admin. Without a list the latter.
+	Permission_PERMISSION_SET_OWNER Permission = 13
+)
+
+// Enum value maps for Permission.
+var (
+	Permission_name = map[int32]string{
+		0:  "PERMISSION_UNSPECIFIED",
+		1:  "PERMISSION_NONE",
+		2:  "PERMISSION_ROLE",
+		3:  "PERMISSION_VISIBLE",
+		4:  "PERMISSION_EACH",
+		5:  "PERMISSION_OPEN",
+		6:  "PERMISSION_READ",
+		7:  "PERMISSION_WRITE",
+		8:  "PERMISSION_CREATE_CONTAINER",
+		9:  "PERMISSION_DELETE_CONTAINER",
+		10: "PERMISSION_SET_PROPERTIES",
+		11: "PERMISSION_GET_ACL",
+		12: "PERMISSION_SET_ACL",
+		13: "PERMISSION_SET_OWNER",
+	}
+	Permission_value = map[string]int32{
+		"PERMISSION_UNSPECIFIED":      0,
+		"PERMISSION_NONE":             1,
+		"PERMISSION_ROLE":             2,
+		"PERMISSION_VISIBLE":          3,
+		"PERMISSION_EACH":             4,
+		"PERMISSION_OPEN":             5,
+		"PERMISSION_READ":             6,
+		"PERMISSION_WRITE":            7,
+		"PERMISSION_CREATE_CONTAINER": 8,
+		"PERMISSION_DELETE_CONTAINER": 9,
+		"PERMISSION_SET_PROPERTIES":   10,
+		"PERMISSION_GET_ACL":          11,
+		"PERMISSION_SET_ACL":          12,
+		"PERMISSION_SET_OWNER":        13,
+	}
+)
+
+func (x Permission) Enum() *Permission {
+	p := new(Permission)
+	*p = x
+	return p
+}
+
+func (x Permission) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Permission) Descriptor() protoreflect.EnumDescriptor {
+	return file_tarn_v1_access_proto_enumTypes[1].Descriptor()
+}
+
+func (Permission) Type() protoreflect.EnumType {
+	return &file_tarn_v1_access_proto_enumTypes[1]
+}
+
+func (x Permission) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Permission.Descriptor instead.
+func (Permission) EnumDescriptor() ([]byte, []int) {
+	return file_tarn_v1_access_proto_rawDescGZIP(), []int{1}
+}
+
 var file_tarn_v1_access_proto_extTypes = []protoimpl.ExtensionInfo{
 	{
 		ExtendedType:  (*descriptorpb.MethodOptions)(nil),
@@ -103,6 +204,14 @@ var file_tarn_v1_access_proto_extTypes = []protoimpl.ExtensionInfo{
 		Field:         50747,
 		Name:          "tarn.v1.access",
 		Tag:           "varint,50747,opt,name=access,enum=tarn.v1.Access",
+		Filename:      "tarn/v1/access.proto",
+	},
+	{
+		ExtendedType:  (*descriptorpb.MethodOptions)(nil),
+		ExtensionType: ([]Permission)(nil),
+		Field:         50748,
+		Name:          "tarn.v1.permission",
+		Tag:           "varint,50748,rep,packed,name=permission,enum=tarn.v1.Permission",
 		Filename:      "tarn/v1/access.proto",
 	},
 }
@@ -113,6 +222,10 @@ var (
 	//
 	// optional tarn.v1.Access access = 50747;
 	E_Access = &file_tarn_v1_access_proto_extTypes[0]
+	// What a list must give the caller: all of these.
+	//
+	// repeated tarn.v1.Permission permission = 50748;
+	E_Permission = &file_tarn_v1_access_proto_extTypes[1]
 )
 
 var File_tarn_v1_access_proto protoreflect.FileDescriptor
@@ -127,8 +240,28 @@ const file_tarn_v1_access_proto_rawDesc = "" +
 	"\rACCESS_WRITER\x10\x03\x12\x10\n" +
 	"\fACCESS_ADMIN\x10\x04\x12\x0e\n" +
 	"\n" +
-	"ACCESS_RAW\x10\x05:I\n" +
-	"\x06access\x12\x1e.google.protobuf.MethodOptions\x18\xbb\x8c\x03 \x01(\x0e2\x0f.tarn.v1.AccessR\x06accessB.Z,github.com/tarn-storage/tarn/go/api/v1;apiv1b\x06proto3"
+	"ACCESS_RAW\x10\x05*\xea\x02\n" +
+	"\n" +
+	"Permission\x12\x1a\n" +
+	"\x16PERMISSION_UNSPECIFIED\x10\x00\x12\x13\n" +
+	"\x0fPERMISSION_NONE\x10\x01\x12\x13\n" +
+	"\x0fPERMISSION_ROLE\x10\x02\x12\x16\n" +
+	"\x12PERMISSION_VISIBLE\x10\x03\x12\x13\n" +
+	"\x0fPERMISSION_EACH\x10\x04\x12\x13\n" +
+	"\x0fPERMISSION_OPEN\x10\x05\x12\x13\n" +
+	"\x0fPERMISSION_READ\x10\x06\x12\x14\n" +
+	"\x10PERMISSION_WRITE\x10\a\x12\x1f\n" +
+	"\x1bPERMISSION_CREATE_CONTAINER\x10\b\x12\x1f\n" +
+	"\x1bPERMISSION_DELETE_CONTAINER\x10\t\x12\x1d\n" +
+	"\x19PERMISSION_SET_PROPERTIES\x10\n" +
+	"\x12\x16\n" +
+	"\x12PERMISSION_GET_ACL\x10\v\x12\x16\n" +
+	"\x12PERMISSION_SET_ACL\x10\f\x12\x18\n" +
+	"\x14PERMISSION_SET_OWNER\x10\r:I\n" +
+	"\x06access\x12\x1e.google.protobuf.MethodOptions\x18\xbb\x8c\x03 \x01(\x0e2\x0f.tarn.v1.AccessR\x06access:U\n" +
+	"\n" +
+	"permission\x12\x1e.google.protobuf.MethodOptions\x18\xbc\x8c\x03 \x03(\x0e2\x13.tarn.v1.PermissionR\n" +
+	"permissionB.Z,github.com/tarn-storage/tarn/go/api/v1;apiv1b\x06proto3"
 
 var (
 	file_tarn_v1_access_proto_rawDescOnce sync.Once
@@ -142,18 +275,21 @@ func file_tarn_v1_access_proto_rawDescGZIP() []byte {
 	return file_tarn_v1_access_proto_rawDescData
 }
 
-var file_tarn_v1_access_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_tarn_v1_access_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
 var file_tarn_v1_access_proto_goTypes = []any{
 	(Access)(0),                        // 0: tarn.v1.Access
-	(*descriptorpb.MethodOptions)(nil), // 1: google.protobuf.MethodOptions
+	(Permission)(0),                    // 1: tarn.v1.Permission
+	(*descriptorpb.MethodOptions)(nil), // 2: google.protobuf.MethodOptions
 }
 var file_tarn_v1_access_proto_depIdxs = []int32{
-	1, // 0: tarn.v1.access:extendee -> google.protobuf.MethodOptions
-	0, // 1: tarn.v1.access:type_name -> tarn.v1.Access
-	2, // [2:2] is the sub-list for method output_type
-	2, // [2:2] is the sub-list for method input_type
-	1, // [1:2] is the sub-list for extension type_name
-	0, // [0:1] is the sub-list for extension extendee
+	2, // 0: tarn.v1.access:extendee -> google.protobuf.MethodOptions
+	2, // 1: tarn.v1.permission:extendee -> google.protobuf.MethodOptions
+	0, // 2: tarn.v1.access:type_name -> tarn.v1.Access
+	1, // 3: tarn.v1.permission:type_name -> tarn.v1.Permission
+	4, // [4:4] is the sub-list for method output_type
+	4, // [4:4] is the sub-list for method input_type
+	2, // [2:4] is the sub-list for extension type_name
+	0, // [0:2] is the sub-list for extension extendee
 	0, // [0:0] is the sub-list for field type_name
 }
 
@@ -167,9 +303,9 @@ func file_tarn_v1_access_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tarn_v1_access_proto_rawDesc), len(file_tarn_v1_access_proto_rawDesc)),
-			NumEnums:      1,
+			NumEnums:      2,
 			NumMessages:   0,
-			NumExtensions: 1,
+			NumExtensions: 2,
 			NumServices:   0,
 		},
 		GoTypes:           file_tarn_v1_access_proto_goTypes,

@@ -571,11 +571,11 @@ const file_tarn_v1_admin_proto_rawDesc = "" +
 	"\x06errors\x18\x03 \x01(\x04R\x06errors\x12\x18\n" +
 	"\aseconds\x18\x04 \x01(\x01R\aseconds\"\r\n" +
 	"\vEchoRequest\"\x0e\n" +
-	"\fEchoResponse2\xef\x01\n" +
-	"\fAdminService\x12W\n" +
-	"\rGetServerInfo\x12\x1d.tarn.v1.GetServerInfoRequest\x1a\x1e.tarn.v1.GetServerInfoResponse\"\a\xd8\xe3\x18\x01\x90\x02\x01\x12H\n" +
-	"\bGetStats\x12\x18.tarn.v1.GetStatsRequest\x1a\x19.tarn.v1.GetStatsResponse\"\a\xd8\xe3\x18\x02\x90\x02\x01\x12<\n" +
-	"\x04Echo\x12\x14.tarn.v1.EchoRequest\x1a\x15.tarn.v1.EchoResponse\"\a\xd8\xe3\x18\x01\x90\x02\x01B.Z,github.com/tarn-storage/tarn/go/api/v1;apiv1b\x06proto3"
+	"\fEchoResponse2\xfe\x01\n" +
+	"\fAdminService\x12\\\n" +
+	"\rGetServerInfo\x12\x1d.tarn.v1.GetServerInfoRequest\x1a\x1e.tarn.v1.GetServerInfoResponse\"\f\xd8\xe3\x18\x01\xe2\xe3\x18\x01\x01\x90\x02\x01\x12M\n" +
+	"\bGetStats\x12\x18.tarn.v1.GetStatsRequest\x1a\x19.tarn.v1.GetStatsResponse\"\f\xd8\xe3\x18\x02\xe2\xe3\x18\x01\x01\x90\x02\x01\x12A\n" +
+	"\x04Echo\x12\x14.tarn.v1.EchoRequest\x1a\x15.tarn.v1.EchoResponse\"\f\xd8\xe3\x18\x01\xe2\xe3\x18\x01\x01\x90\x02\x01B.Z,github.com/tarn-storage/tarn/go/api/v1;apiv1b\x06proto3"
 
 var (
 	file_tarn_v1_admin_proto_rawDescOnce sync.Once

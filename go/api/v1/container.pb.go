@@ -160,7 +160,7 @@ type Container struct {
 	OpenHandles uint32 `protobuf:"varint,5,opt,name=open_handles,json=openHandles,proto3" json:"open_handles,omitempty"`
 	// objects is the number of its objects.
 	Objects uint64 `protobuf:"varint,6,opt,name=objects,proto3" json:"objects,omitempty"`
-	// properties can be changed by UpdateContainer.
+	// properties can be changed by UpdateContainer. Who is not given "t" by the container's list sees none of them, and no numbers.
 	Properties *ContainerProperties `protobuf:"bytes,7,opt,name=properties,proto3" json:"properties,omitempty"`
 	// snapshots is the number of its snapshots.
 	Snapshots uint64 `protobuf:"varint,8,opt,name=snapshots,proto3" json:"snapshots,omitempty"`
@@ -266,14 +266,16 @@ func (x *Container) GetEpoch() uint64 {
 // ContainerProperties are the typed properties of a container. A field that is not set has its default.
 type ContainerProperties struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// owner is who owns it; default: the user that the server runs as.
+	// owner is who owns it; default: who made it, when a certificate or a token names that, else the user that the server runs as.
 	Owner *string `protobuf:"bytes,1,opt,name=owner,proto3,oneof" json:"owner,omitempty"`
 	// description is free text of at most 1023 bytes.
 	Description *string `protobuf:"bytes,2,opt,name=description,proto3,oneof" json:"description,omitempty"`
 	// value_max is the largest value in bytes, at most 4 GiB, the default. A larger one is refused with DER_REC2BIG.
 	ValueMax *uint64 `protobuf:"varint,3,opt,name=value_max,json=valueMax,proto3,oneof" json:"value_max,omitempty"`
 	// durability is when its changes are acknowledged; default: DURABLE.
-	Durability    *Durability `protobuf:"varint,4,opt,name=durability,proto3,enum=tarn.v1.Durability,oneof" json:"durability,omitempty"`
+	Durability *Durability `protobuf:"varint,4,opt,name=durability,proto3,enum=tarn.v1.Durability,oneof" json:"durability,omitempty"`
+	// group is the owner's group; default: none.
+	Group         *string `protobuf:"bytes,5,opt,name=group,proto3,oneof" json:"group,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -334,6 +336,13 @@ func (x *ContainerProperties) GetDurability() Durability {
 		return *x.Durability
 	}
 	return Durability_DURABILITY_UNSPECIFIED
+}
+
+func (x *ContainerProperties) GetGroup() string {
+	if x != nil && x.Group != nil {
+		return *x.Group
+	}
+	return ""
 }
 
 // CreateContainerRequest is the request of CreateContainer.
@@ -682,7 +691,7 @@ type UpdateContainerRequest struct {
 	Container string `protobuf:"bytes,1,opt,name=container,proto3" json:"container,omitempty"`
 	// properties are the new values.
 	Properties *ContainerProperties `protobuf:"bytes,2,opt,name=properties,proto3" json:"properties,omitempty"`
-	// update_mask names what is changed: "owner", "description", "value_max", "durability". Empty: those that are set in properties. A property that
+	// update_mask names what is changed: "owner", "group", "description", "value_max", "durability". Empty: those that are set in properties. A property that
 	// is named must be set.
 	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,3,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -965,7 +974,7 @@ var File_tarn_v1_container_proto protoreflect.FileDescriptor
 
 const file_tarn_v1_container_proto_rawDesc = "" +
 	"\n" +
-	"\x17tarn/v1/container.proto\x12\atarn.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14tarn/v1/access.proto\"\xcd\x02\n" +
+	"\x17tarn/v1/container.proto\x12\atarn.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14tarn/v1/access.proto\x1a\x11tarn/v1/acl.proto\"\xcd\x02\n" +
 	"\tContainer\x12\x12\n" +
 	"\x04uuid\x18\x01 \x01(\tR\x04uuid\x12\x14\n" +
 	"\x05label\x18\x02 \x01(\tR\x05label\x12*\n" +
@@ -978,19 +987,21 @@ const file_tarn_v1_container_proto_rawDesc = "" +
 	"properties\x18\a \x01(\v2\x1c.tarn.v1.ContainerPropertiesR\n" +
 	"properties\x12\x1c\n" +
 	"\tsnapshots\x18\b \x01(\x04R\tsnapshots\x12\x14\n" +
-	"\x05epoch\x18\t \x01(\x04R\x05epoch\"\xea\x01\n" +
+	"\x05epoch\x18\t \x01(\x04R\x05epoch\"\x8f\x02\n" +
 	"\x13ContainerProperties\x12\x19\n" +
 	"\x05owner\x18\x01 \x01(\tH\x00R\x05owner\x88\x01\x01\x12%\n" +
 	"\vdescription\x18\x02 \x01(\tH\x01R\vdescription\x88\x01\x01\x12 \n" +
 	"\tvalue_max\x18\x03 \x01(\x04H\x02R\bvalueMax\x88\x01\x01\x128\n" +
 	"\n" +
 	"durability\x18\x04 \x01(\x0e2\x13.tarn.v1.DurabilityH\x03R\n" +
-	"durability\x88\x01\x01B\b\n" +
+	"durability\x88\x01\x01\x12\x19\n" +
+	"\x05group\x18\x05 \x01(\tH\x04R\x05group\x88\x01\x01B\b\n" +
 	"\x06_ownerB\x0e\n" +
 	"\f_descriptionB\f\n" +
 	"\n" +
 	"_value_maxB\r\n" +
-	"\v_durability\"\xcb\x01\n" +
+	"\v_durabilityB\b\n" +
+	"\x06_group\"\xcb\x01\n" +
 	"\x16CreateContainerRequest\x12\x12\n" +
 	"\x04pool\x18\x01 \x01(\tR\x04pool\x12\x14\n" +
 	"\x05label\x18\x02 \x01(\tR\x05label\x12*\n" +
@@ -1043,14 +1054,20 @@ const file_tarn_v1_container_proto_rawDesc = "" +
 	"Durability\x12\x1a\n" +
 	"\x16DURABILITY_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12DURABILITY_DURABLE\x10\x01\x12\x16\n" +
-	"\x12DURABILITY_RELAXED\x10\x022\xb4\x04\n" +
-	"\x10ContainerService\x12Z\n" +
-	"\x0fCreateContainer\x12\x1f.tarn.v1.CreateContainerRequest\x1a .tarn.v1.CreateContainerResponse\"\x04\xd8\xe3\x18\x04\x12T\n" +
-	"\fGetContainer\x12\x1c.tarn.v1.GetContainerRequest\x1a\x1d.tarn.v1.GetContainerResponse\"\a\xd8\xe3\x18\x02\x90\x02\x01\x12Z\n" +
-	"\x0eListContainers\x12\x1e.tarn.v1.ListContainersRequest\x1a\x1f.tarn.v1.ListContainersResponse\"\a\xd8\xe3\x18\x02\x90\x02\x01\x12]\n" +
-	"\x0fUpdateContainer\x12\x1f.tarn.v1.UpdateContainerRequest\x1a .tarn.v1.UpdateContainerResponse\"\a\xd8\xe3\x18\x04\x90\x02\x02\x12W\n" +
-	"\rSyncContainer\x12\x1d.tarn.v1.SyncContainerRequest\x1a\x1e.tarn.v1.SyncContainerResponse\"\a\xd8\xe3\x18\x03\x90\x02\x02\x12Z\n" +
-	"\x0fDeleteContainer\x12\x1f.tarn.v1.DeleteContainerRequest\x1a .tarn.v1.DeleteContainerResponse\"\x04\xd8\xe3\x18\x04B.Z,github.com/tarn-storage/tarn/go/api/v1;apiv1b\x06proto3"
+	"\x12DURABILITY_RELAXED\x10\x022\xed\b\n" +
+	"\x10ContainerService\x12_\n" +
+	"\x0fCreateContainer\x12\x1f.tarn.v1.CreateContainerRequest\x1a .tarn.v1.CreateContainerResponse\"\t\xd8\xe3\x18\x04\xe2\xe3\x18\x01\b\x12Y\n" +
+	"\fGetContainer\x12\x1c.tarn.v1.GetContainerRequest\x1a\x1d.tarn.v1.GetContainerResponse\"\f\xd8\xe3\x18\x02\xe2\xe3\x18\x01\x05\x90\x02\x01\x12_\n" +
+	"\x0eListContainers\x12\x1e.tarn.v1.ListContainersRequest\x1a\x1f.tarn.v1.ListContainersResponse\"\f\xd8\xe3\x18\x02\xe2\xe3\x18\x01\x06\x90\x02\x01\x12b\n" +
+	"\x0fUpdateContainer\x12\x1f.tarn.v1.UpdateContainerRequest\x1a .tarn.v1.UpdateContainerResponse\"\f\xd8\xe3\x18\x04\xe2\xe3\x18\x01\n" +
+	"\x90\x02\x02\x12\\\n" +
+	"\rSyncContainer\x12\x1d.tarn.v1.SyncContainerRequest\x1a\x1e.tarn.v1.SyncContainerResponse\"\f\xd8\xe3\x18\x03\xe2\xe3\x18\x01\a\x90\x02\x02\x12_\n" +
+	"\x0fDeleteContainer\x12\x1f.tarn.v1.DeleteContainerRequest\x1a .tarn.v1.DeleteContainerResponse\"\t\xd8\xe3\x18\x04\xe2\xe3\x18\x01\t\x12b\n" +
+	"\x0fGetContainerAcl\x12\x1f.tarn.v1.GetContainerAclRequest\x1a .tarn.v1.GetContainerAclResponse\"\f\xd8\xe3\x18\x02\xe2\xe3\x18\x01\v\x90\x02\x01\x12t\n" +
+	"\x15OverwriteContainerAcl\x12%.tarn.v1.OverwriteContainerAclRequest\x1a&.tarn.v1.OverwriteContainerAclResponse\"\f\xd8\xe3\x18\x03\xe2\xe3\x18\x01\f\x90\x02\x02\x12k\n" +
+	"\x12UpdateContainerAcl\x12\".tarn.v1.UpdateContainerAclRequest\x1a#.tarn.v1.UpdateContainerAclResponse\"\f\xd8\xe3\x18\x03\xe2\xe3\x18\x01\f\x90\x02\x02\x12h\n" +
+	"\x12DeleteContainerAcl\x12\".tarn.v1.DeleteContainerAclRequest\x1a#.tarn.v1.DeleteContainerAclResponse\"\t\xd8\xe3\x18\x03\xe2\xe3\x18\x01\f\x12h\n" +
+	"\x11SetContainerOwner\x12!.tarn.v1.SetContainerOwnerRequest\x1a\".tarn.v1.SetContainerOwnerResponse\"\f\xd8\xe3\x18\x03\xe2\xe3\x18\x01\r\x90\x02\x02B.Z,github.com/tarn-storage/tarn/go/api/v1;apiv1b\x06proto3"
 
 var (
 	file_tarn_v1_container_proto_rawDescOnce sync.Once
@@ -1067,24 +1084,34 @@ func file_tarn_v1_container_proto_rawDescGZIP() []byte {
 var file_tarn_v1_container_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
 var file_tarn_v1_container_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_tarn_v1_container_proto_goTypes = []any{
-	(ContainerType)(0),              // 0: tarn.v1.ContainerType
-	(Durability)(0),                 // 1: tarn.v1.Durability
-	(*Container)(nil),               // 2: tarn.v1.Container
-	(*ContainerProperties)(nil),     // 3: tarn.v1.ContainerProperties
-	(*CreateContainerRequest)(nil),  // 4: tarn.v1.CreateContainerRequest
-	(*CreateContainerResponse)(nil), // 5: tarn.v1.CreateContainerResponse
-	(*GetContainerRequest)(nil),     // 6: tarn.v1.GetContainerRequest
-	(*GetContainerResponse)(nil),    // 7: tarn.v1.GetContainerResponse
-	(*ListContainersRequest)(nil),   // 8: tarn.v1.ListContainersRequest
-	(*ListContainersResponse)(nil),  // 9: tarn.v1.ListContainersResponse
-	(*UpdateContainerRequest)(nil),  // 10: tarn.v1.UpdateContainerRequest
-	(*UpdateContainerResponse)(nil), // 11: tarn.v1.UpdateContainerResponse
-	(*SyncContainerRequest)(nil),    // 12: tarn.v1.SyncContainerRequest
-	(*SyncContainerResponse)(nil),   // 13: tarn.v1.SyncContainerResponse
-	(*DeleteContainerRequest)(nil),  // 14: tarn.v1.DeleteContainerRequest
-	(*DeleteContainerResponse)(nil), // 15: tarn.v1.DeleteContainerResponse
-	(*timestamppb.Timestamp)(nil),   // 16: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),   // 17: google.protobuf.FieldMask
+	(ContainerType)(0),                    // 0: tarn.v1.ContainerType
+	(Durability)(0),                       // 1: tarn.v1.Durability
+	(*Container)(nil),                     // 2: tarn.v1.Container
+	(*ContainerProperties)(nil),           // 3: tarn.v1.ContainerProperties
+	(*CreateContainerRequest)(nil),        // 4: tarn.v1.CreateContainerRequest
+	(*CreateContainerResponse)(nil),       // 5: tarn.v1.CreateContainerResponse
+	(*GetContainerRequest)(nil),           // 6: tarn.v1.GetContainerRequest
+	(*GetContainerResponse)(nil),          // 7: tarn.v1.GetContainerResponse
+	(*ListContainersRequest)(nil),         // 8: tarn.v1.ListContainersRequest
+	(*ListContainersResponse)(nil),        // 9: tarn.v1.ListContainersResponse
+	(*UpdateContainerRequest)(nil),        // 10: tarn.v1.UpdateContainerRequest
+	(*UpdateContainerResponse)(nil),       // 11: tarn.v1.UpdateContainerResponse
+	(*SyncContainerRequest)(nil),          // 12: tarn.v1.SyncContainerRequest
+	(*SyncContainerResponse)(nil),         // 13: tarn.v1.SyncContainerResponse
+	(*DeleteContainerRequest)(nil),        // 14: tarn.v1.DeleteContainerRequest
+	(*DeleteContainerResponse)(nil),       // 15: tarn.v1.DeleteContainerResponse
+	(*timestamppb.Timestamp)(nil),         // 16: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),         // 17: google.protobuf.FieldMask
+	(*GetContainerAclRequest)(nil),        // 18: tarn.v1.GetContainerAclRequest
+	(*OverwriteContainerAclRequest)(nil),  // 19: tarn.v1.OverwriteContainerAclRequest
+	(*UpdateContainerAclRequest)(nil),     // 20: tarn.v1.UpdateContainerAclRequest
+	(*DeleteContainerAclRequest)(nil),     // 21: tarn.v1.DeleteContainerAclRequest
+	(*SetContainerOwnerRequest)(nil),      // 22: tarn.v1.SetContainerOwnerRequest
+	(*GetContainerAclResponse)(nil),       // 23: tarn.v1.GetContainerAclResponse
+	(*OverwriteContainerAclResponse)(nil), // 24: tarn.v1.OverwriteContainerAclResponse
+	(*UpdateContainerAclResponse)(nil),    // 25: tarn.v1.UpdateContainerAclResponse
+	(*DeleteContainerAclResponse)(nil),    // 26: tarn.v1.DeleteContainerAclResponse
+	(*SetContainerOwnerResponse)(nil),     // 27: tarn.v1.SetContainerOwnerResponse
 }
 var file_tarn_v1_container_proto_depIdxs = []int32{
 	0,  // 0: tarn.v1.Container.type:type_name -> tarn.v1.ContainerType
@@ -1105,14 +1132,24 @@ var file_tarn_v1_container_proto_depIdxs = []int32{
 	10, // 15: tarn.v1.ContainerService.UpdateContainer:input_type -> tarn.v1.UpdateContainerRequest
 	12, // 16: tarn.v1.ContainerService.SyncContainer:input_type -> tarn.v1.SyncContainerRequest
 	14, // 17: tarn.v1.ContainerService.DeleteContainer:input_type -> tarn.v1.DeleteContainerRequest
-	5,  // 18: tarn.v1.ContainerService.CreateContainer:output_type -> tarn.v1.CreateContainerResponse
-	7,  // 19: tarn.v1.ContainerService.GetContainer:output_type -> tarn.v1.GetContainerResponse
-	9,  // 20: tarn.v1.ContainerService.ListContainers:output_type -> tarn.v1.ListContainersResponse
-	11, // 21: tarn.v1.ContainerService.UpdateContainer:output_type -> tarn.v1.UpdateContainerResponse
-	13, // 22: tarn.v1.ContainerService.SyncContainer:output_type -> tarn.v1.SyncContainerResponse
-	15, // 23: tarn.v1.ContainerService.DeleteContainer:output_type -> tarn.v1.DeleteContainerResponse
-	18, // [18:24] is the sub-list for method output_type
-	12, // [12:18] is the sub-list for method input_type
+	18, // 18: tarn.v1.ContainerService.GetContainerAcl:input_type -> tarn.v1.GetContainerAclRequest
+	19, // 19: tarn.v1.ContainerService.OverwriteContainerAcl:input_type -> tarn.v1.OverwriteContainerAclRequest
+	20, // 20: tarn.v1.ContainerService.UpdateContainerAcl:input_type -> tarn.v1.UpdateContainerAclRequest
+	21, // 21: tarn.v1.ContainerService.DeleteContainerAcl:input_type -> tarn.v1.DeleteContainerAclRequest
+	22, // 22: tarn.v1.ContainerService.SetContainerOwner:input_type -> tarn.v1.SetContainerOwnerRequest
+	5,  // 23: tarn.v1.ContainerService.CreateContainer:output_type -> tarn.v1.CreateContainerResponse
+	7,  // 24: tarn.v1.ContainerService.GetContainer:output_type -> tarn.v1.GetContainerResponse
+	9,  // 25: tarn.v1.ContainerService.ListContainers:output_type -> tarn.v1.ListContainersResponse
+	11, // 26: tarn.v1.ContainerService.UpdateContainer:output_type -> tarn.v1.UpdateContainerResponse
+	13, // 27: tarn.v1.ContainerService.SyncContainer:output_type -> tarn.v1.SyncContainerResponse
+	15, // 28: tarn.v1.ContainerService.DeleteContainer:output_type -> tarn.v1.DeleteContainerResponse
+	23, // 29: tarn.v1.ContainerService.GetContainerAcl:output_type -> tarn.v1.GetContainerAclResponse
+	24, // 30: tarn.v1.ContainerService.OverwriteContainerAcl:output_type -> tarn.v1.OverwriteContainerAclResponse
+	25, // 31: tarn.v1.ContainerService.UpdateContainerAcl:output_type -> tarn.v1.UpdateContainerAclResponse
+	26, // 32: tarn.v1.ContainerService.DeleteContainerAcl:output_type -> tarn.v1.DeleteContainerAclResponse
+	27, // 33: tarn.v1.ContainerService.SetContainerOwner:output_type -> tarn.v1.SetContainerOwnerResponse
+	23, // [23:34] is the sub-list for method output_type
+	12, // [12:23] is the sub-list for method input_type
 	12, // [12:12] is the sub-list for extension type_name
 	12, // [12:12] is the sub-list for extension extendee
 	0,  // [0:12] is the sub-list for field type_name
@@ -1124,6 +1161,7 @@ func file_tarn_v1_container_proto_init() {
 		return
 	}
 	file_tarn_v1_access_proto_init()
+	file_tarn_v1_acl_proto_init()
 	file_tarn_v1_container_proto_msgTypes[1].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

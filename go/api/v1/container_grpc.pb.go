@@ -23,12 +23,17 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	ContainerService_CreateContainer_FullMethodName = "/tarn.v1.ContainerService/CreateContainer"
-	ContainerService_GetContainer_FullMethodName    = "/tarn.v1.ContainerService/GetContainer"
-	ContainerService_ListContainers_FullMethodName  = "/tarn.v1.ContainerService/ListContainers"
-	ContainerService_UpdateContainer_FullMethodName = "/tarn.v1.ContainerService/UpdateContainer"
-	ContainerService_SyncContainer_FullMethodName   = "/tarn.v1.ContainerService/SyncContainer"
-	ContainerService_DeleteContainer_FullMethodName = "/tarn.v1.ContainerService/DeleteContainer"
+	ContainerService_CreateContainer_FullMethodName       = "/tarn.v1.ContainerService/CreateContainer"
+	ContainerService_GetContainer_FullMethodName          = "/tarn.v1.ContainerService/GetContainer"
+	ContainerService_ListContainers_FullMethodName        = "/tarn.v1.ContainerService/ListContainers"
+	ContainerService_UpdateContainer_FullMethodName       = "/tarn.v1.ContainerService/UpdateContainer"
+	ContainerService_SyncContainer_FullMethodName         = "/tarn.v1.ContainerService/SyncContainer"
+	ContainerService_DeleteContainer_FullMethodName       = "/tarn.v1.ContainerService/DeleteContainer"
+	ContainerService_GetContainerAcl_FullMethodName       = "/tarn.v1.ContainerService/GetContainerAcl"
+	ContainerService_OverwriteContainerAcl_FullMethodName = "/tarn.v1.ContainerService/OverwriteContainerAcl"
+	ContainerService_UpdateContainerAcl_FullMethodName    = "/tarn.v1.ContainerService/UpdateContainerAcl"
+	ContainerService_DeleteContainerAcl_FullMethodName    = "/tarn.v1.ContainerService/DeleteContainerAcl"
+	ContainerService_SetContainerOwner_FullMethodName     = "/tarn.v1.ContainerService/SetContainerOwner"
 )
 
 // ContainerServiceClient is the client API for ContainerService service.
@@ -42,7 +47,8 @@ type ContainerServiceClient interface {
 	CreateContainer(ctx context.Context, in *CreateContainerRequest, opts ...grpc.CallOption) (*CreateContainerResponse, error)
 	// GetContainer describes a container. Errors: NOT_FOUND.
 	GetContainer(ctx context.Context, in *GetContainerRequest, opts ...grpc.CallOption) (*GetContainerResponse, error)
-	// ListContainers lists the containers of a pool in the order of their labels, a page at a time. Errors: NOT_FOUND.
+	// ListContainers lists the containers of a pool in the order of their labels, a page at a time. A container whose list gives the caller
+	// nothing is left out, but for the role admin. Errors: NOT_FOUND.
 	ListContainers(ctx context.Context, in *ListContainersRequest, opts ...grpc.CallOption) (*ListContainersResponse, error)
 	// UpdateContainer sets the properties that update_mask names, all or none. Errors: NOT_FOUND, INVALID_ARGUMENT (a path that cannot
 	// be changed, a property).
@@ -53,6 +59,19 @@ type ContainerServiceClient interface {
 	// DeleteContainer destroys a container with all its objects. Errors: NOT_FOUND; FAILED_PRECONDITION (DER_BUSY: it holds objects and
 	// force is not set, or a call is using it).
 	DeleteContainer(ctx context.Context, in *DeleteContainerRequest, opts ...grpc.CallOption) (*DeleteContainerResponse, error)
+	// GetContainerAcl says who owns the container, and what its access control list is. Errors: NOT_FOUND.
+	GetContainerAcl(ctx context.Context, in *GetContainerAclRequest, opts ...grpc.CallOption) (*GetContainerAclResponse, error)
+	// OverwriteContainerAcl makes the entries the list; without any nobody may do anything. Errors: NOT_FOUND, INVALID_ARGUMENT (an entry),
+	// UNIMPLEMENTED (DER_NOTSUPPORTED: an entry that DAOS knows and nothing enforces).
+	OverwriteContainerAcl(ctx context.Context, in *OverwriteContainerAclRequest, opts ...grpc.CallOption) (*OverwriteContainerAclResponse, error)
+	// UpdateContainerAcl puts the entries into the list, in the place of those of the same principals; where there is no list it makes one.
+	// Errors: as OverwriteContainerAcl.
+	UpdateContainerAcl(ctx context.Context, in *UpdateContainerAclRequest, opts ...grpc.CallOption) (*UpdateContainerAclResponse, error)
+	// DeleteContainerAcl takes the entry of a principal out of the list, or the list away. Errors: NOT_FOUND (also an entry or a list that is not
+	// there), INVALID_ARGUMENT.
+	DeleteContainerAcl(ctx context.Context, in *DeleteContainerAclRequest, opts ...grpc.CallOption) (*DeleteContainerAclResponse, error)
+	// SetContainerOwner sets the owner, the owner's group, or both. Errors: NOT_FOUND, INVALID_ARGUMENT.
+	SetContainerOwner(ctx context.Context, in *SetContainerOwnerRequest, opts ...grpc.CallOption) (*SetContainerOwnerResponse, error)
 }
 
 type containerServiceClient struct {
@@ -123,6 +142,56 @@ func (c *containerServiceClient) DeleteContainer(ctx context.Context, in *Delete
 	return out, nil
 }
 
+func (c *containerServiceClient) GetContainerAcl(ctx context.Context, in *GetContainerAclRequest, opts ...grpc.CallOption) (*GetContainerAclResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetContainerAclResponse)
+	err := c.cc.Invoke(ctx, ContainerService_GetContainerAcl_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *containerServiceClient) OverwriteContainerAcl(ctx context.Context, in *OverwriteContainerAclRequest, opts ...grpc.CallOption) (*OverwriteContainerAclResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(OverwriteContainerAclResponse)
+	err := c.cc.Invoke(ctx, ContainerService_OverwriteContainerAcl_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *containerServiceClient) UpdateContainerAcl(ctx context.Context, in *UpdateContainerAclRequest, opts ...grpc.CallOption) (*UpdateContainerAclResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UpdateContainerAclResponse)
+	err := c.cc.Invoke(ctx, ContainerService_UpdateContainerAcl_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *containerServiceClient) DeleteContainerAcl(ctx context.Context, in *DeleteContainerAclRequest, opts ...grpc.CallOption) (*DeleteContainerAclResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DeleteContainerAclResponse)
+	err := c.cc.Invoke(ctx, ContainerService_DeleteContainerAcl_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *containerServiceClient) SetContainerOwner(ctx context.Context, in *SetContainerOwnerRequest, opts ...grpc.CallOption) (*SetContainerOwnerResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SetContainerOwnerResponse)
+	err := c.cc.Invoke(ctx, ContainerService_SetContainerOwner_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ContainerServiceServer is the server API for ContainerService service.
 // All implementations must embed UnimplementedContainerServiceServer
 // for forward compatibility.
@@ -134,7 +203,8 @@ type ContainerServiceServer interface {
 	CreateContainer(context.Context, *CreateContainerRequest) (*CreateContainerResponse, error)
 	// GetContainer describes a container. Errors: NOT_FOUND.
 	GetContainer(context.Context, *GetContainerRequest) (*GetContainerResponse, error)
-	// ListContainers lists the containers of a pool in the order of their labels, a page at a time. Errors: NOT_FOUND.
+	// ListContainers lists the containers of a pool in the order of their labels, a page at a time. A container whose list gives the caller
+	// nothing is left out, but for the role admin. Errors: NOT_FOUND.
 	ListContainers(context.Context, *ListContainersRequest) (*ListContainersResponse, error)
 	// UpdateContainer sets the properties that update_mask names, all or none. Errors: NOT_FOUND, INVALID_ARGUMENT (a path that cannot
 	// be changed, a property).
@@ -145,6 +215,19 @@ type ContainerServiceServer interface {
 	// DeleteContainer destroys a container with all its objects. Errors: NOT_FOUND; FAILED_PRECONDITION (DER_BUSY: it holds objects and
 	// force is not set, or a call is using it).
 	DeleteContainer(context.Context, *DeleteContainerRequest) (*DeleteContainerResponse, error)
+	// GetContainerAcl says who owns the container, and what its access control list is. Errors: NOT_FOUND.
+	GetContainerAcl(context.Context, *GetContainerAclRequest) (*GetContainerAclResponse, error)
+	// OverwriteContainerAcl makes the entries the list; without any nobody may do anything. Errors: NOT_FOUND, INVALID_ARGUMENT (an entry),
+	// UNIMPLEMENTED (DER_NOTSUPPORTED: an entry that DAOS knows and nothing enforces).
+	OverwriteContainerAcl(context.Context, *OverwriteContainerAclRequest) (*OverwriteContainerAclResponse, error)
+	// UpdateContainerAcl puts the entries into the list, in the place of those of the same principals; where there is no list it makes one.
+	// Errors: as OverwriteContainerAcl.
+	UpdateContainerAcl(context.Context, *UpdateContainerAclRequest) (*UpdateContainerAclResponse, error)
+	// DeleteContainerAcl takes the entry of a principal out of the list, or the list away. Errors: NOT_FOUND (also an entry or a list that is not
+	// there), INVALID_ARGUMENT.
+	DeleteContainerAcl(context.Context, *DeleteContainerAclRequest) (*DeleteContainerAclResponse, error)
+	// SetContainerOwner sets the owner, the owner's group, or both. Errors: NOT_FOUND, INVALID_ARGUMENT.
+	SetContainerOwner(context.Context, *SetContainerOwnerRequest) (*SetContainerOwnerResponse, error)
 	mustEmbedUnimplementedContainerServiceServer()
 }
 
@@ -172,6 +255,21 @@ func (UnimplementedContainerServiceServer) SyncContainer(context.Context, *SyncC
 }
 func (UnimplementedContainerServiceServer) DeleteContainer(context.Context, *DeleteContainerRequest) (*DeleteContainerResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeleteContainer not implemented")
+}
+func (UnimplementedContainerServiceServer) GetContainerAcl(context.Context, *GetContainerAclRequest) (*GetContainerAclResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetContainerAcl not implemented")
+}
+func (UnimplementedContainerServiceServer) OverwriteContainerAcl(context.Context, *OverwriteContainerAclRequest) (*OverwriteContainerAclResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method OverwriteContainerAcl not implemented")
+}
+func (UnimplementedContainerServiceServer) UpdateContainerAcl(context.Context, *UpdateContainerAclRequest) (*UpdateContainerAclResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method UpdateContainerAcl not implemented")
+}
+func (UnimplementedContainerServiceServer) DeleteContainerAcl(context.Context, *DeleteContainerAclRequest) (*DeleteContainerAclResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeleteContainerAcl not implemented")
+}
+func (UnimplementedContainerServiceServer) SetContainerOwner(context.Context, *SetContainerOwnerRequest) (*SetContainerOwnerResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SetContainerOwner not implemented")
 }
 func (UnimplementedContainerServiceServer) mustEmbedUnimplementedContainerServiceServer() {}
 func (UnimplementedContainerServiceServer) testEmbeddedByValue()                          {}
@@ -302,6 +400,96 @@ func _ContainerService_DeleteContainer_Handler(srv interface{}, ctx context.Cont
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ContainerService_GetContainerAcl_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetContainerAclRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ContainerServiceServer).GetContainerAcl(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ContainerService_GetContainerAcl_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ContainerServiceServer).GetContainerAcl(ctx, req.(*GetContainerAclRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ContainerService_OverwriteContainerAcl_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(OverwriteContainerAclRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ContainerServiceServer).OverwriteContainerAcl(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ContainerService_OverwriteContainerAcl_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ContainerServiceServer).OverwriteContainerAcl(ctx, req.(*OverwriteContainerAclRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ContainerService_UpdateContainerAcl_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UpdateContainerAclRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ContainerServiceServer).UpdateContainerAcl(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ContainerService_UpdateContainerAcl_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ContainerServiceServer).UpdateContainerAcl(ctx, req.(*UpdateContainerAclRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ContainerService_DeleteContainerAcl_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeleteContainerAclRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ContainerServiceServer).DeleteContainerAcl(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ContainerService_DeleteContainerAcl_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ContainerServiceServer).DeleteContainerAcl(ctx, req.(*DeleteContainerAclRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ContainerService_SetContainerOwner_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SetContainerOwnerRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ContainerServiceServer).SetContainerOwner(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ContainerService_SetContainerOwner_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ContainerServiceServer).SetContainerOwner(ctx, req.(*SetContainerOwnerRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // ContainerService_ServiceDesc is the grpc.ServiceDesc for ContainerService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -332,6 +520,26 @@ var ContainerService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "DeleteContainer",
 			Handler:    _ContainerService_DeleteContainer_Handler,
+		},
+		{
+			MethodName: "GetContainerAcl",
+			Handler:    _ContainerService_GetContainerAcl_Handler,
+		},
+		{
+			MethodName: "OverwriteContainerAcl",
+			Handler:    _ContainerService_OverwriteContainerAcl_Handler,
+		},
+		{
+			MethodName: "UpdateContainerAcl",
+			Handler:    _ContainerService_UpdateContainerAcl_Handler,
+		},
+		{
+			MethodName: "DeleteContainerAcl",
+			Handler:    _ContainerService_DeleteContainerAcl_Handler,
+		},
+		{
+			MethodName: "SetContainerOwner",
+			Handler:    _ContainerService_SetContainerOwner_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -1382,15 +1382,15 @@ const file_tarn_v1_device_proto_rawDesc = "" +
 	"\x06device\x18\x01 \x01(\tR\x06device\x12\x16\n" +
 	"\x06offset\x18\x02 \x01(\x04R\x06offset\x12\x16\n" +
 	"\x06length\x18\x03 \x01(\x04R\x06length\"\x17\n" +
-	"\x15DiscardDeviceResponse2\xfc\x03\n" +
-	"\rDeviceService\x12Q\n" +
-	"\vListDevices\x12\x1b.tarn.v1.ListDevicesRequest\x1a\x1c.tarn.v1.ListDevicesResponse\"\a\xd8\xe3\x18\x05\x90\x02\x01\x12K\n" +
-	"\tGetDevice\x12\x19.tarn.v1.GetDeviceRequest\x1a\x1a.tarn.v1.GetDeviceResponse\"\a\xd8\xe3\x18\x05\x90\x02\x01\x12P\n" +
+	"\x15DiscardDeviceResponse2\x9a\x04\n" +
+	"\rDeviceService\x12V\n" +
+	"\vListDevices\x12\x1b.tarn.v1.ListDevicesRequest\x1a\x1c.tarn.v1.ListDevicesResponse\"\f\xd8\xe3\x18\x05\xe2\xe3\x18\x01\x01\x90\x02\x01\x12P\n" +
+	"\tGetDevice\x12\x19.tarn.v1.GetDeviceRequest\x1a\x1a.tarn.v1.GetDeviceResponse\"\f\xd8\xe3\x18\x05\xe2\xe3\x18\x01\x01\x90\x02\x01\x12U\n" +
 	"\n" +
-	"ReadDevice\x12\x1a.tarn.v1.ReadDeviceRequest\x1a\x1b.tarn.v1.ReadDeviceResponse\"\a\xd8\xe3\x18\x05\x90\x02\x010\x01\x12P\n" +
-	"\vWriteDevice\x12\x1b.tarn.v1.WriteDeviceRequest\x1a\x1c.tarn.v1.WriteDeviceResponse\"\x04\xd8\xe3\x18\x05(\x01\x12Q\n" +
-	"\vFlushDevice\x12\x1b.tarn.v1.FlushDeviceRequest\x1a\x1c.tarn.v1.FlushDeviceResponse\"\a\xd8\xe3\x18\x05\x90\x02\x02\x12T\n" +
-	"\rDiscardDevice\x12\x1d.tarn.v1.DiscardDeviceRequest\x1a\x1e.tarn.v1.DiscardDeviceResponse\"\x04\xd8\xe3\x18\x05B.Z,github.com/tarn-storage/tarn/go/api/v1;apiv1b\x06proto3"
+	"ReadDevice\x12\x1a.tarn.v1.ReadDeviceRequest\x1a\x1b.tarn.v1.ReadDeviceResponse\"\f\xd8\xe3\x18\x05\xe2\xe3\x18\x01\x01\x90\x02\x010\x01\x12U\n" +
+	"\vWriteDevice\x12\x1b.tarn.v1.WriteDeviceRequest\x1a\x1c.tarn.v1.WriteDeviceResponse\"\t\xd8\xe3\x18\x05\xe2\xe3\x18\x01\x01(\x01\x12V\n" +
+	"\vFlushDevice\x12\x1b.tarn.v1.FlushDeviceRequest\x1a\x1c.tarn.v1.FlushDeviceResponse\"\f\xd8\xe3\x18\x05\xe2\xe3\x18\x01\x01\x90\x02\x02\x12Y\n" +
+	"\rDiscardDevice\x12\x1d.tarn.v1.DiscardDeviceRequest\x1a\x1e.tarn.v1.DiscardDeviceResponse\"\t\xd8\xe3\x18\x05\xe2\xe3\x18\x01\x01B.Z,github.com/tarn-storage/tarn/go/api/v1;apiv1b\x06proto3"
 
 var (
 	file_tarn_v1_device_proto_rawDescOnce sync.Once

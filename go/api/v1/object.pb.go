@@ -533,12 +533,12 @@ const file_tarn_v1_object_proto_rawDesc = "" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"-\n" +
 	"\x13DeleteObjectRequest\x12\x16\n" +
 	"\x06object\x18\x01 \x01(\tR\x06object\"\x16\n" +
-	"\x14DeleteObjectResponse2\xd5\x02\n" +
-	"\rObjectService\x12Q\n" +
-	"\fCreateObject\x12\x1c.tarn.v1.CreateObjectRequest\x1a\x1d.tarn.v1.CreateObjectResponse\"\x04\xd8\xe3\x18\x03\x12K\n" +
-	"\tGetObject\x12\x19.tarn.v1.GetObjectRequest\x1a\x1a.tarn.v1.GetObjectResponse\"\a\xd8\xe3\x18\x02\x90\x02\x01\x12Q\n" +
-	"\vListObjects\x12\x1b.tarn.v1.ListObjectsRequest\x1a\x1c.tarn.v1.ListObjectsResponse\"\a\xd8\xe3\x18\x02\x90\x02\x01\x12Q\n" +
-	"\fDeleteObject\x12\x1c.tarn.v1.DeleteObjectRequest\x1a\x1d.tarn.v1.DeleteObjectResponse\"\x04\xd8\xe3\x18\x03B.Z,github.com/tarn-storage/tarn/go/api/v1;apiv1b\x06proto3"
+	"\x14DeleteObjectResponse2\xe9\x02\n" +
+	"\rObjectService\x12V\n" +
+	"\fCreateObject\x12\x1c.tarn.v1.CreateObjectRequest\x1a\x1d.tarn.v1.CreateObjectResponse\"\t\xd8\xe3\x18\x03\xe2\xe3\x18\x01\a\x12P\n" +
+	"\tGetObject\x12\x19.tarn.v1.GetObjectRequest\x1a\x1a.tarn.v1.GetObjectResponse\"\f\xd8\xe3\x18\x02\xe2\xe3\x18\x01\x06\x90\x02\x01\x12V\n" +
+	"\vListObjects\x12\x1b.tarn.v1.ListObjectsRequest\x1a\x1c.tarn.v1.ListObjectsResponse\"\f\xd8\xe3\x18\x02\xe2\xe3\x18\x01\x06\x90\x02\x01\x12V\n" +
+	"\fDeleteObject\x12\x1c.tarn.v1.DeleteObjectRequest\x1a\x1d.tarn.v1.DeleteObjectResponse\"\t\xd8\xe3\x18\x03\xe2\xe3\x18\x01\aB.Z,github.com/tarn-storage/tarn/go/api/v1;apiv1b\x06proto3"
 
 var (
 	file_tarn_v1_object_proto_rawDescOnce sync.Once

@@ -854,12 +854,12 @@ const file_tarn_v1_operation_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x123\n" +
 	"\atimeout\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\atimeout\"I\n" +
 	"\x15WaitOperationResponse\x120\n" +
-	"\toperation\x18\x01 \x01(\v2\x12.tarn.v1.OperationR\toperation2\xfc\x02\n" +
-	"\x10OperationService\x12T\n" +
-	"\fGetOperation\x12\x1c.tarn.v1.GetOperationRequest\x1a\x1d.tarn.v1.GetOperationResponse\"\a\xd8\xe3\x18\x02\x90\x02\x01\x12Z\n" +
-	"\x0eListOperations\x12\x1e.tarn.v1.ListOperationsRequest\x1a\x1f.tarn.v1.ListOperationsResponse\"\a\xd8\xe3\x18\x02\x90\x02\x01\x12]\n" +
-	"\x0fCancelOperation\x12\x1f.tarn.v1.CancelOperationRequest\x1a .tarn.v1.CancelOperationResponse\"\a\xd8\xe3\x18\x04\x90\x02\x02\x12W\n" +
-	"\rWaitOperation\x12\x1d.tarn.v1.WaitOperationRequest\x1a\x1e.tarn.v1.WaitOperationResponse\"\a\xd8\xe3\x18\x02\x90\x02\x01B.Z,github.com/tarn-storage/tarn/go/api/v1;apiv1b\x06proto3"
+	"\toperation\x18\x01 \x01(\v2\x12.tarn.v1.OperationR\toperation2\x90\x03\n" +
+	"\x10OperationService\x12Y\n" +
+	"\fGetOperation\x12\x1c.tarn.v1.GetOperationRequest\x1a\x1d.tarn.v1.GetOperationResponse\"\f\xd8\xe3\x18\x02\xe2\xe3\x18\x01\x03\x90\x02\x01\x12_\n" +
+	"\x0eListOperations\x12\x1e.tarn.v1.ListOperationsRequest\x1a\x1f.tarn.v1.ListOperationsResponse\"\f\xd8\xe3\x18\x02\xe2\xe3\x18\x01\x03\x90\x02\x01\x12b\n" +
+	"\x0fCancelOperation\x12\x1f.tarn.v1.CancelOperationRequest\x1a .tarn.v1.CancelOperationResponse\"\f\xd8\xe3\x18\x04\xe2\xe3\x18\x01\x02\x90\x02\x02\x12\\\n" +
+	"\rWaitOperation\x12\x1d.tarn.v1.WaitOperationRequest\x1a\x1e.tarn.v1.WaitOperationResponse\"\f\xd8\xe3\x18\x02\xe2\xe3\x18\x01\x03\x90\x02\x01B.Z,github.com/tarn-storage/tarn/go/api/v1;apiv1b\x06proto3"
 
 var (
 	file_tarn_v1_operation_proto_rawDescOnce sync.Once

@@ -35,14 +35,19 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	PoolService_CreatePool_FullMethodName     = "/tarn.v1.PoolService/CreatePool"
-	PoolService_GetPool_FullMethodName        = "/tarn.v1.PoolService/GetPool"
-	PoolService_ListPools_FullMethodName      = "/tarn.v1.PoolService/ListPools"
-	PoolService_DeletePool_FullMethodName     = "/tarn.v1.PoolService/DeletePool"
-	PoolService_SyncPool_FullMethodName       = "/tarn.v1.PoolService/SyncPool"
-	PoolService_CheckpointPool_FullMethodName = "/tarn.v1.PoolService/CheckpointPool"
-	PoolService_CheckPool_FullMethodName      = "/tarn.v1.PoolService/CheckPool"
-	PoolService_ScrubPool_FullMethodName      = "/tarn.v1.PoolService/ScrubPool"
+	PoolService_CreatePool_FullMethodName       = "/tarn.v1.PoolService/CreatePool"
+	PoolService_GetPool_FullMethodName          = "/tarn.v1.PoolService/GetPool"
+	PoolService_ListPools_FullMethodName        = "/tarn.v1.PoolService/ListPools"
+	PoolService_DeletePool_FullMethodName       = "/tarn.v1.PoolService/DeletePool"
+	PoolService_SyncPool_FullMethodName         = "/tarn.v1.PoolService/SyncPool"
+	PoolService_CheckpointPool_FullMethodName   = "/tarn.v1.PoolService/CheckpointPool"
+	PoolService_CheckPool_FullMethodName        = "/tarn.v1.PoolService/CheckPool"
+	PoolService_ScrubPool_FullMethodName        = "/tarn.v1.PoolService/ScrubPool"
+	PoolService_GetPoolAcl_FullMethodName       = "/tarn.v1.PoolService/GetPoolAcl"
+	PoolService_OverwritePoolAcl_FullMethodName = "/tarn.v1.PoolService/OverwritePoolAcl"
+	PoolService_UpdatePoolAcl_FullMethodName    = "/tarn.v1.PoolService/UpdatePoolAcl"
+	PoolService_DeletePoolAcl_FullMethodName    = "/tarn.v1.PoolService/DeletePoolAcl"
+	PoolService_SetPoolOwner_FullMethodName     = "/tarn.v1.PoolService/SetPoolOwner"
 )
 
 // PoolServiceClient is the client API for PoolService service.
@@ -57,7 +62,7 @@ type PoolServiceClient interface {
 	CreatePool(ctx context.Context, in *CreatePoolRequest, opts ...grpc.CallOption) (*CreatePoolResponse, error)
 	// GetPool describes a pool. Errors: NOT_FOUND.
 	GetPool(ctx context.Context, in *GetPoolRequest, opts ...grpc.CallOption) (*GetPoolResponse, error)
-	// ListPools lists the pools in the order of their labels, a page at a time.
+	// ListPools lists the pools in the order of their labels, a page at a time: those that the caller may read, or all for the role admin.
 	ListPools(ctx context.Context, in *ListPoolsRequest, opts ...grpc.CallOption) (*ListPoolsResponse, error)
 	// DeletePool destroys a pool and all it holds. Errors: NOT_FOUND; FAILED_PRECONDITION (DER_BUSY: it holds containers and force is
 	// not set, or a call is using it).
@@ -73,6 +78,19 @@ type PoolServiceClient interface {
 	// ScrubPool begins to read everything that the pool refers to and to compare it with its checksums, beside other calls. The answer is
 	// the operation that does it: its result is a CheckReport.
 	ScrubPool(ctx context.Context, in *ScrubPoolRequest, opts ...grpc.CallOption) (*ScrubPoolResponse, error)
+	// GetPoolAcl says who owns the pool, and what its access control list is. Errors: NOT_FOUND.
+	GetPoolAcl(ctx context.Context, in *GetPoolAclRequest, opts ...grpc.CallOption) (*GetPoolAclResponse, error)
+	// OverwritePoolAcl makes the entries the list; without any nobody may do anything. Errors: NOT_FOUND, INVALID_ARGUMENT (an entry),
+	// UNIMPLEMENTED (DER_NOTSUPPORTED: an entry that DAOS knows and nothing enforces).
+	OverwritePoolAcl(ctx context.Context, in *OverwritePoolAclRequest, opts ...grpc.CallOption) (*OverwritePoolAclResponse, error)
+	// UpdatePoolAcl puts the entries into the list, in the place of those of the same principals; where there is no list it makes one.
+	// Errors: as OverwritePoolAcl.
+	UpdatePoolAcl(ctx context.Context, in *UpdatePoolAclRequest, opts ...grpc.CallOption) (*UpdatePoolAclResponse, error)
+	// DeletePoolAcl takes the entry of a principal out of the list, or the list away. Errors: NOT_FOUND (also an entry or a list that is not
+	// there), INVALID_ARGUMENT.
+	DeletePoolAcl(ctx context.Context, in *DeletePoolAclRequest, opts ...grpc.CallOption) (*DeletePoolAclResponse, error)
+	// SetPoolOwner sets the owner, the owner's group, or both. Errors: NOT_FOUND, INVALID_ARGUMENT.
+	SetPoolOwner(ctx context.Context, in *SetPoolOwnerRequest, opts ...grpc.CallOption) (*SetPoolOwnerResponse, error)
 }
 
 type poolServiceClient struct {
@@ -163,6 +181,56 @@ func (c *poolServiceClient) ScrubPool(ctx context.Context, in *ScrubPoolRequest,
 	return out, nil
 }
 
+func (c *poolServiceClient) GetPoolAcl(ctx context.Context, in *GetPoolAclRequest, opts ...grpc.CallOption) (*GetPoolAclResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetPoolAclResponse)
+	err := c.cc.Invoke(ctx, PoolService_GetPoolAcl_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *poolServiceClient) OverwritePoolAcl(ctx context.Context, in *OverwritePoolAclRequest, opts ...grpc.CallOption) (*OverwritePoolAclResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(OverwritePoolAclResponse)
+	err := c.cc.Invoke(ctx, PoolService_OverwritePoolAcl_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *poolServiceClient) UpdatePoolAcl(ctx context.Context, in *UpdatePoolAclRequest, opts ...grpc.CallOption) (*UpdatePoolAclResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UpdatePoolAclResponse)
+	err := c.cc.Invoke(ctx, PoolService_UpdatePoolAcl_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *poolServiceClient) DeletePoolAcl(ctx context.Context, in *DeletePoolAclRequest, opts ...grpc.CallOption) (*DeletePoolAclResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DeletePoolAclResponse)
+	err := c.cc.Invoke(ctx, PoolService_DeletePoolAcl_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *poolServiceClient) SetPoolOwner(ctx context.Context, in *SetPoolOwnerRequest, opts ...grpc.CallOption) (*SetPoolOwnerResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SetPoolOwnerResponse)
+	err := c.cc.Invoke(ctx, PoolService_SetPoolOwner_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // PoolServiceServer is the server API for PoolService service.
 // All implementations must embed UnimplementedPoolServiceServer
 // for forward compatibility.
@@ -175,7 +243,7 @@ type PoolServiceServer interface {
 	CreatePool(context.Context, *CreatePoolRequest) (*CreatePoolResponse, error)
 	// GetPool describes a pool. Errors: NOT_FOUND.
 	GetPool(context.Context, *GetPoolRequest) (*GetPoolResponse, error)
-	// ListPools lists the pools in the order of their labels, a page at a time.
+	// ListPools lists the pools in the order of their labels, a page at a time: those that the caller may read, or all for the role admin.
 	ListPools(context.Context, *ListPoolsRequest) (*ListPoolsResponse, error)
 	// DeletePool destroys a pool and all it holds. Errors: NOT_FOUND; FAILED_PRECONDITION (DER_BUSY: it holds containers and force is
 	// not set, or a call is using it).
@@ -191,6 +259,19 @@ type PoolServiceServer interface {
 	// ScrubPool begins to read everything that the pool refers to and to compare it with its checksums, beside other calls. The answer is
 	// the operation that does it: its result is a CheckReport.
 	ScrubPool(context.Context, *ScrubPoolRequest) (*ScrubPoolResponse, error)
+	// GetPoolAcl says who owns the pool, and what its access control list is. Errors: NOT_FOUND.
+	GetPoolAcl(context.Context, *GetPoolAclRequest) (*GetPoolAclResponse, error)
+	// OverwritePoolAcl makes the entries the list; without any nobody may do anything. Errors: NOT_FOUND, INVALID_ARGUMENT (an entry),
+	// UNIMPLEMENTED (DER_NOTSUPPORTED: an entry that DAOS knows and nothing enforces).
+	OverwritePoolAcl(context.Context, *OverwritePoolAclRequest) (*OverwritePoolAclResponse, error)
+	// UpdatePoolAcl puts the entries into the list, in the place of those of the same principals; where there is no list it makes one.
+	// Errors: as OverwritePoolAcl.
+	UpdatePoolAcl(context.Context, *UpdatePoolAclRequest) (*UpdatePoolAclResponse, error)
+	// DeletePoolAcl takes the entry of a principal out of the list, or the list away. Errors: NOT_FOUND (also an entry or a list that is not
+	// there), INVALID_ARGUMENT.
+	DeletePoolAcl(context.Context, *DeletePoolAclRequest) (*DeletePoolAclResponse, error)
+	// SetPoolOwner sets the owner, the owner's group, or both. Errors: NOT_FOUND, INVALID_ARGUMENT.
+	SetPoolOwner(context.Context, *SetPoolOwnerRequest) (*SetPoolOwnerResponse, error)
 	mustEmbedUnimplementedPoolServiceServer()
 }
 
@@ -224,6 +305,21 @@ func (UnimplementedPoolServiceServer) CheckPool(context.Context, *CheckPoolReque
 }
 func (UnimplementedPoolServiceServer) ScrubPool(context.Context, *ScrubPoolRequest) (*ScrubPoolResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ScrubPool not implemented")
+}
+func (UnimplementedPoolServiceServer) GetPoolAcl(context.Context, *GetPoolAclRequest) (*GetPoolAclResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetPoolAcl not implemented")
+}
+func (UnimplementedPoolServiceServer) OverwritePoolAcl(context.Context, *OverwritePoolAclRequest) (*OverwritePoolAclResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method OverwritePoolAcl not implemented")
+}
+func (UnimplementedPoolServiceServer) UpdatePoolAcl(context.Context, *UpdatePoolAclRequest) (*UpdatePoolAclResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method UpdatePoolAcl not implemented")
+}
+func (UnimplementedPoolServiceServer) DeletePoolAcl(context.Context, *DeletePoolAclRequest) (*DeletePoolAclResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeletePoolAcl not implemented")
+}
+func (UnimplementedPoolServiceServer) SetPoolOwner(context.Context, *SetPoolOwnerRequest) (*SetPoolOwnerResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SetPoolOwner not implemented")
 }
 func (UnimplementedPoolServiceServer) mustEmbedUnimplementedPoolServiceServer() {}
 func (UnimplementedPoolServiceServer) testEmbeddedByValue()                     {}
@@ -390,6 +486,96 @@ func _PoolService_ScrubPool_Handler(srv interface{}, ctx context.Context, dec fu
 	return interceptor(ctx, in, info, handler)
 }
 
+func _PoolService_GetPoolAcl_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetPoolAclRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PoolServiceServer).GetPoolAcl(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PoolService_GetPoolAcl_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PoolServiceServer).GetPoolAcl(ctx, req.(*GetPoolAclRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PoolService_OverwritePoolAcl_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(OverwritePoolAclRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PoolServiceServer).OverwritePoolAcl(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PoolService_OverwritePoolAcl_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PoolServiceServer).OverwritePoolAcl(ctx, req.(*OverwritePoolAclRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PoolService_UpdatePoolAcl_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UpdatePoolAclRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PoolServiceServer).UpdatePoolAcl(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PoolService_UpdatePoolAcl_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PoolServiceServer).UpdatePoolAcl(ctx, req.(*UpdatePoolAclRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PoolService_DeletePoolAcl_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeletePoolAclRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PoolServiceServer).DeletePoolAcl(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PoolService_DeletePoolAcl_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PoolServiceServer).DeletePoolAcl(ctx, req.(*DeletePoolAclRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PoolService_SetPoolOwner_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SetPoolOwnerRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PoolServiceServer).SetPoolOwner(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PoolService_SetPoolOwner_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PoolServiceServer).SetPoolOwner(ctx, req.(*SetPoolOwnerRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // PoolService_ServiceDesc is the grpc.ServiceDesc for PoolService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -428,6 +614,26 @@ var PoolService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ScrubPool",
 			Handler:    _PoolService_ScrubPool_Handler,
+		},
+		{
+			MethodName: "GetPoolAcl",
+			Handler:    _PoolService_GetPoolAcl_Handler,
+		},
+		{
+			MethodName: "OverwritePoolAcl",
+			Handler:    _PoolService_OverwritePoolAcl_Handler,
+		},
+		{
+			MethodName: "UpdatePoolAcl",
+			Handler:    _PoolService_UpdatePoolAcl_Handler,
+		},
+		{
+			MethodName: "DeletePoolAcl",
+			Handler:    _PoolService_DeletePoolAcl_Handler,
+		},
+		{
+			MethodName: "SetPoolOwner",
+			Handler:    _PoolService_SetPoolOwner_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

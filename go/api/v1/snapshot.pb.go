@@ -525,12 +525,12 @@ const file_tarn_v1_snapshot_proto_rawDesc = "" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"3\n" +
 	"\x15DeleteSnapshotRequest\x12\x1a\n" +
 	"\bsnapshot\x18\x01 \x01(\tR\bsnapshot\"\x18\n" +
-	"\x16DeleteSnapshotResponse2\xef\x02\n" +
-	"\x0fSnapshotService\x12W\n" +
-	"\x0eCreateSnapshot\x12\x1e.tarn.v1.CreateSnapshotRequest\x1a\x1f.tarn.v1.CreateSnapshotResponse\"\x04\xd8\xe3\x18\x03\x12Q\n" +
-	"\vGetSnapshot\x12\x1b.tarn.v1.GetSnapshotRequest\x1a\x1c.tarn.v1.GetSnapshotResponse\"\a\xd8\xe3\x18\x02\x90\x02\x01\x12W\n" +
-	"\rListSnapshots\x12\x1d.tarn.v1.ListSnapshotsRequest\x1a\x1e.tarn.v1.ListSnapshotsResponse\"\a\xd8\xe3\x18\x02\x90\x02\x01\x12W\n" +
-	"\x0eDeleteSnapshot\x12\x1e.tarn.v1.DeleteSnapshotRequest\x1a\x1f.tarn.v1.DeleteSnapshotResponse\"\x04\xd8\xe3\x18\x04B.Z,github.com/tarn-storage/tarn/go/api/v1;apiv1b\x06proto3"
+	"\x16DeleteSnapshotResponse2\x83\x03\n" +
+	"\x0fSnapshotService\x12\\\n" +
+	"\x0eCreateSnapshot\x12\x1e.tarn.v1.CreateSnapshotRequest\x1a\x1f.tarn.v1.CreateSnapshotResponse\"\t\xd8\xe3\x18\x03\xe2\xe3\x18\x01\a\x12V\n" +
+	"\vGetSnapshot\x12\x1b.tarn.v1.GetSnapshotRequest\x1a\x1c.tarn.v1.GetSnapshotResponse\"\f\xd8\xe3\x18\x02\xe2\xe3\x18\x01\x06\x90\x02\x01\x12\\\n" +
+	"\rListSnapshots\x12\x1d.tarn.v1.ListSnapshotsRequest\x1a\x1e.tarn.v1.ListSnapshotsResponse\"\f\xd8\xe3\x18\x02\xe2\xe3\x18\x01\x06\x90\x02\x01\x12\\\n" +
+	"\x0eDeleteSnapshot\x12\x1e.tarn.v1.DeleteSnapshotRequest\x1a\x1f.tarn.v1.DeleteSnapshotResponse\"\t\xd8\xe3\x18\x04\xe2\xe3\x18\x01\aB.Z,github.com/tarn-storage/tarn/go/api/v1;apiv1b\x06proto3"
 
 var (
 	file_tarn_v1_snapshot_proto_rawDescOnce sync.Once

@@ -57,6 +57,7 @@ func Run(t *testing.T, sys system.System) {
 		{"Reopen", testReopen},
 		{"GetMany", testGetMany},
 		{"Durability", testDurability},
+		{"Access", testAccess},
 		{"Snapshots", testSnapshots},
 		{"SnapshotErrors", testSnapshotErrors},
 		{"Scrub", testScrub},

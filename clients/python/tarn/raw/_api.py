@@ -13,6 +13,10 @@ from typing import Any
 # ---- structs; their fields are below ----
 
 
+class tarn_access(Structure):
+    """struct tarn_access."""
+
+
 class tarn_buf(Structure):
     """Bytes lent to a call. len 0 with ptr NULL is the empty string."""
 
@@ -271,12 +275,15 @@ class tarn_prop_id(enum.IntEnum):
     TARN_PROP_VALUE_MAX = 3
     # number: a tarn_durability; default TARN_DURABILITY_DURABLE
     TARN_PROP_DURABILITY = 4
+    # string: the owner's group; default ""
+    TARN_PROP_GROUP = 5
 
 
 TARN_PROP_OWNER = tarn_prop_id.TARN_PROP_OWNER
 TARN_PROP_DESCRIPTION = tarn_prop_id.TARN_PROP_DESCRIPTION
 TARN_PROP_VALUE_MAX = tarn_prop_id.TARN_PROP_VALUE_MAX
 TARN_PROP_DURABILITY = tarn_prop_id.TARN_PROP_DURABILITY
+TARN_PROP_GROUP = tarn_prop_id.TARN_PROP_GROUP
 
 
 class tarn_durability(enum.IntEnum):
@@ -320,6 +327,7 @@ tarn_cont_info._fields_ = [
     ("snapshots", c_uint64),
     # of the snapshot that the handle is of; 0: the container as it is
     ("epoch", c_uint64),
+    ("group", c_char * 256),
 ]
 
 tarn_object_info._fields_ = [
@@ -330,6 +338,37 @@ tarn_object_info._fields_ = [
     ("oid_lo", c_uint64),
     # DAOS's object type; KV_LEXICAL is 10
     ("type", c_uint32),
+]
+
+
+# ---- tarn/acl.h ----
+
+# bytes of a list, with its NUL
+TARN_ACL_MAX = 65536
+# bytes of a principal, with its '@'
+TARN_PRINCIPAL_MAX = 255
+
+
+class tarn_acl_kind(enum.IntEnum):
+    """enum tarn_acl_kind of tarn/acl.h."""
+    TARN_ACL_POOL = 1
+    TARN_ACL_CONT = 2
+
+
+TARN_ACL_POOL = tarn_acl_kind.TARN_ACL_POOL
+TARN_ACL_CONT = tarn_acl_kind.TARN_ACL_CONT
+
+tarn_access._fields_ = [
+    # "": none
+    ("owner", c_char * 256),
+    # "": none
+    ("group", c_char * 256),
+    # there is a list
+    ("is_set", c_int),
+    # in: where the list goes, the caller's
+    ("acl", POINTER(c_char)),
+    # in: the room there; out: the bytes that the list takes, with its NUL
+    ("len", c_size_t),
 ]
 
 
@@ -1347,6 +1386,7 @@ ERRORS: dict[int, tuple[str, str]] = {
 
 # The structs whose fields are known.
 STRUCTS: dict[str, Any] = {
+    "tarn_access": tarn_access,
     "tarn_buf": tarn_buf,
     "tarn_changes": tarn_changes,
     "tarn_check_options": tarn_check_options,
@@ -1385,6 +1425,9 @@ STRUCTS: dict[str, Any] = {
 
 # Every constant.
 CONSTANTS: dict[str, int] = {
+    "TARN_ACL_CONT": TARN_ACL_CONT,
+    "TARN_ACL_MAX": TARN_ACL_MAX,
+    "TARN_ACL_POOL": TARN_ACL_POOL,
     "TARN_BATCH_MAX": TARN_BATCH_MAX,
     "TARN_CHANGE_CHECK": TARN_CHANGE_CHECK,
     "TARN_CHANGE_DEL": TARN_CHANGE_DEL,
@@ -1538,8 +1581,10 @@ CONSTANTS: dict[str, int] = {
     "TARN_POOL_OVERWRITE": TARN_POOL_OVERWRITE,
     "TARN_POOL_RDONLY": TARN_POOL_RDONLY,
     "TARN_POOL_SIZE_MIN": TARN_POOL_SIZE_MIN,
+    "TARN_PRINCIPAL_MAX": TARN_PRINCIPAL_MAX,
     "TARN_PROP_DESCRIPTION": TARN_PROP_DESCRIPTION,
     "TARN_PROP_DURABILITY": TARN_PROP_DURABILITY,
+    "TARN_PROP_GROUP": TARN_PROP_GROUP,
     "TARN_PROP_OWNER": TARN_PROP_OWNER,
     "TARN_PROP_VALUE_MAX": TARN_PROP_VALUE_MAX,
     "TARN_RANGE_AFTER": TARN_RANGE_AFTER,
@@ -1566,6 +1611,10 @@ CONSTANTS: dict[str, int] = {
 
 # Every function: its result, its parameters, their names, its prototype and what it does.
 FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...], tuple[str, ...], str]] = {
+    "tarn_acl_format": (c_int, (c_uint, c_char_p, POINTER(c_char), POINTER(c_size_t)), ("kind", "acl", "text", "len"), """int tarn_acl_format(tarn_acl_kind kind, const char *acl, char *text, size_t *len);
+
+Writes a list as it would be kept: *len is the room at text, then the bytes that the list takes, with its NUL. Touches
+no pool. Errors: INVAL, NOTSUPPORTED, NOMEM, REC2BIG (more than TARN_ACL_MAX), TRUNC (more than the room)."""),
     "tarn_cont_close": (c_int, (POINTER(tarn_cont),), ("cont",), """int tarn_cont_close(tarn_cont *cont);
 
 BUSY while an object of it is open."""),
@@ -1574,10 +1623,17 @@ BUSY while an object of it is open."""),
 
 Makes a container. props are copied; nprops may be 0; uuid may be NULL. Errors: EXIST (label taken), INVAL (label,
 property), NOSPACE, EP_RO, IO."""),
+    "tarn_cont_delete_acl": (c_int, (POINTER(tarn_cont), c_char_p, POINTER(tarn_event)), ("cont", "principal", "ev"), """int tarn_cont_delete_acl(tarn_cont *cont, const char *principal, tarn_event *ev);
+
+As for tarn_pool_delete_acl: Takes the entry of a principal out of the list: "u:bob@", "g:staff@", "OWNER@", "GROUP@" or
+"EVERYONE@". NULL: the list is no more. Errors: NONEXIST (there is no such entry, or no list), INVAL, EP_RO, NOSPACE."""),
     "tarn_cont_destroy": (c_int, (POINTER(tarn_pool), c_char_p, c_uint, POINTER(tarn_event)), ("pool", "label_or_uuid", "flags", "ev"), """int tarn_cont_destroy(tarn_pool *pool, const char *label_or_uuid, unsigned flags, tarn_event *ev);
 
 Destroys a container with all its objects and snapshots. Errors: CONT_NONEXIST, BUSY (it or a snapshot of it is open; or
 it holds objects or snapshots and flags lacks TARN_DESTROY_FORCE)."""),
+    "tarn_cont_get_access": (c_int, (POINTER(tarn_cont), POINTER(tarn_access), POINTER(tarn_event)), ("cont", "access", "ev"), """int tarn_cont_get_access(tarn_cont *cont, tarn_access *access, tarn_event *ev);
+
+As for tarn_pool_get_access: Errors: TRUNC (the list is longer than the room)."""),
     "tarn_cont_list": (c_int, (POINTER(tarn_pool), POINTER(tarn_cont_info), POINTER(c_size_t), POINTER(tarn_event)), ("pool", "infos", "count", "ev"), """int tarn_cont_list(tarn_pool *pool, tarn_cont_info *infos, size_t *count, tarn_event *ev);
 
 Lists the containers of a pool in the order of their labels: *count is the room in infos, then the number there is.
@@ -1591,6 +1647,9 @@ Errors: CONT_NONEXIST, CONT_DESTROYING."""),
 Opens a snapshot of a container: the one of that name, or, when name is NULL, of that epoch (else epoch is 0). What
 comes back is a read-only handle of the container as it was: its objects are listed, opened, read, listed and counted as
 ever, and every change is EP_RO. The caller closes it with tarn_cont_close(). Errors: CONT_NONEXIST, NONEXIST, INVAL."""),
+    "tarn_cont_overwrite_acl": (c_int, (POINTER(tarn_cont), c_char_p, POINTER(tarn_event)), ("cont", "acl", "ev"), """int tarn_cont_overwrite_acl(tarn_cont *cont, const char *acl, tarn_event *ev);
+
+As for tarn_pool_overwrite_acl: Makes acl the list. Errors: INVAL, NOTSUPPORTED, REC2BIG, EP_RO, NOSPACE."""),
     "tarn_cont_query": (c_int, (POINTER(tarn_cont), POINTER(tarn_cont_info), POINTER(tarn_event)), ("cont", "info", "ev"), """int tarn_cont_query(tarn_cont *cont, tarn_cont_info *info, tarn_event *ev);"""),
     "tarn_cont_set_props": (c_int, (POINTER(tarn_cont), POINTER(tarn_prop), c_size_t, POINTER(tarn_event)), ("cont", "props", "nprops", "ev"), """int tarn_cont_set_props(tarn_cont *cont, const tarn_prop *props, size_t nprops, tarn_event *ev);
 
@@ -1599,6 +1658,10 @@ Sets properties, all or none. Errors: INVAL, EP_RO."""),
 
 Waits until all changes that were acknowledged before, of any container of the pool, are durable. Does nothing for what
 is durable anyway. Errors: EP_RO, IO (the log has failed)."""),
+    "tarn_cont_update_acl": (c_int, (POINTER(tarn_cont), c_char_p, POINTER(tarn_event)), ("cont", "acl", "ev"), """int tarn_cont_update_acl(tarn_cont *cont, const char *acl, tarn_event *ev);
+
+As for tarn_pool_update_acl: Puts the entries of acl into the list, in the place of those that have the same principals.
+Where there was no list there is one now. Errors: as overwriting."""),
     "tarn_dev_alloc": (c_void_p, (c_size_t, c_uint32), ("len", "flags"), """void *tarn_dev_alloc(size_t len, uint32_t flags);
 
 Zeroed memory that is aligned for every device (4096), of any length; with TARN_DEV_HUGE in 2 MiB pages where the kernel
@@ -2012,10 +2075,17 @@ returned, and the handle is gone in any case but BUSY."""),
 
 Makes a pool and closes it again. uuid may be NULL. Errors: EXIST (label taken, or the device holds data), INVAL (label,
 size), NOSPACE, BUSY, IO, NO_PERM."""),
+    "tarn_pool_delete_acl": (c_int, (POINTER(tarn_pool), c_char_p, POINTER(tarn_event)), ("pool", "principal", "ev"), """int tarn_pool_delete_acl(tarn_pool *pool, const char *principal, tarn_event *ev);
+
+Takes the entry of a principal out of the list: "u:bob@", "g:staff@", "OWNER@", "GROUP@" or "EVERYONE@". NULL: the list
+is no more. Errors: NONEXIST (there is no such entry, or no list), INVAL, EP_RO, NOSPACE."""),
     "tarn_pool_destroy": (c_int, (POINTER(tarn_system), c_char_p, c_uint, POINTER(tarn_event)), ("sys", "label_or_uuid", "flags", "ev"), """int tarn_pool_destroy(tarn_system *sys, const char *label_or_uuid, unsigned flags, tarn_event *ev);
 
 Errors: NONEXIST, BUSY (open, or it holds containers and flags lacks FORCE). A file is removed, a device's superblocks
 are overwritten."""),
+    "tarn_pool_get_access": (c_int, (POINTER(tarn_pool), POINTER(tarn_access), POINTER(tarn_event)), ("pool", "access", "ev"), """int tarn_pool_get_access(tarn_pool *pool, tarn_access *access, tarn_event *ev);
+
+Errors: TRUNC (the list is longer than the room)."""),
     "tarn_pool_list": (c_int, (POINTER(tarn_system), POINTER(tarn_pool_info), POINTER(c_size_t), POINTER(tarn_event)), ("sys", "infos", "count", "ev"), """int tarn_pool_list(tarn_system *sys, tarn_pool_info *infos, size_t *count, tarn_event *ev);
 
 Lists the pools of a system in the order of their labels: *count is the room in infos, then the number there is. A pool
@@ -2025,6 +2095,9 @@ that cannot be read is left out, and logged. infos NULL: count only. TRUNC when 
 
 Opens a pool by label or UUID and recovers it. options may be NULL. The same pool may be opened again by the process
 that holds it: the handles share it. Errors: NONEXIST, BUSY (names the holder), DF_INVAL, DF_INCOMPT, CSUM, IO, NOMEM."""),
+    "tarn_pool_overwrite_acl": (c_int, (POINTER(tarn_pool), c_char_p, POINTER(tarn_event)), ("pool", "acl", "ev"), """int tarn_pool_overwrite_acl(tarn_pool *pool, const char *acl, tarn_event *ev);
+
+Makes acl the list. Errors: INVAL, NOTSUPPORTED, REC2BIG, EP_RO, NOSPACE."""),
     "tarn_pool_query": (c_int, (POINTER(tarn_pool), POINTER(tarn_pool_info), POINTER(tarn_event)), ("pool", "info", "ev"), """int tarn_pool_query(tarn_pool *pool, tarn_pool_info *info, tarn_event *ev);
 
 Errors: IO, CSUM."""),
@@ -2033,9 +2106,17 @@ Errors: IO, CSUM."""),
 Reads everything the pool refers to, and compares it with its checksums, beside other calls: what snapshots share only
 once, and not faster than bytes_per_second. A finding of a snapshot may be of the container as it is, too. Otherwise as
 tarn_pool_check()."""),
+    "tarn_pool_set_owner": (c_int, (POINTER(tarn_pool), c_char_p, c_char_p, POINTER(tarn_event)), ("pool", "user", "group", "ev"), """int tarn_pool_set_owner(tarn_pool *pool, const char *user, const char *group, tarn_event *ev);
+
+Sets the owner of a pool and the owner's group; NULL stays as it is. A container's are properties: TARN_PROP_OWNER,
+TARN_PROP_GROUP. Errors: INVAL (more than 255 bytes), EP_RO, NOSPACE."""),
     "tarn_pool_sync": (c_int, (POINTER(tarn_pool), POINTER(tarn_event)), ("pool", "ev"), """int tarn_pool_sync(tarn_pool *pool, tarn_event *ev);
 
 Waits until everything acknowledged or applied so far is durable. Errors: IO."""),
+    "tarn_pool_update_acl": (c_int, (POINTER(tarn_pool), c_char_p, POINTER(tarn_event)), ("pool", "acl", "ev"), """int tarn_pool_update_acl(tarn_pool *pool, const char *acl, tarn_event *ev);
+
+Puts the entries of acl into the list, in the place of those that have the same principals. Where there was no list
+there is one now. Errors: as overwriting."""),
     "tarn_reader_close": (c_int, (POINTER(tarn_reader),), ("reader",), """int tarn_reader_close(tarn_reader *reader);
 
 Frees the reader. Does not wait for the device. Errors: BUSY (it is not freed), NO_HDL."""),

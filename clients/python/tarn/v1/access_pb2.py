@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14tarn/v1/access.proto\x12\x07tarn.v1\x1a google/protobuf/descriptor.proto*{\n\x06\x41\x63\x63\x65ss\x12\x16\n\x12\x41\x43\x43\x45SS_UNSPECIFIED\x10\x00\x12\x11\n\rACCESS_CALLER\x10\x01\x12\x11\n\rACCESS_READER\x10\x02\x12\x11\n\rACCESS_WRITER\x10\x03\x12\x10\n\x0c\x41\x43\x43\x45SS_ADMIN\x10\x04\x12\x0e\n\nACCESS_RAW\x10\x05:A\n\x06\x61\x63\x63\x65ss\x12\x1e.google.protobuf.MethodOptions\x18\xbb\x8c\x03 \x01(\x0e\x32\x0f.tarn.v1.AccessB.Z,github.com/tarn-storage/tarn/go/api/v1;apiv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14tarn/v1/access.proto\x12\x07tarn.v1\x1a google/protobuf/descriptor.proto*{\n\x06\x41\x63\x63\x65ss\x12\x16\n\x12\x41\x43\x43\x45SS_UNSPECIFIED\x10\x00\x12\x11\n\rACCESS_CALLER\x10\x01\x12\x11\n\rACCESS_READER\x10\x02\x12\x11\n\rACCESS_WRITER\x10\x03\x12\x10\n\x0c\x41\x43\x43\x45SS_ADMIN\x10\x04\x12\x0e\n\nACCESS_RAW\x10\x05*\xea\x02\n\nPermission\x12\x1a\n\x16PERMISSION_UNSPECIFIED\x10\x00\x12\x13\n\x0fPERMISSION_NONE\x10\x01\x12\x13\n\x0fPERMISSION_ROLE\x10\x02\x12\x16\n\x12PERMISSION_VISIBLE\x10\x03\x12\x13\n\x0fPERMISSION_EACH\x10\x04\x12\x13\n\x0fPERMISSION_OPEN\x10\x05\x12\x13\n\x0fPERMISSION_READ\x10\x06\x12\x14\n\x10PERMISSION_WRITE\x10\x07\x12\x1f\n\x1bPERMISSION_CREATE_CONTAINER\x10\x08\x12\x1f\n\x1bPERMISSION_DELETE_CONTAINER\x10\t\x12\x1d\n\x19PERMISSION_SET_PROPERTIES\x10\n\x12\x16\n\x12PERMISSION_GET_ACL\x10\x0b\x12\x16\n\x12PERMISSION_SET_ACL\x10\x0c\x12\x18\n\x14PERMISSION_SET_OWNER\x10\r:A\n\x06\x61\x63\x63\x65ss\x12\x1e.google.protobuf.MethodOptions\x18\xbb\x8c\x03 \x01(\x0e\x32\x0f.tarn.v1.Access:I\n\npermission\x12\x1e.google.protobuf.MethodOptions\x18\xbc\x8c\x03 \x03(\x0e\x32\x13.tarn.v1.PermissionB.Z,github.com/tarn-storage/tarn/go/api/v1;apiv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,4 +35,6 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._serialized_options = b'Z,github.com/tarn-storage/tarn/go/api/v1;apiv1'
   _globals['_ACCESS']._serialized_start=67
   _globals['_ACCESS']._serialized_end=190
+  _globals['_PERMISSION']._serialized_start=193
+  _globals['_PERMISSION']._serialized_end=555
 # @@protoc_insertion_point(module_scope)

@@ -3,6 +3,7 @@ import datetime
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from tarn.v1 import access_pb2 as _access_pb2
+from tarn.v1 import acl_pb2 as _acl_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -59,16 +60,18 @@ class Container(_message.Message):
     def __init__(self, uuid: _Optional[str] = ..., label: _Optional[str] = ..., type: _Optional[_Union[ContainerType, str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., open_handles: _Optional[int] = ..., objects: _Optional[int] = ..., properties: _Optional[_Union[ContainerProperties, _Mapping]] = ..., snapshots: _Optional[int] = ..., epoch: _Optional[int] = ...) -> None: ...
 
 class ContainerProperties(_message.Message):
-    __slots__ = ("owner", "description", "value_max", "durability")
+    __slots__ = ("owner", "description", "value_max", "durability", "group")
     OWNER_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
     VALUE_MAX_FIELD_NUMBER: _ClassVar[int]
     DURABILITY_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
     owner: str
     description: str
     value_max: int
     durability: Durability
-    def __init__(self, owner: _Optional[str] = ..., description: _Optional[str] = ..., value_max: _Optional[int] = ..., durability: _Optional[_Union[Durability, str]] = ...) -> None: ...
+    group: str
+    def __init__(self, owner: _Optional[str] = ..., description: _Optional[str] = ..., value_max: _Optional[int] = ..., durability: _Optional[_Union[Durability, str]] = ..., group: _Optional[str] = ...) -> None: ...
 
 class CreateContainerRequest(_message.Message):
     __slots__ = ("pool", "label", "type", "properties", "request_id")

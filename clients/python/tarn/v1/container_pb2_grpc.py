@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from tarn.v1 import acl_pb2 as tarn_dot_v1_dot_acl__pb2
 from tarn.v1 import container_pb2 as tarn_dot_v1_dot_container__pb2
 
 GRPC_GENERATED_VERSION = '1.76.0'
@@ -65,6 +66,31 @@ class ContainerServiceStub(object):
                 request_serializer=tarn_dot_v1_dot_container__pb2.DeleteContainerRequest.SerializeToString,
                 response_deserializer=tarn_dot_v1_dot_container__pb2.DeleteContainerResponse.FromString,
                 _registered_method=True)
+        self.GetContainerAcl = channel.unary_unary(
+                '/tarn.v1.ContainerService/GetContainerAcl',
+                request_serializer=tarn_dot_v1_dot_acl__pb2.GetContainerAclRequest.SerializeToString,
+                response_deserializer=tarn_dot_v1_dot_acl__pb2.GetContainerAclResponse.FromString,
+                _registered_method=True)
+        self.OverwriteContainerAcl = channel.unary_unary(
+                '/tarn.v1.ContainerService/OverwriteContainerAcl',
+                request_serializer=tarn_dot_v1_dot_acl__pb2.OverwriteContainerAclRequest.SerializeToString,
+                response_deserializer=tarn_dot_v1_dot_acl__pb2.OverwriteContainerAclResponse.FromString,
+                _registered_method=True)
+        self.UpdateContainerAcl = channel.unary_unary(
+                '/tarn.v1.ContainerService/UpdateContainerAcl',
+                request_serializer=tarn_dot_v1_dot_acl__pb2.UpdateContainerAclRequest.SerializeToString,
+                response_deserializer=tarn_dot_v1_dot_acl__pb2.UpdateContainerAclResponse.FromString,
+                _registered_method=True)
+        self.DeleteContainerAcl = channel.unary_unary(
+                '/tarn.v1.ContainerService/DeleteContainerAcl',
+                request_serializer=tarn_dot_v1_dot_acl__pb2.DeleteContainerAclRequest.SerializeToString,
+                response_deserializer=tarn_dot_v1_dot_acl__pb2.DeleteContainerAclResponse.FromString,
+                _registered_method=True)
+        self.SetContainerOwner = channel.unary_unary(
+                '/tarn.v1.ContainerService/SetContainerOwner',
+                request_serializer=tarn_dot_v1_dot_acl__pb2.SetContainerOwnerRequest.SerializeToString,
+                response_deserializer=tarn_dot_v1_dot_acl__pb2.SetContainerOwnerResponse.FromString,
+                _registered_method=True)
 
 
 class ContainerServiceServicer(object):
@@ -87,7 +113,8 @@ class ContainerServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListContainers(self, request, context):
-        """ListContainers lists the containers of a pool in the order of their labels, a page at a time. Errors: NOT_FOUND.
+        """ListContainers lists the containers of a pool in the order of their labels, a page at a time. A container whose list gives the caller
+        nothing is left out, but for the role admin. Errors: NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -112,6 +139,44 @@ class ContainerServiceServicer(object):
     def DeleteContainer(self, request, context):
         """DeleteContainer destroys a container with all its objects. Errors: NOT_FOUND; FAILED_PRECONDITION (DER_BUSY: it holds objects and
         force is not set, or a call is using it).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetContainerAcl(self, request, context):
+        """GetContainerAcl says who owns the container, and what its access control list is. Errors: NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def OverwriteContainerAcl(self, request, context):
+        """OverwriteContainerAcl makes the entries the list; without any nobody may do anything. Errors: NOT_FOUND, INVALID_ARGUMENT (an entry),
+        UNIMPLEMENTED (DER_NOTSUPPORTED: an entry that DAOS knows and nothing enforces).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateContainerAcl(self, request, context):
+        """UpdateContainerAcl puts the entries into the list, in the place of those of the same principals; where there is no list it makes one.
+        Errors: as OverwriteContainerAcl.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteContainerAcl(self, request, context):
+        """DeleteContainerAcl takes the entry of a principal out of the list, or the list away. Errors: NOT_FOUND (also an entry or a list that is not
+        there), INVALID_ARGUMENT.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetContainerOwner(self, request, context):
+        """SetContainerOwner sets the owner, the owner's group, or both. Errors: NOT_FOUND, INVALID_ARGUMENT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -149,6 +214,31 @@ def add_ContainerServiceServicer_to_server(servicer, server):
                     servicer.DeleteContainer,
                     request_deserializer=tarn_dot_v1_dot_container__pb2.DeleteContainerRequest.FromString,
                     response_serializer=tarn_dot_v1_dot_container__pb2.DeleteContainerResponse.SerializeToString,
+            ),
+            'GetContainerAcl': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetContainerAcl,
+                    request_deserializer=tarn_dot_v1_dot_acl__pb2.GetContainerAclRequest.FromString,
+                    response_serializer=tarn_dot_v1_dot_acl__pb2.GetContainerAclResponse.SerializeToString,
+            ),
+            'OverwriteContainerAcl': grpc.unary_unary_rpc_method_handler(
+                    servicer.OverwriteContainerAcl,
+                    request_deserializer=tarn_dot_v1_dot_acl__pb2.OverwriteContainerAclRequest.FromString,
+                    response_serializer=tarn_dot_v1_dot_acl__pb2.OverwriteContainerAclResponse.SerializeToString,
+            ),
+            'UpdateContainerAcl': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateContainerAcl,
+                    request_deserializer=tarn_dot_v1_dot_acl__pb2.UpdateContainerAclRequest.FromString,
+                    response_serializer=tarn_dot_v1_dot_acl__pb2.UpdateContainerAclResponse.SerializeToString,
+            ),
+            'DeleteContainerAcl': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteContainerAcl,
+                    request_deserializer=tarn_dot_v1_dot_acl__pb2.DeleteContainerAclRequest.FromString,
+                    response_serializer=tarn_dot_v1_dot_acl__pb2.DeleteContainerAclResponse.SerializeToString,
+            ),
+            'SetContainerOwner': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetContainerOwner,
+                    request_deserializer=tarn_dot_v1_dot_acl__pb2.SetContainerOwnerRequest.FromString,
+                    response_serializer=tarn_dot_v1_dot_acl__pb2.SetContainerOwnerResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -314,6 +404,141 @@ class ContainerService(object):
             '/tarn.v1.ContainerService/DeleteContainer',
             tarn_dot_v1_dot_container__pb2.DeleteContainerRequest.SerializeToString,
             tarn_dot_v1_dot_container__pb2.DeleteContainerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetContainerAcl(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tarn.v1.ContainerService/GetContainerAcl',
+            tarn_dot_v1_dot_acl__pb2.GetContainerAclRequest.SerializeToString,
+            tarn_dot_v1_dot_acl__pb2.GetContainerAclResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def OverwriteContainerAcl(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tarn.v1.ContainerService/OverwriteContainerAcl',
+            tarn_dot_v1_dot_acl__pb2.OverwriteContainerAclRequest.SerializeToString,
+            tarn_dot_v1_dot_acl__pb2.OverwriteContainerAclResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateContainerAcl(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tarn.v1.ContainerService/UpdateContainerAcl',
+            tarn_dot_v1_dot_acl__pb2.UpdateContainerAclRequest.SerializeToString,
+            tarn_dot_v1_dot_acl__pb2.UpdateContainerAclResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteContainerAcl(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tarn.v1.ContainerService/DeleteContainerAcl',
+            tarn_dot_v1_dot_acl__pb2.DeleteContainerAclRequest.SerializeToString,
+            tarn_dot_v1_dot_acl__pb2.DeleteContainerAclResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetContainerOwner(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tarn.v1.ContainerService/SetContainerOwner',
+            tarn_dot_v1_dot_acl__pb2.SetContainerOwnerRequest.SerializeToString,
+            tarn_dot_v1_dot_acl__pb2.SetContainerOwnerResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -1,4 +1,5 @@
 from tarn.v1 import access_pb2 as _access_pb2
+from tarn.v1 import acl_pb2 as _acl_pb2
 from tarn.v1 import operation_pb2 as _operation_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -67,7 +68,7 @@ class PoolEngine(_message.Message):
     def __init__(self, log_bytes: _Optional[int] = ..., log_used_bytes: _Optional[int] = ..., cache_bytes: _Optional[int] = ..., cache_used_bytes: _Optional[int] = ..., generation: _Optional[int] = ..., containers: _Optional[int] = ...) -> None: ...
 
 class CreatePoolRequest(_message.Message):
-    __slots__ = ("label", "size", "device", "log_bytes", "node_bytes", "overwrite", "request_id")
+    __slots__ = ("label", "size", "device", "log_bytes", "node_bytes", "overwrite", "request_id", "owner", "group")
     LABEL_FIELD_NUMBER: _ClassVar[int]
     SIZE_FIELD_NUMBER: _ClassVar[int]
     DEVICE_FIELD_NUMBER: _ClassVar[int]
@@ -75,6 +76,8 @@ class CreatePoolRequest(_message.Message):
     NODE_BYTES_FIELD_NUMBER: _ClassVar[int]
     OVERWRITE_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    OWNER_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
     label: str
     size: int
     device: str
@@ -82,7 +85,9 @@ class CreatePoolRequest(_message.Message):
     node_bytes: int
     overwrite: bool
     request_id: str
-    def __init__(self, label: _Optional[str] = ..., size: _Optional[int] = ..., device: _Optional[str] = ..., log_bytes: _Optional[int] = ..., node_bytes: _Optional[int] = ..., overwrite: bool = ..., request_id: _Optional[str] = ...) -> None: ...
+    owner: str
+    group: str
+    def __init__(self, label: _Optional[str] = ..., size: _Optional[int] = ..., device: _Optional[str] = ..., log_bytes: _Optional[int] = ..., node_bytes: _Optional[int] = ..., overwrite: bool = ..., request_id: _Optional[str] = ..., owner: _Optional[str] = ..., group: _Optional[str] = ...) -> None: ...
 
 class CreatePoolResponse(_message.Message):
     __slots__ = ("pool",)

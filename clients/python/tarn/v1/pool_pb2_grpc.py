@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from tarn.v1 import acl_pb2 as tarn_dot_v1_dot_acl__pb2
 from tarn.v1 import pool_pb2 as tarn_dot_v1_dot_pool__pb2
 
 GRPC_GENERATED_VERSION = '1.76.0'
@@ -75,6 +76,31 @@ class PoolServiceStub(object):
                 request_serializer=tarn_dot_v1_dot_pool__pb2.ScrubPoolRequest.SerializeToString,
                 response_deserializer=tarn_dot_v1_dot_pool__pb2.ScrubPoolResponse.FromString,
                 _registered_method=True)
+        self.GetPoolAcl = channel.unary_unary(
+                '/tarn.v1.PoolService/GetPoolAcl',
+                request_serializer=tarn_dot_v1_dot_acl__pb2.GetPoolAclRequest.SerializeToString,
+                response_deserializer=tarn_dot_v1_dot_acl__pb2.GetPoolAclResponse.FromString,
+                _registered_method=True)
+        self.OverwritePoolAcl = channel.unary_unary(
+                '/tarn.v1.PoolService/OverwritePoolAcl',
+                request_serializer=tarn_dot_v1_dot_acl__pb2.OverwritePoolAclRequest.SerializeToString,
+                response_deserializer=tarn_dot_v1_dot_acl__pb2.OverwritePoolAclResponse.FromString,
+                _registered_method=True)
+        self.UpdatePoolAcl = channel.unary_unary(
+                '/tarn.v1.PoolService/UpdatePoolAcl',
+                request_serializer=tarn_dot_v1_dot_acl__pb2.UpdatePoolAclRequest.SerializeToString,
+                response_deserializer=tarn_dot_v1_dot_acl__pb2.UpdatePoolAclResponse.FromString,
+                _registered_method=True)
+        self.DeletePoolAcl = channel.unary_unary(
+                '/tarn.v1.PoolService/DeletePoolAcl',
+                request_serializer=tarn_dot_v1_dot_acl__pb2.DeletePoolAclRequest.SerializeToString,
+                response_deserializer=tarn_dot_v1_dot_acl__pb2.DeletePoolAclResponse.FromString,
+                _registered_method=True)
+        self.SetPoolOwner = channel.unary_unary(
+                '/tarn.v1.PoolService/SetPoolOwner',
+                request_serializer=tarn_dot_v1_dot_acl__pb2.SetPoolOwnerRequest.SerializeToString,
+                response_deserializer=tarn_dot_v1_dot_acl__pb2.SetPoolOwnerResponse.FromString,
+                _registered_method=True)
 
 
 class PoolServiceServicer(object):
@@ -98,7 +124,7 @@ class PoolServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListPools(self, request, context):
-        """ListPools lists the pools in the order of their labels, a page at a time.
+        """ListPools lists the pools in the order of their labels, a page at a time: those that the caller may read, or all for the role admin.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -138,6 +164,44 @@ class PoolServiceServicer(object):
     def ScrubPool(self, request, context):
         """ScrubPool begins to read everything that the pool refers to and to compare it with its checksums, beside other calls. The answer is
         the operation that does it: its result is a CheckReport.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPoolAcl(self, request, context):
+        """GetPoolAcl says who owns the pool, and what its access control list is. Errors: NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def OverwritePoolAcl(self, request, context):
+        """OverwritePoolAcl makes the entries the list; without any nobody may do anything. Errors: NOT_FOUND, INVALID_ARGUMENT (an entry),
+        UNIMPLEMENTED (DER_NOTSUPPORTED: an entry that DAOS knows and nothing enforces).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdatePoolAcl(self, request, context):
+        """UpdatePoolAcl puts the entries into the list, in the place of those of the same principals; where there is no list it makes one.
+        Errors: as OverwritePoolAcl.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeletePoolAcl(self, request, context):
+        """DeletePoolAcl takes the entry of a principal out of the list, or the list away. Errors: NOT_FOUND (also an entry or a list that is not
+        there), INVALID_ARGUMENT.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetPoolOwner(self, request, context):
+        """SetPoolOwner sets the owner, the owner's group, or both. Errors: NOT_FOUND, INVALID_ARGUMENT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -185,6 +249,31 @@ def add_PoolServiceServicer_to_server(servicer, server):
                     servicer.ScrubPool,
                     request_deserializer=tarn_dot_v1_dot_pool__pb2.ScrubPoolRequest.FromString,
                     response_serializer=tarn_dot_v1_dot_pool__pb2.ScrubPoolResponse.SerializeToString,
+            ),
+            'GetPoolAcl': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPoolAcl,
+                    request_deserializer=tarn_dot_v1_dot_acl__pb2.GetPoolAclRequest.FromString,
+                    response_serializer=tarn_dot_v1_dot_acl__pb2.GetPoolAclResponse.SerializeToString,
+            ),
+            'OverwritePoolAcl': grpc.unary_unary_rpc_method_handler(
+                    servicer.OverwritePoolAcl,
+                    request_deserializer=tarn_dot_v1_dot_acl__pb2.OverwritePoolAclRequest.FromString,
+                    response_serializer=tarn_dot_v1_dot_acl__pb2.OverwritePoolAclResponse.SerializeToString,
+            ),
+            'UpdatePoolAcl': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdatePoolAcl,
+                    request_deserializer=tarn_dot_v1_dot_acl__pb2.UpdatePoolAclRequest.FromString,
+                    response_serializer=tarn_dot_v1_dot_acl__pb2.UpdatePoolAclResponse.SerializeToString,
+            ),
+            'DeletePoolAcl': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeletePoolAcl,
+                    request_deserializer=tarn_dot_v1_dot_acl__pb2.DeletePoolAclRequest.FromString,
+                    response_serializer=tarn_dot_v1_dot_acl__pb2.DeletePoolAclResponse.SerializeToString,
+            ),
+            'SetPoolOwner': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetPoolOwner,
+                    request_deserializer=tarn_dot_v1_dot_acl__pb2.SetPoolOwnerRequest.FromString,
+                    response_serializer=tarn_dot_v1_dot_acl__pb2.SetPoolOwnerResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -404,6 +493,141 @@ class PoolService(object):
             '/tarn.v1.PoolService/ScrubPool',
             tarn_dot_v1_dot_pool__pb2.ScrubPoolRequest.SerializeToString,
             tarn_dot_v1_dot_pool__pb2.ScrubPoolResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPoolAcl(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tarn.v1.PoolService/GetPoolAcl',
+            tarn_dot_v1_dot_acl__pb2.GetPoolAclRequest.SerializeToString,
+            tarn_dot_v1_dot_acl__pb2.GetPoolAclResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def OverwritePoolAcl(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tarn.v1.PoolService/OverwritePoolAcl',
+            tarn_dot_v1_dot_acl__pb2.OverwritePoolAclRequest.SerializeToString,
+            tarn_dot_v1_dot_acl__pb2.OverwritePoolAclResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdatePoolAcl(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tarn.v1.PoolService/UpdatePoolAcl',
+            tarn_dot_v1_dot_acl__pb2.UpdatePoolAclRequest.SerializeToString,
+            tarn_dot_v1_dot_acl__pb2.UpdatePoolAclResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeletePoolAcl(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tarn.v1.PoolService/DeletePoolAcl',
+            tarn_dot_v1_dot_acl__pb2.DeletePoolAclRequest.SerializeToString,
+            tarn_dot_v1_dot_acl__pb2.DeletePoolAclResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetPoolOwner(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tarn.v1.PoolService/SetPoolOwner',
+            tarn_dot_v1_dot_acl__pb2.SetPoolOwnerRequest.SerializeToString,
+            tarn_dot_v1_dot_acl__pb2.SetPoolOwnerResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from tarn.v1 import access_pb2 as tarn_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16tarn/v1/snapshot.proto\x12\x07tarn.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14tarn/v1/access.proto\"X\n\x08Snapshot\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12\x0c\n\x04name\x18\x02 \x01(\t\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"L\n\x15\x43reateSnapshotRequest\x12\x11\n\tcontainer\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"=\n\x16\x43reateSnapshotResponse\x12#\n\x08snapshot\x18\x01 \x01(\x0b\x32\x11.tarn.v1.Snapshot\"&\n\x12GetSnapshotRequest\x12\x10\n\x08snapshot\x18\x01 \x01(\t\":\n\x13GetSnapshotResponse\x12#\n\x08snapshot\x18\x01 \x01(\x0b\x32\x11.tarn.v1.Snapshot\"P\n\x14ListSnapshotsRequest\x12\x11\n\tcontainer\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"V\n\x15ListSnapshotsResponse\x12$\n\tsnapshots\x18\x01 \x03(\x0b\x32\x11.tarn.v1.Snapshot\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\")\n\x15\x44\x65leteSnapshotRequest\x12\x10\n\x08snapshot\x18\x01 \x01(\t\"\x18\n\x16\x44\x65leteSnapshotResponse2\xef\x02\n\x0fSnapshotService\x12W\n\x0e\x43reateSnapshot\x12\x1e.tarn.v1.CreateSnapshotRequest\x1a\x1f.tarn.v1.CreateSnapshotResponse\"\x04\xd8\xe3\x18\x03\x12Q\n\x0bGetSnapshot\x12\x1b.tarn.v1.GetSnapshotRequest\x1a\x1c.tarn.v1.GetSnapshotResponse\"\x07\x90\x02\x01\xd8\xe3\x18\x02\x12W\n\rListSnapshots\x12\x1d.tarn.v1.ListSnapshotsRequest\x1a\x1e.tarn.v1.ListSnapshotsResponse\"\x07\x90\x02\x01\xd8\xe3\x18\x02\x12W\n\x0e\x44\x65leteSnapshot\x12\x1e.tarn.v1.DeleteSnapshotRequest\x1a\x1f.tarn.v1.DeleteSnapshotResponse\"\x04\xd8\xe3\x18\x04\x42.Z,github.com/tarn-storage/tarn/go/api/v1;apiv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16tarn/v1/snapshot.proto\x12\x07tarn.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14tarn/v1/access.proto\"X\n\x08Snapshot\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12\x0c\n\x04name\x18\x02 \x01(\t\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"L\n\x15\x43reateSnapshotRequest\x12\x11\n\tcontainer\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"=\n\x16\x43reateSnapshotResponse\x12#\n\x08snapshot\x18\x01 \x01(\x0b\x32\x11.tarn.v1.Snapshot\"&\n\x12GetSnapshotRequest\x12\x10\n\x08snapshot\x18\x01 \x01(\t\":\n\x13GetSnapshotResponse\x12#\n\x08snapshot\x18\x01 \x01(\x0b\x32\x11.tarn.v1.Snapshot\"P\n\x14ListSnapshotsRequest\x12\x11\n\tcontainer\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"V\n\x15ListSnapshotsResponse\x12$\n\tsnapshots\x18\x01 \x03(\x0b\x32\x11.tarn.v1.Snapshot\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\")\n\x15\x44\x65leteSnapshotRequest\x12\x10\n\x08snapshot\x18\x01 \x01(\t\"\x18\n\x16\x44\x65leteSnapshotResponse2\x83\x03\n\x0fSnapshotService\x12\\\n\x0e\x43reateSnapshot\x12\x1e.tarn.v1.CreateSnapshotRequest\x1a\x1f.tarn.v1.CreateSnapshotResponse\"\t\xd8\xe3\x18\x03\xe2\xe3\x18\x01\x07\x12V\n\x0bGetSnapshot\x12\x1b.tarn.v1.GetSnapshotRequest\x1a\x1c.tarn.v1.GetSnapshotResponse\"\x0c\x90\x02\x01\xd8\xe3\x18\x02\xe2\xe3\x18\x01\x06\x12\\\n\rListSnapshots\x12\x1d.tarn.v1.ListSnapshotsRequest\x1a\x1e.tarn.v1.ListSnapshotsResponse\"\x0c\x90\x02\x01\xd8\xe3\x18\x02\xe2\xe3\x18\x01\x06\x12\\\n\x0e\x44\x65leteSnapshot\x12\x1e.tarn.v1.DeleteSnapshotRequest\x1a\x1f.tarn.v1.DeleteSnapshotResponse\"\t\xd8\xe3\x18\x04\xe2\xe3\x18\x01\x07\x42.Z,github.com/tarn-storage/tarn/go/api/v1;apiv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,13 +35,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'Z,github.com/tarn-storage/tarn/go/api/v1;apiv1'
   _globals['_SNAPSHOTSERVICE'].methods_by_name['CreateSnapshot']._loaded_options = None
-  _globals['_SNAPSHOTSERVICE'].methods_by_name['CreateSnapshot']._serialized_options = b'\330\343\030\003'
+  _globals['_SNAPSHOTSERVICE'].methods_by_name['CreateSnapshot']._serialized_options = b'\330\343\030\003\342\343\030\001\007'
   _globals['_SNAPSHOTSERVICE'].methods_by_name['GetSnapshot']._loaded_options = None
-  _globals['_SNAPSHOTSERVICE'].methods_by_name['GetSnapshot']._serialized_options = b'\220\002\001\330\343\030\002'
+  _globals['_SNAPSHOTSERVICE'].methods_by_name['GetSnapshot']._serialized_options = b'\220\002\001\330\343\030\002\342\343\030\001\006'
   _globals['_SNAPSHOTSERVICE'].methods_by_name['ListSnapshots']._loaded_options = None
-  _globals['_SNAPSHOTSERVICE'].methods_by_name['ListSnapshots']._serialized_options = b'\220\002\001\330\343\030\002'
+  _globals['_SNAPSHOTSERVICE'].methods_by_name['ListSnapshots']._serialized_options = b'\220\002\001\330\343\030\002\342\343\030\001\006'
   _globals['_SNAPSHOTSERVICE'].methods_by_name['DeleteSnapshot']._loaded_options = None
-  _globals['_SNAPSHOTSERVICE'].methods_by_name['DeleteSnapshot']._serialized_options = b'\330\343\030\004'
+  _globals['_SNAPSHOTSERVICE'].methods_by_name['DeleteSnapshot']._serialized_options = b'\330\343\030\004\342\343\030\001\007'
   _globals['_SNAPSHOT']._serialized_start=90
   _globals['_SNAPSHOT']._serialized_end=178
   _globals['_CREATESNAPSHOTREQUEST']._serialized_start=180
@@ -61,5 +61,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DELETESNAPSHOTRESPONSE']._serialized_start=634
   _globals['_DELETESNAPSHOTRESPONSE']._serialized_end=658
   _globals['_SNAPSHOTSERVICE']._serialized_start=661
-  _globals['_SNAPSHOTSERVICE']._serialized_end=1028
+  _globals['_SNAPSHOTSERVICE']._serialized_end=1048
 # @@protoc_insertion_point(module_scope)

@@ -5,6 +5,7 @@
 //   - A method without a rule cannot be called, and a server that has one does not start.
 //   - A credential that is not valid is refused, whatever else the caller has.
 //   - A call does not outlive its credential by more than 5 s, nor does it outlive the revocation of it.
+//   - A stream does not outlive by more than 5 s what an access control list gave it. Package access asks the lists.
 //   - A file that changes takes effect within 2 s; one that is not good changes nothing.
 //   - What is refused, and what needs the role admin or raw, is in the audit log.
 package auth
@@ -121,7 +122,7 @@ func (g *Guard) Close() error {
 // admit decides about a call.
 func (g *Guard) admit(ctx context.Context, method string, req any) (*Identity, *connection, error) {
 	who, conn, err := g.identify(ctx)
-	needs := g.rules[method]
+	needs := g.rules[method].Access
 	switch {
 	case open(method, req):
 		if err != nil {
@@ -150,9 +151,12 @@ func (g *Guard) Unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, 
 	if err := r.begin(); err != nil {
 		return nil, err
 	}
-	ctx, end := g.enter(ctx, who, conn)
+	ctx, end := g.enter(ctx, info.FullMethod, who, conn, nil)
 	defer end()
 	resp, err := handler(ctx, req)
+	if g.audit != nil && refused(err) {
+		r.subject(req)
+	}
 	return resp, r.ended(outcome(ctx, err))
 }
 
@@ -167,24 +171,28 @@ func (g *Guard) Stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInf
 	if err := r.begin(); err != nil {
 		return err
 	}
-	ctx, end := g.enter(ss.Context(), who, conn)
+	ctx, end := g.enter(ss.Context(), info.FullMethod, who, conn, r)
 	defer end()
 	return r.ended(outcome(ctx, handler(srv, &stream{ServerStream: ss, ctx: ctx, record: r})))
 }
 
-// enter is the context of an admitted call.
-func (g *Guard) enter(ctx context.Context, who *Identity, conn *connection) (context.Context, func()) {
-	ctx = context.WithValue(ctx, identityKey{}, who)
-	if who.Kind == "cert" || who.Kind == "token" {
-		return g.live.begin(ctx, who, conn)
+// enter is the context of an admitted call. A stream has a record; it is watched for what access control lists say, too.
+func (g *Guard) enter(ctx context.Context, method string, who *Identity, conn *connection, stream *record) (context.Context, func()) {
+	c, end := &caller{who: who, needs: g.rules[method].Needs}, func() {}
+	if who.Kind == "cert" || who.Kind == "token" || stream != nil {
+		live := &call{who: who, conn: conn, record: stream}
+		ctx, end = g.live.begin(ctx, live)
+		if stream != nil {
+			c.live = live
+		}
 	}
-	return ctx, func() {}
+	return context.WithValue(ctx, callerKey{}, c), end
 }
 
-// outcome is how a call ended: by its credential, when that is why its context ended.
+// outcome is how a call ended: by its credential or a list, when that is why its context ended.
 func outcome(ctx context.Context, err error) error {
 	var why *errno.Error
-	if err != nil && errors.As(context.Cause(ctx), &why) && why.Code == errno.BadCert {
+	if err != nil && errors.As(context.Cause(ctx), &why) && (why.Code == errno.BadCert || why.Code == errno.NoPerm) {
 		return fault.Status(why, false)
 	}
 	return err
@@ -204,7 +212,7 @@ func (s *stream) Context() context.Context { return s.ctx }
 // RecvMsg implements grpc.ServerStream.
 func (s *stream) RecvMsg(m any) error {
 	err := s.ServerStream.RecvMsg(m)
-	if err == nil && s.record.always && !s.named {
+	if err == nil && s.record.g.audit != nil && !s.named {
 		s.named = true
 		s.record.subject(m)
 	}

@@ -21,10 +21,10 @@ func TestRulesOf(t *testing.T) {
 		return map[string]grpc.ServiceInfo{service: {Methods: []grpc.MethodInfo{{Name: method}}}}
 	}
 	rules, err := RulesOf(offer("tarn.v1.KeyValueService", "Get"))
-	if err != nil || rules["/tarn.v1.KeyValueService/Get"] != apiv1.Access_ACCESS_READER {
+	if err != nil || rules["/tarn.v1.KeyValueService/Get"].Access != apiv1.Access_ACCESS_READER {
 		t.Errorf("%v, %v", rules, err)
 	}
-	if rules["/tarn.v1.KeyValueService/get"] != apiv1.Access_ACCESS_UNSPECIFIED {
+	if rules["/tarn.v1.KeyValueService/get"].Access != apiv1.Access_ACCESS_UNSPECIFIED {
 		t.Errorf("%v", rules)
 	}
 	for service, method := range map[string]string{

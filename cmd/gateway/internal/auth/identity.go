@@ -25,6 +25,8 @@ type Identity struct {
 	Kind  string // of the credential: "none", "unix", "cert" or "token"
 	Name  string // of the principal; "" when it has none
 	Roles role.Set
+	// Groups of the principal, as its certificate or token names them.
+	Groups []string
 
 	expires time.Time           // of a token, with the skew
 	certs   []*x509.Certificate // of a client certificate
@@ -60,16 +62,6 @@ func (i *Identity) validToken(s *state, now time.Time) error {
 		return errors.New("it was signed with a key that is not known here")
 	}
 	return nil
-}
-
-type identityKey struct{}
-
-// From is who makes the call of that context.
-func From(ctx context.Context) *Identity {
-	if i, ok := ctx.Value(identityKey{}).(*Identity); ok {
-		return i
-	}
-	return &Identity{Kind: "none"}
 }
 
 // identify finds out who calls: by the token when there is one, else by the connection. A credential that is not valid is never passed
@@ -120,7 +112,7 @@ func (g *Guard) byToken(sent []string, s *state, now time.Time) (*Identity, erro
 		if err != nil {
 			return nil, badToken(err)
 		}
-		i = &Identity{Kind: "token", Name: t.Principal, Roles: t.Roles, expires: t.Expires.Add(token.Skew), id: t.ID, key: t.Key}
+		i = &Identity{Kind: "token", Name: t.Principal, Roles: t.Roles, Groups: t.Groups, expires: t.Expires.Add(token.Skew), id: t.ID, key: t.Key}
 		g.tokens.put(digest, i)
 	}
 	if err := i.validToken(s, now); err != nil {
@@ -159,5 +151,9 @@ func byCert(certs []*x509.Certificate) (*Identity, error) {
 	if err != nil {
 		return nil, badCert(err)
 	}
-	return &Identity{Kind: "cert", Name: name, Roles: roles, certs: certs}, nil
+	groups, err := pki.Groups(certs[0])
+	if err != nil {
+		return nil, badCert(err)
+	}
+	return &Identity{Kind: "cert", Name: name, Roles: roles, Groups: groups, certs: certs}, nil
 }

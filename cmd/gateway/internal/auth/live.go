@@ -4,15 +4,18 @@ package auth
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
+
+	"github.com/tarn-storage/tarn/go/errno"
 )
 
 // grace is how long a call whose credential became invalid has to end by its context, before its connection is cut: a handler that waits
 // for its client's next message does not look at the context.
 const grace = time.Second
 
-// live are the calls whose credential can become invalid while they run. The zero value is ready.
+// live are the calls that may have to end while they run. The zero value is ready.
 type live struct {
 	mu    sync.Mutex
 	calls map[*call]struct{}
@@ -22,13 +25,37 @@ type live struct {
 type call struct {
 	who    *Identity
 	conn   *connection
+	record *record // of a stream
 	cancel context.CancelCauseFunc
-	ended  time.Time // when its context was ended for its credential
+	ended  time.Time // when its context was ended
+
+	mu    sync.Mutex
+	still []func() error // what else must go on holding
 }
 
-// begin adds a call. Its context ends with the cause when the credential becomes invalid. The caller calls end when it has returned.
-func (l *live) begin(ctx context.Context, who *Identity, conn *connection) (_ context.Context, end func()) {
-	c := &call{who: who, conn: conn}
+// watch adds something that must go on holding.
+func (c *call) watch(still func() error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.still = append(c.still, still)
+}
+
+// forbidden says what does not hold any more. An answer that is not there is none: the call itself will meet that failure.
+func (c *call) forbidden() error {
+	c.mu.Lock()
+	all := c.still
+	c.mu.Unlock()
+	for _, still := range all {
+		if err := still(); errors.Is(err, errno.NoPerm) {
+			return err
+		}
+	}
+	return nil
+}
+
+// begin adds a call. Its context ends with the cause when the credential becomes invalid, or something else does not hold any more. The
+// caller calls end when it has returned.
+func (l *live) begin(ctx context.Context, c *call) (_ context.Context, end func()) {
 	ctx, c.cancel = context.WithCancelCause(ctx)
 	l.mu.Lock()
 	if l.calls == nil {
@@ -44,7 +71,7 @@ func (l *live) begin(ctx context.Context, who *Identity, conn *connection) (_ co
 	}
 }
 
-// check ends the calls whose credential is not valid any more, and cuts the connections of those that did not end.
+// check ends the calls whose credential is not valid any more, or that a list forbids by now, and cuts the connections of those that did not end.
 func (l *live) check(s *state, now time.Time) {
 	for _, c := range l.all() {
 		if !c.ended.IsZero() {
@@ -62,13 +89,15 @@ func (l *live) check(s *state, now time.Time) {
 
 func (c *call) invalid(s *state, now time.Time) error {
 	if c.who.Kind == "cert" {
-		_, err := c.conn.identity(s, now) // which remembers, for the many calls of one connection
-		return err
+		if _, err := c.conn.identity(s, now); err != nil { // which remembers, for the many calls of one connection
+			return err
+		}
+		return c.forbidden()
 	}
 	if err := c.who.valid(s, now); err != nil {
 		return badToken(err)
 	}
-	return nil
+	return c.forbidden()
 }
 
 func (l *live) all() []*call {

@@ -20,6 +20,7 @@ import (
 	"github.com/tarn-storage/tarn/cmd/internal/audit"
 	apiv1 "github.com/tarn-storage/tarn/go/api/v1"
 	"github.com/tarn-storage/tarn/go/errno"
+	"github.com/tarn-storage/tarn/go/wire"
 )
 
 // record is what the audit log will say of a call. Without an audit log, and of a call that it will not tell of, it does little.
@@ -28,13 +29,12 @@ type record struct {
 	always bool // the call is written, however it ends
 	mu     sync.Mutex
 	entry  audit.Entry
-	req    any // that the entry is about, until its place is known
 	ctx    context.Context
 }
 
 // record begins the record of a call.
 func (g *Guard) record(ctx context.Context, method string, who *Identity) *record {
-	needs := g.rules[method]
+	needs := g.rules[method].Access
 	r := &record{g: g, ctx: ctx, always: g.audit != nil && (needs == apiv1.Access_ACCESS_ADMIN || needs == apiv1.Access_ACCESS_RAW)}
 	r.entry.What, r.entry.Who = method, who.Who()
 	return r
@@ -47,6 +47,9 @@ const placeMax = 512
 
 // subject learns from a request what the call is about.
 func (r *record) subject(req any) {
+	if part, ok := req.(*wire.Received); ok {
+		req = part.Message
+	}
 	m, ok := req.(proto.Message)
 	if !ok {
 		return
@@ -55,7 +58,7 @@ func (r *record) subject(req any) {
 	find(m.ProtoReflect(), 0, &all)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.entry.Where = strings.ToValidUTF8(clip(strings.Join(all, " ")), "?")
+	r.entry.Where = clean(strings.Join(all, " "))
 }
 
 // find looks into messages within the request, too: the header of a stream is one.
@@ -73,7 +76,14 @@ func find(m protoreflect.Message, depth int, all *[]string) {
 	}
 }
 
-func clip(s string) string { return s[:min(len(s), placeMax)] }
+// clean is a place as the log takes it.
+func clean(s string) string { return strings.ToValidUTF8(s[:min(len(s), placeMax)], "?") }
+
+// refused reports whether a call was refused for who called.
+func refused(err error) bool {
+	code := status.Code(err)
+	return code == codes.PermissionDenied || code == codes.Unauthenticated
+}
 
 // identify fills in what costs something to find out.
 func (r *record) identify() {
@@ -118,9 +128,8 @@ func (r *record) denied(err error) error {
 
 // ended writes how a call ended, when it is to be written.
 func (r *record) ended(err error) error {
-	code := status.Code(err)
-	if r.g.audit != nil && (r.always || code == codes.PermissionDenied || code == codes.Unauthenticated) {
-		_ = r.write(code.String()) // logged; the next administrative call is refused until it can be written
+	if r.g.audit != nil && (r.always || refused(err)) {
+		_ = r.write(status.Code(err).String()) // logged; the next administrative call is refused until it can be written
 	}
 	return err
 }

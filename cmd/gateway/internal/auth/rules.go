@@ -4,6 +4,7 @@ package auth
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"google.golang.org/grpc"
@@ -17,8 +18,14 @@ import (
 	apiv1 "github.com/tarn-storage/tarn/go/api/v1"
 )
 
-// Rules say what the caller of each method must be, by its full name: "/tarn.v1.KeyValueService/Get".
-type Rules map[string]apiv1.Access
+// Rule is what the caller of a method must be, and what access control lists must give.
+type Rule struct {
+	Access apiv1.Access
+	Needs  []apiv1.Permission
+}
+
+// Rules are those of each method, by its full name: "/tarn.v1.KeyValueService/Get".
+type Rules map[string]Rule
 
 // foreign are the services that others wrote.
 var foreign = map[string]apiv1.Access{
@@ -32,30 +39,34 @@ func RulesOf(services map[string]grpc.ServiceInfo) (Rules, error) {
 	rules := Rules{}
 	for service, info := range services {
 		for _, method := range info.Methods {
-			access, err := accessOf(service, method.Name)
+			rule, err := ruleOf(service, method.Name)
 			if err != nil {
 				return nil, err
 			}
-			rules["/"+service+"/"+method.Name] = access
+			rules["/"+service+"/"+method.Name] = rule
 		}
 	}
 	return rules, nil
 }
 
-func accessOf(service, method string) (apiv1.Access, error) {
+func ruleOf(service, method string) (Rule, error) {
 	if access, ok := foreign[service]; ok {
-		return access, nil
+		return Rule{access, []apiv1.Permission{apiv1.Permission_PERMISSION_NONE}}, nil
 	}
 	full := protoreflect.FullName(service + "." + method)
 	d, err := protoregistry.GlobalFiles.FindDescriptorByName(full)
 	if err != nil {
-		return 0, err
+		return Rule{}, err
 	}
 	access, _ := proto.GetExtension(d.Options(), apiv1.E_Access).(apiv1.Access)
-	if access == apiv1.Access_ACCESS_UNSPECIFIED {
-		return 0, fmt.Errorf("%s has no option (tarn.v1.access): who may call it is not known", full)
+	needs, _ := proto.GetExtension(d.Options(), apiv1.E_Permission).([]apiv1.Permission)
+	switch {
+	case access == apiv1.Access_ACCESS_UNSPECIFIED:
+		return Rule{}, fmt.Errorf("%s has no option (tarn.v1.access): who may call it is not known", full)
+	case len(needs) == 0 || slices.Contains(needs, apiv1.Permission_PERMISSION_UNSPECIFIED):
+		return Rule{}, fmt.Errorf("%s has no option (tarn.v1.permission): what an access control list must give is not known", full)
 	}
-	return access, nil
+	return Rule{access, needs}, nil
 }
 
 // open reports whether a call needs no credential: whether the gateway as a whole is up is what a load balancer asks.

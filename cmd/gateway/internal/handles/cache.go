@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tarn-storage/tarn/go/errno"
@@ -29,6 +30,9 @@ type Options struct {
 	// Patience is how long Drop waits for calls that use what it closes.
 	Patience time.Duration
 	Log      *slog.Logger // hears of handles that failed to close
+	// Check decides whether the caller of a context may use a handle, or (below) learn whether there is something of a name in what the
+	// handle is of; nil: everybody may.
+	Check func(ctx context.Context, h *Handle, below bool) error
 }
 
 // pollEvery is how often Drop and Close look whether handles are still in use.
@@ -41,6 +45,8 @@ type Cache struct {
 	wake chan struct{} // tells the janitor that there are too many
 	done chan struct{} // closed by Close
 	gone chan struct{} // closed when the janitor has ended
+
+	changes atomic.Uint64 // of who may use what
 
 	mu      sync.Mutex
 	entries map[Ref]*Handle
@@ -61,6 +67,7 @@ type Handle struct {
 	epoch       uint64        // of the snapshot that a container is; 0: the container itself
 	opened      chan struct{} // closed when opening has ended; then err, and all above, stay as they are
 	err         error
+	access      atomic.Pointer[Access] // of the pool or container, when it was looked at
 
 	// under cache.mu
 	users     int
@@ -78,8 +85,40 @@ func New(sys system.System, opts Options) *Cache {
 	return c
 }
 
-// Get returns a use of what ref names, opened if need be. The caller must Release it.
+// Get returns a use of what ref names, opened if need be, when the caller of ctx may use it. The caller must Release it.
 func (c *Cache) Get(ctx context.Context, ref Ref) (*Handle, error) {
+	h, err := c.get(ctx, ref)
+	switch {
+	case c.opts.Check == nil:
+		return h, err
+	case err != nil:
+		return nil, c.tellable(ctx, ref, err)
+	}
+	if err := c.opts.Check(ctx, h, false); err != nil {
+		h.Release()
+		return nil, err
+	}
+	return h, nil
+}
+
+// tellable is why what ref names was not opened; or that the caller may not know.
+func (c *Cache) tellable(ctx context.Context, ref Ref, err error) error {
+	up := ref.holder()
+	if up == "" {
+		return err
+	}
+	h, upErr := c.get(ctx, up)
+	if upErr != nil {
+		return c.tellable(ctx, up, upErr)
+	}
+	defer h.Release()
+	if no := c.opts.Check(ctx, h, true); no != nil {
+		return no
+	}
+	return err
+}
+
+func (c *Cache) get(ctx context.Context, ref Ref) (*Handle, error) {
 	for {
 		h, mine, err := c.claim(ref)
 		if err != nil {
@@ -171,7 +210,7 @@ func (h *Handle) openIn(ctx context.Context) (err error) {
 	if up == "" {
 		return h.openPool(ctx)
 	}
-	if h.parent, err = h.cache.Get(ctx, up); err != nil {
+	if h.parent, err = h.cache.get(ctx, up); err != nil {
 		return err
 	}
 	if up.Parent() == "" {

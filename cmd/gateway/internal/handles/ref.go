@@ -44,6 +44,14 @@ func (r Ref) Parent() Ref {
 	return r[:i]
 }
 
+// holder is what must be there for it to be there: of a snapshot the container as it is; empty for a pool.
+func (r Ref) holder() Ref {
+	if label, _, isSnapshot := strings.Cut(r.Name(), "@"); isSnapshot && strings.Count(string(r), "/") == ContainerParts-1 {
+		return r.Parent() + "/" + Ref(label)
+	}
+	return r.Parent()
+}
+
 // Name is the last part.
 func (r Ref) Name() string { return string(r[strings.LastIndexByte(string(r), '/')+1:]) }
 

@@ -57,6 +57,8 @@ func (p doublePool) OpenContainer(ctx context.Context, _ string) (system.Contain
 	return doubleContainer{d: p.d}, p.d.hook(ctx, "open container")
 }
 
+func (p doublePool) Access(context.Context) (system.Access, error) { return system.Access{}, nil }
+
 func (p doublePool) Close() error { return nil }
 
 type doubleContainer struct {
@@ -75,6 +77,8 @@ func (c doubleContainer) Object(ctx context.Context, name string) (system.Object
 func (c doubleContainer) OpenKV(ctx context.Context, _ string, _ bool) (system.KV, error) {
 	return doubleKV{d: c.d}, c.d.hook(ctx, "open kv")
 }
+
+func (c doubleContainer) Access(context.Context) (system.Access, error) { return system.Access{}, nil }
 
 func (c doubleContainer) Close() error { return nil }
 

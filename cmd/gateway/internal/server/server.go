@@ -21,6 +21,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
 
+	"github.com/tarn-storage/tarn/cmd/gateway/internal/access"
 	"github.com/tarn-storage/tarn/cmd/gateway/internal/admin"
 	"github.com/tarn-storage/tarn/cmd/gateway/internal/auth"
 	"github.com/tarn-storage/tarn/cmd/gateway/internal/handles"
@@ -140,7 +141,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, s.abandon(err)
 	}
 	s.failed = make(chan error, len(s.listeners)+2) // and those of HTTP
-	s.handles = handles.New(s.cfg.System, handles.Options{Max: cfg.Handles, Idle: cfg.Idle, Patience: cfg.Patience, Log: cfg.Log})
+	s.handles = handles.New(s.cfg.System, handles.Options{Max: cfg.Handles, Idle: cfg.Idle, Patience: cfg.Patience, Log: cfg.Log, Check: access.Check})
 	calls := &limit.Calls{Gate: s.gate, Timeout: cfg.Timeout, Drain: s.drain, Log: cfg.Log, Watch: &watch.Log{}}
 	s.grpc = grpc.NewServer(append(s.trace.Options(),
 		grpc.Creds(s.conns.Credentials(s.guard.Credentials())),

@@ -9,6 +9,8 @@ import (
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/tarn-storage/tarn/cmd/gateway/internal/access"
+	"github.com/tarn-storage/tarn/cmd/gateway/internal/auth"
 	"github.com/tarn-storage/tarn/cmd/gateway/internal/fault"
 	"github.com/tarn-storage/tarn/cmd/gateway/internal/handles"
 	apiv1 "github.com/tarn-storage/tarn/go/api/v1"
@@ -31,7 +33,7 @@ func (s *containers) CreateContainer(ctx context.Context, req *apiv1.CreateConta
 		err = s.withPool(ctx, req.GetPool(), func(p system.Pool) error {
 			info, err := p.CreateContainer(ctx, req.GetLabel(), system.CreateContainer{
 				Type:       layout,
-				Properties: propertiesOf(req.GetProperties()),
+				Properties: ownedBy(ctx, propertiesOf(req.GetProperties())),
 			})
 			if err == nil {
 				resp.Container = containerOf(info)
@@ -65,15 +67,20 @@ func (s *containers) noteCreation(ctx context.Context, p system.Pool, req *apiv1
 }
 
 func (s *containers) GetContainer(ctx context.Context, req *apiv1.GetContainerRequest) (*apiv1.GetContainerResponse, error) {
-	var info system.ContainerInfo
-	err := s.withContainer(ctx, req.GetContainer(), func(c system.Container) (err error) {
-		info, err = c.Info(ctx)
-		return err
-	})
+	h, err := s.handle(ctx, "container", req.GetContainer(), handles.ContainerParts)
 	if err != nil {
 		return nil, err
 	}
-	return &apiv1.GetContainerResponse{Container: containerOf(info)}, nil
+	defer h.Release()
+	info, err := h.Container.Info(ctx)
+	if err != nil {
+		return nil, err
+	}
+	described, err := access.Describes(ctx, h)
+	if err != nil {
+		return nil, err
+	}
+	return &apiv1.GetContainerResponse{Container: shown(containerOf(info), described)}, nil
 }
 
 func (s *containers) ListContainers(ctx context.Context, req *apiv1.ListContainersRequest) (*apiv1.ListContainersResponse, error) {
@@ -89,10 +96,14 @@ func (s *containers) ListContainers(ctx context.Context, req *apiv1.ListContaine
 	if err != nil {
 		return nil, err
 	}
-	all, next := cut(all, p, func(i system.ContainerInfo) string { return i.Label })
+	view := s.viewOf(ctx, req.GetPool())
+	all, next, err := visible(all, p, func(i system.ContainerInfo) string { return i.Label }, view.container)
+	if err != nil {
+		return nil, err
+	}
 	resp := &apiv1.ListContainersResponse{NextPageToken: next}
 	for _, info := range all {
-		resp.Containers = append(resp.Containers, containerOf(info))
+		resp.Containers = append(resp.Containers, shown(containerOf(info), !view.bare[info.UUID]))
 	}
 	return resp, nil
 }
@@ -110,6 +121,9 @@ func (s *containers) UpdateContainer(ctx context.Context, req *apiv1.UpdateConta
 		info, err = c.Info(ctx)
 		return err
 	})
+	if change.Owner != nil || change.Group != nil {
+		s.Handles.AccessChanged()
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -128,6 +142,8 @@ func masked(req *apiv1.UpdateContainerRequest) (system.Properties, error) {
 		switch path {
 		case "owner":
 			change.Owner, set = all.Owner, all.Owner != nil
+		case "group":
+			change.Group, set = all.Group, all.Group != nil
 		case "description":
 			change.Description, set = all.Description, all.Description != nil
 		case "value_max":
@@ -136,7 +152,7 @@ func masked(req *apiv1.UpdateContainerRequest) (system.Properties, error) {
 			change.Durability, set = all.Durability, all.Durability != nil
 		default:
 			return change, fault.Invalid("update_mask", req.GetContainer(),
-				"update_mask names %.64q; it can name owner, description, value_max and durability", path)
+				"update_mask names %.64q; it can name owner, group, description, value_max and durability", path)
 		}
 		if !set {
 			return change, fault.Invalid("properties", req.GetContainer(), "update_mask names %s, which properties does not set", path)
@@ -150,7 +166,10 @@ func (s *containers) DeleteContainer(ctx context.Context, req *apiv1.DeleteConta
 	if err != nil {
 		return nil, err
 	}
-	h, err := s.Handles.Get(ctx, r.Parent())
+	if err := s.mayDelete(ctx, r); err != nil {
+		return nil, err
+	}
+	h, err := s.Handles.Get(auth.Gateway(ctx), r.Parent())
 	if err != nil {
 		return nil, err
 	}
@@ -195,7 +214,7 @@ func propertiesOf(p *apiv1.ContainerProperties) system.Properties {
 	if p == nil {
 		return system.Properties{}
 	}
-	return system.Properties{Owner: p.Owner, Description: p.Description, ValueMax: p.ValueMax, Durability: durability(p.Durability)}
+	return system.Properties{Owner: p.Owner, Group: p.Group, Description: p.Description, ValueMax: p.ValueMax, Durability: durability(p.Durability)}
 }
 
 // durability is a property of the wire; one that is not known is for the engine to refuse.
@@ -224,7 +243,7 @@ func containerOf(i system.ContainerInfo) *apiv1.Container {
 		Uuid: i.UUID, Label: i.Label, Type: typeOf(i.Type), CreateTime: timestamppb.New(i.Created),
 		OpenHandles: i.OpenHandles, Objects: i.Objects, Snapshots: i.Snapshots, Epoch: i.Epoch,
 		Properties: &apiv1.ContainerProperties{
-			Owner: &i.Owner, Description: &i.Description, ValueMax: &i.ValueMax, Durability: durabilityOf(i.Durability),
+			Owner: &i.Owner, Group: &i.Group, Description: &i.Description, ValueMax: &i.ValueMax, Durability: durabilityOf(i.Durability),
 		},
 	}
 }

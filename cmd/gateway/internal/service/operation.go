@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/tarn-storage/tarn/cmd/gateway/internal/auth"
 	"github.com/tarn-storage/tarn/cmd/gateway/internal/fault"
 	apiv1 "github.com/tarn-storage/tarn/go/api/v1"
 	"github.com/tarn-storage/tarn/go/errno"
@@ -189,23 +190,27 @@ type operationService struct {
 	*Services
 }
 
-func (s *operationService) GetOperation(_ context.Context, req *apiv1.GetOperationRequest) (*apiv1.GetOperationResponse, error) {
-	op, err := s.operations.find(req.GetName())
+func (s *operationService) GetOperation(ctx context.Context, req *apiv1.GetOperationRequest) (*apiv1.GetOperationResponse, error) {
+	op, err := s.seenOperation(ctx, req.GetName())
 	if err != nil {
 		return nil, err
 	}
-	return &apiv1.GetOperationResponse{Operation: op.wire(true)}, nil
+	return &apiv1.GetOperationResponse{Operation: s.seenReport(ctx, op.wire(true))}, nil
 }
 
-func (s *operationService) ListOperations(_ context.Context, req *apiv1.ListOperationsRequest) (*apiv1.ListOperationsResponse, error) {
+func (s *operationService) ListOperations(ctx context.Context, req *apiv1.ListOperationsRequest) (*apiv1.ListOperationsResponse, error) {
 	p, err := pageOf(req)
 	if err != nil {
 		return nil, err
 	}
-	all, next := cut(s.operations.list(), p, func(op *operation) string { return sortable(op.number) })
+	sees := func(op *operation) (bool, error) { return s.seesOperation(ctx, op), nil }
+	all, next, err := visible(s.operations.list(), p, func(op *operation) string { return sortable(op.number) }, sees)
+	if err != nil {
+		return nil, err
+	}
 	resp := &apiv1.ListOperationsResponse{NextPageToken: next}
 	for _, op := range all {
-		resp.Operations = append(resp.Operations, op.wire(false))
+		resp.Operations = append(resp.Operations, s.seenReport(ctx, op.wire(false)))
 	}
 	return resp, nil
 }
@@ -220,7 +225,7 @@ func (s *operationService) CancelOperation(_ context.Context, req *apiv1.CancelO
 }
 
 func (s *operationService) WaitOperation(ctx context.Context, req *apiv1.WaitOperationRequest) (*apiv1.WaitOperationResponse, error) {
-	op, err := s.operations.find(req.GetName())
+	op, err := s.seenOperation(ctx, req.GetName())
 	if err != nil {
 		return nil, err
 	}
@@ -236,7 +241,7 @@ func (s *operationService) WaitOperation(ctx context.Context, req *apiv1.WaitOpe
 			return nil, errno.FromContext("", req.GetName(), ctx)
 		}
 	}
-	return &apiv1.WaitOperationResponse{Operation: op.wire(true)}, nil
+	return &apiv1.WaitOperationResponse{Operation: s.seenReport(ctx, op.wire(true))}, nil
 }
 
 // verify begins a check or a scrub of a pool.
@@ -245,7 +250,7 @@ func (s *pools) verify(ctx context.Context, kind, name string, run func(context.
 		return nil, err
 	}
 	op, err := s.operations.start(kind, name, func(ctx context.Context, op *operation) error {
-		return s.withPool(ctx, name, func(p system.Pool) error {
+		return s.withPool(auth.Gateway(ctx), name, func(p system.Pool) error {
 			report, err := run(ctx, p, system.CheckOptions{Progress: op.setProgress})
 			op.setReport(report)
 			return err

@@ -35,6 +35,26 @@ func pageOf(req pageRequest) (page, error) {
 	return page{size: min(size, PageMax), after: string(after)}, nil
 }
 
+// visible is cut of those items that sees lets through. It looks at no more of them than the page needs.
+func visible[T any](all []T, p page, name func(T) string, sees func(T) (bool, error)) (some []T, next string, err error) {
+	for _, item := range all {
+		if p.after != "" && name(item) <= p.after {
+			continue
+		}
+		ok, err := sees(item)
+		if err != nil {
+			return nil, "", err
+		}
+		if ok && len(some) == p.size {
+			return some, token(name(some[p.size-1])), nil
+		}
+		if ok {
+			some = append(some, item)
+		}
+	}
+	return some, "", nil
+}
+
 // token is the page_token that goes on after an item of that name.
 func token(name string) string { return base64.RawURLEncoding.EncodeToString([]byte(name)) }
 

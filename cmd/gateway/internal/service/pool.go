@@ -3,6 +3,7 @@
 package service
 
 import (
+	"cmp"
 	"context"
 
 	"google.golang.org/grpc/peer"
@@ -31,6 +32,8 @@ func (s *pools) CreatePool(ctx context.Context, req *apiv1.CreatePoolRequest) (*
 			LogBytes:  req.GetLogBytes(),
 			NodeBytes: req.GetNodeBytes(),
 			Overwrite: req.GetOverwrite(),
+			Owner:     cmp.Or(req.GetOwner(), callerName(ctx)),
+			Group:     req.GetGroup(),
 		})
 		if err != nil {
 			return nil, err
@@ -67,7 +70,10 @@ func (s *pools) ListPools(ctx context.Context, req *apiv1.ListPoolsRequest) (*ap
 	if err != nil {
 		return nil, err
 	}
-	all, next := cut(all, p, func(i system.PoolInfo) string { return i.Label })
+	all, next, err := visible(all, p, func(i system.PoolInfo) string { return i.Label }, s.seesPool(ctx))
+	if err != nil {
+		return nil, err
+	}
 	resp := &apiv1.ListPoolsResponse{NextPageToken: next}
 	for _, info := range all {
 		resp.Pools = append(resp.Pools, poolOf(info, apiv1.PoolView_POOL_VIEW_FULL))

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/tarn-storage/tarn/cmd/gateway/internal/auth"
 	"github.com/tarn-storage/tarn/cmd/gateway/internal/fault"
 	apiv1 "github.com/tarn-storage/tarn/go/api/v1"
 	"github.com/tarn-storage/tarn/go/errno"
@@ -212,7 +213,8 @@ func (ss *session) change(calls []*apiv1.SessionCall) {
 		return
 	}
 	results := newResults(len(ok))
-	err := ss.withKV(ss.ctx, ok[0].GetObject(), func(kv system.KV) error { return applyEach(ss.ctx, kv, muts, results) })
+	ctx := auth.Needing(ss.ctx, apiv1.Permission_PERMISSION_WRITE)
+	err := ss.withKV(ctx, ok[0].GetObject(), func(kv system.KV) error { return applyEach(ss.ctx, kv, muts, results) })
 	answers := newAnswers(ok)
 	for i, c := range ok {
 		switch {
@@ -271,7 +273,8 @@ func (ss *session) values(calls []*apiv1.SessionCall) (values []system.Value) {
 	for i, c := range calls {
 		keys[i] = c.GetGet().GetKey()
 	}
-	err := ss.withKV(ss.ctx, calls[0].GetObject(), func(kv system.KV) (err error) {
+	ctx := auth.Needing(ss.ctx, apiv1.Permission_PERMISSION_READ)
+	err := ss.withKV(ctx, calls[0].GetObject(), func(kv system.KV) (err error) {
 		values = make([]system.Value, len(keys))
 		many, ok := kv.(shorts)
 		if ok && len(keys) > 1 {
@@ -305,17 +308,19 @@ func (ss *session) each(calls []*apiv1.SessionCall) {
 
 // one makes one call, as its method by itself would.
 func (ss *session) one(c *apiv1.SessionCall) (*apiv1.SessionResult, error) {
+	reading := auth.Needing(ss.ctx, apiv1.Permission_PERMISSION_READ)
+	writing := auth.Needing(ss.ctx, apiv1.Permission_PERMISSION_WRITE)
 	switch call := c.GetCall().(type) {
 	case *apiv1.SessionCall_Head:
-		resp, err := ss.Head(ss.ctx, &apiv1.HeadRequest{Object: c.GetObject(), Key: call.Head.GetKey()})
+		resp, err := ss.Head(reading, &apiv1.HeadRequest{Object: c.GetObject(), Key: call.Head.GetKey()})
 		return &apiv1.SessionResult{Result: &apiv1.SessionResult_Head{Head: resp}}, err
 	case *apiv1.SessionCall_Put:
 		call.Put.Object = c.GetObject()
-		resp, err := ss.Put(ss.ctx, call.Put)
+		resp, err := ss.Put(writing, call.Put)
 		return &apiv1.SessionResult{Result: &apiv1.SessionResult_Put{Put: resp}}, err
 	case *apiv1.SessionCall_Delete:
 		call.Delete.Object = c.GetObject()
-		resp, err := ss.Delete(ss.ctx, call.Delete)
+		resp, err := ss.Delete(writing, call.Delete)
 		return &apiv1.SessionResult{Result: &apiv1.SessionResult_Delete{Delete: resp}}, err
 	}
 	return nil, fault.Invalid("call", c.GetObject(), "the call with tag %d asks for nothing that this server knows", c.GetTag())

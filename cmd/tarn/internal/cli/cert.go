@@ -96,7 +96,7 @@ func (a *app) certServer(c *certs) *cobra.Command {
 
 func (a *app) certClient(c *certs) *cobra.Command {
 	var life time.Duration
-	var roles []string
+	var roles, groups []string
 	cmd := &cobra.Command{
 		Use: "client NAME", Short: "make the certificate of somebody who calls", Args: args(1, 1),
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -104,14 +104,15 @@ func (a *app) certClient(c *certs) *cobra.Command {
 			if err != nil {
 				return usage("--role: %v", err)
 			}
-			if err := role.CheckPrincipal(args[0]); err != nil {
+			if err := errors.Join(role.CheckPrincipal(args[0]), role.CheckGroups(groups)); err != nil {
 				return usage("%v", err)
 			}
-			return a.issue(c, args[0], func(ca pki.Pair) (pki.Pair, error) { return ca.Client(args[0], set, life) })
+			return a.issue(c, args[0], func(ca pki.Pair) (pki.Pair, error) { return ca.Client(args[0], set, life, groups...) })
 		},
 	}
 	cmd.Flags().DurationVar(&life, "for", clientLife, "how long it is valid")
 	cmd.Flags().StringSliceVar(&roles, "role", []string{"reader"}, "reader, writer, admin, raw; several with commas")
+	cmd.Flags().StringSliceVar(&groups, "group", nil, "groups that it is in, for access control lists; several with commas")
 	return cmd
 }
 

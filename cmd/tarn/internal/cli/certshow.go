@@ -17,6 +17,7 @@ type certAnswer struct {
 	Name    string    `json:"name"`
 	Kind    string    `json:"kind"`            // "ca", "server" or "client"
 	Roles   []string  `json:"roles,omitempty"` // of a client
+	Groups  []string  `json:"groups,omitempty"`
 	Hosts   []string  `json:"hosts,omitempty"` // of a server
 	Expires time.Time `json:"expires"`
 	Serial  string    `json:"serial"`
@@ -35,7 +36,7 @@ func (a *app) answerCert(cert *x509.Certificate, files []string) error {
 		for _, more := range []struct {
 			name  string
 			words []string
-		}{{"Roles", c.Roles}, {"Hosts", c.Hosts}, {"Files", c.Files}} {
+		}{{"Roles", c.Roles}, {"Groups", c.Groups}, {"Hosts", c.Hosts}, {"Files", c.Files}} {
 			if len(more.words) > 0 {
 				fields = append(fields, out.Field{Name: more.name, Value: strings.Join(more.words, ", ")})
 			}
@@ -57,6 +58,10 @@ func describeCert(cert *x509.Certificate) (certAnswer, error) {
 		return c, nil
 	}
 	name, roles, err := pki.Principal(cert)
+	if err != nil {
+		return c, err
+	}
 	c.Kind, c.Name, c.Roles = "client", name, roles.Names()
+	c.Groups, err = pki.Groups(cert)
 	return c, err
 }

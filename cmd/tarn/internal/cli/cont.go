@@ -18,10 +18,11 @@ import (
 
 func (a *app) contCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "cont", Aliases: []string{"container"}, Short: "containers: create, list, info, set, destroy", RunE: group,
+		Use: "cont", Aliases: []string{"container"}, Short: "containers: create, list, info, set, acl, set-owner, destroy", RunE: group,
 		Long: "Containers are private object namespaces in a pool. A path may be written as POOL/CONTAINER or as POOL CONTAINER.",
 	}
 	cmd.AddCommand(a.contCreate(), a.contList(), a.contInfo(), a.contSet(), a.contDestroy())
+	cmd.AddCommand(a.contAccess().commands()...)
 	return cmd
 }
 
@@ -60,8 +61,8 @@ func (a *app) contCreate() *cobra.Command {
 }
 
 func propFlag(cmd *cobra.Command, props *[]string) {
-	cmd.Flags().StringArrayVar(props, "prop", nil, "property NAME=VALUE, may be given again: owner, description, value_max, durability")
-	complete(cmd, "prop", "owner=", "description=", "value_max=", "durability=durable", "durability=relaxed")
+	cmd.Flags().StringArrayVar(props, "prop", nil, "property NAME=VALUE, may be given again: owner, group, description, value_max, durability")
+	complete(cmd, "prop", "owner=", "group=", "description=", "value_max=", "durability=durable", "durability=relaxed")
 }
 
 // properties reads "name=value" pairs.
@@ -73,6 +74,8 @@ func properties(pairs []string) (p system.Properties, err error) {
 			return p, usage("--prop is NAME=VALUE, not %q", pair)
 		case name == "owner":
 			p.Owner = &value
+		case name == "group":
+			p.Group = &value
 		case name == "description":
 			p.Description = &value
 		case name == "durability":
@@ -85,7 +88,7 @@ func properties(pairs []string) (p system.Properties, err error) {
 			}
 			p.ValueMax = &n
 		default:
-			return p, usage("there is no property %q: owner, description, value_max and durability are known", name)
+			return p, usage("there is no property %q: owner, group, description, value_max and durability are known", name)
 		}
 	}
 	return p, nil
@@ -104,6 +107,7 @@ func containerFields(i system.ContainerInfo) func(io.Writer) error {
 			out.Field{Name: "ValueMax", Value: arg.FormatSize(i.ValueMax)},
 			out.Field{Name: "Durability", Value: string(i.Durability)},
 			out.Field{Name: "Owner", Value: i.Owner},
+			out.Field{Name: "Group", Value: i.Group},
 			out.Field{Name: "Description", Value: i.Description})
 	}
 }

@@ -16,11 +16,12 @@ import (
 )
 
 func (a *app) poolCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "pool", Short: "pools: create, list, info, check, sync, checkpoint, destroy", RunE: group}
+	cmd := &cobra.Command{Use: "pool", Short: "pools: create, list, info, acl, set-owner, check, sync, checkpoint, destroy", RunE: group}
 	cmd.AddCommand(a.poolCreate(), a.poolList(), a.poolInfo(), a.poolDestroy(),
 		a.poolVerb("check POOL", "read and verify everything in a pool; changes wait meanwhile", "checked", checkPool),
 		a.poolVerb("sync POOL", "wait until everything applied so far is durable", "synced", system.Pool.Sync),
 		a.poolVerb("checkpoint POOL", "write a checkpoint, so that the log is empty", "checkpointed", system.Pool.Checkpoint))
+	cmd.AddCommand(a.poolAccess().commands()...)
 	return cmd
 }
 
@@ -80,6 +81,8 @@ func (a *app) poolCreate() *cobra.Command {
 	f := cmd.Flags()
 	f.Var(sizeFlag{&opts.Size}, "size", "size of the pool, such as 10GiB, 10G or 512M (of a device default: all of it)")
 	f.StringVar(&opts.Device, "device", "", "URI or path of the device that carries the pool (default: a file in the root directory)")
+	f.StringVar(&opts.Owner, "owner", "", "who owns it, for access control lists")
+	f.StringVar(&opts.Group, "owner-group", "", "the owner's group")
 	f.Var(sizeFlag{&opts.LogBytes}, "log-size", "size of the write-ahead log (default: by the pool's size)")
 	f.Var(sizeFlag{&node}, "node-size", "target size of a tree node (default 16 KiB)")
 	f.BoolVar(&opts.Overwrite, "overwrite", false, "format a device although it holds something: THAT IS LOST")

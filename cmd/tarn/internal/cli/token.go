@@ -61,7 +61,7 @@ func (a *app) tokenKeygen() *cobra.Command {
 
 func (a *app) tokenSign() *cobra.Command {
 	var path, audience string
-	var roles []string
+	var roles, groups []string
 	var life time.Duration
 	cmd := &cobra.Command{
 		Use: "sign NAME", Short: "print a token for NAME", Args: args(1, 1),
@@ -70,12 +70,13 @@ func (a *app) tokenSign() *cobra.Command {
 			if err != nil {
 				return usage("--role: %v", err)
 			}
-			return a.sign(path, token.Token{Principal: args[0], Roles: set, Audience: audience}, life)
+			return a.sign(path, token.Token{Principal: args[0], Roles: set, Groups: groups, Audience: audience}, life)
 		},
 	}
 	cmd.Flags().StringVar(&path, "key", "token.key", "file of the private half of the key")
 	cmd.Flags().StringVar(&audience, "audience", token.DefaultAudience, "the gateways that it is for, as their --token-audience says")
 	cmd.Flags().StringSliceVar(&roles, "role", []string{"reader"}, "reader, writer, admin, raw; several with commas")
+	cmd.Flags().StringSliceVar(&groups, "group", nil, "groups of NAME, for access control lists; several with commas")
 	cmd.Flags().DurationVar(&life, "for", time.Hour, "how long it is valid, a day at most")
 	return cmd
 }
@@ -126,13 +127,14 @@ func (a *app) tokenText(args []string) (string, error) {
 }
 
 func (a *app) answerToken(t token.Token) error {
-	answer := map[string]any{"id": t.ID, "principal": t.Principal, "roles": t.Roles.Names(), "audience": t.Audience, "issued": t.Issued.UTC(),
+	answer := map[string]any{"id": t.ID, "principal": t.Principal, "roles": t.Roles.Names(), "groups": list(t.Groups), "audience": t.Audience, "issued": t.Issued.UTC(),
 		"expires": t.Expires.UTC(), "key": t.Key}
 	return a.out.Answer(answer, func(w io.Writer) error {
 		return out.Fields(w,
 			out.Field{Name: "ID", Value: t.ID},
 			out.Field{Name: "Principal", Value: t.Principal},
 			out.Field{Name: "Roles", Value: strings.Join(t.Roles.Names(), ", ")},
+			out.Field{Name: "Groups", Value: strings.Join(t.Groups, ", ")},
 			out.Field{Name: "Audience", Value: t.Audience},
 			out.Field{Name: "Issued", Value: t.Issued.UTC().Format(time.RFC3339)},
 			out.Field{Name: "Expires", Value: t.Expires.UTC().Format(time.RFC3339)},

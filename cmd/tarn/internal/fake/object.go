@@ -17,6 +17,7 @@ import (
 )
 
 type cont struct {
+	access
 	s       *System
 	info    system.ContainerInfo
 	objects map[string]*kv

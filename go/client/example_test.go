@@ -140,6 +140,29 @@ func ExamplePool() {
 	// 0 pieces of damage
 }
 
+func ExampleWatch() {
+	_, _, cont, done := neo()
+	defer done()
+	ctx := context.Background()
+	kv, err := cont.OpenKV(ctx, "stadium", true)
+	check(err)
+	defer kv.Close()
+	w, err := system.OpenWatch(ctx, kv, system.WatchOptions{})
+	check(err)
+	defer w.Close()
+	_, err = w.Next(ctx) // says where the watch begins
+	check(err)
+	check(kv.Put(ctx, []byte("Barcelona"), []byte("Camp Nou")))
+	for changes, err := w.Next(ctx); ; changes, err = w.Next(ctx) {
+		check(err)
+		if len(changes.Changes) > 0 {
+			fmt.Printf("%s is %s\n", changes.Changes[0].Key, changes.Changes[0].Value)
+			return
+		}
+	}
+	// Output: Barcelona is Camp Nou
+}
+
 func ExampleContainer() {
 	_, _, cont, done := neo()
 	defer done()

@@ -377,7 +377,11 @@ type CreatePoolRequest struct {
 	// every call counts. Calls below a pool are remembered in their container, so that a repetition gets the first answer also after the server
 	// was killed and started anew; docs/gateway.md has the limits. CreatePool itself is remembered as long as the server runs; after that the
 	// repetition is ALREADY_EXISTS.
-	RequestId     string `protobuf:"bytes,7,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	RequestId string `protobuf:"bytes,7,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// owner is who owns it; empty: who makes it, when a certificate or a token names that, else nobody.
+	Owner string `protobuf:"bytes,8,opt,name=owner,proto3" json:"owner,omitempty"`
+	// group is the owner's group; empty: none.
+	Group         string `protobuf:"bytes,9,opt,name=group,proto3" json:"group,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -457,6 +461,20 @@ func (x *CreatePoolRequest) GetOverwrite() bool {
 func (x *CreatePoolRequest) GetRequestId() string {
 	if x != nil {
 		return x.RequestId
+	}
+	return ""
+}
+
+func (x *CreatePoolRequest) GetOwner() string {
+	if x != nil {
+		return x.Owner
+	}
+	return ""
+}
+
+func (x *CreatePoolRequest) GetGroup() string {
+	if x != nil {
+		return x.Group
 	}
 	return ""
 }
@@ -1173,7 +1191,7 @@ var File_tarn_v1_pool_proto protoreflect.FileDescriptor
 
 const file_tarn_v1_pool_proto_rawDesc = "" +
 	"\n" +
-	"\x12tarn/v1/pool.proto\x12\atarn.v1\x1a\x14tarn/v1/access.proto\x1a\x17tarn/v1/operation.proto\"\x9a\x02\n" +
+	"\x12tarn/v1/pool.proto\x12\atarn.v1\x1a\x14tarn/v1/access.proto\x1a\x11tarn/v1/acl.proto\x1a\x17tarn/v1/operation.proto\"\x9a\x02\n" +
 	"\x04Pool\x12\x12\n" +
 	"\x04uuid\x18\x01 \x01(\tR\x04uuid\x12\x14\n" +
 	"\x05label\x18\x02 \x01(\tR\x05label\x12\x12\n" +
@@ -1202,7 +1220,7 @@ const file_tarn_v1_pool_proto_rawDesc = "" +
 	"generation\x12\x1e\n" +
 	"\n" +
 	"containers\x18\x06 \x01(\x04R\n" +
-	"containers\"\xce\x01\n" +
+	"containers\"\xfa\x01\n" +
 	"\x11CreatePoolRequest\x12\x14\n" +
 	"\x05label\x18\x01 \x01(\tR\x05label\x12\x12\n" +
 	"\x04size\x18\x02 \x01(\x04R\x04size\x12\x16\n" +
@@ -1212,7 +1230,9 @@ const file_tarn_v1_pool_proto_rawDesc = "" +
 	"node_bytes\x18\x05 \x01(\rR\tnodeBytes\x12\x1c\n" +
 	"\toverwrite\x18\x06 \x01(\bR\toverwrite\x12\x1d\n" +
 	"\n" +
-	"request_id\x18\a \x01(\tR\trequestId\"7\n" +
+	"request_id\x18\a \x01(\tR\trequestId\x12\x14\n" +
+	"\x05owner\x18\b \x01(\tR\x05owner\x12\x14\n" +
+	"\x05group\x18\t \x01(\tR\x05group\"7\n" +
 	"\x12CreatePoolResponse\x12!\n" +
 	"\x04pool\x18\x01 \x01(\v2\r.tarn.v1.PoolR\x04pool\"K\n" +
 	"\x0eGetPoolRequest\x12\x12\n" +
@@ -1250,18 +1270,24 @@ const file_tarn_v1_pool_proto_rawDesc = "" +
 	"\x15POOL_VIEW_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fPOOL_VIEW_BASIC\x10\x01\x12\x13\n" +
 	"\x0fPOOL_VIEW_SPACE\x10\x02\x12\x12\n" +
-	"\x0ePOOL_VIEW_FULL\x10\x032\xf5\x04\n" +
-	"\vPoolService\x12K\n" +
+	"\x0ePOOL_VIEW_FULL\x10\x032\xed\b\n" +
+	"\vPoolService\x12P\n" +
 	"\n" +
-	"CreatePool\x12\x1a.tarn.v1.CreatePoolRequest\x1a\x1b.tarn.v1.CreatePoolResponse\"\x04\xd8\xe3\x18\x04\x12E\n" +
-	"\aGetPool\x12\x17.tarn.v1.GetPoolRequest\x1a\x18.tarn.v1.GetPoolResponse\"\a\xd8\xe3\x18\x02\x90\x02\x01\x12K\n" +
-	"\tListPools\x12\x19.tarn.v1.ListPoolsRequest\x1a\x1a.tarn.v1.ListPoolsResponse\"\a\xd8\xe3\x18\x02\x90\x02\x01\x12K\n" +
+	"CreatePool\x12\x1a.tarn.v1.CreatePoolRequest\x1a\x1b.tarn.v1.CreatePoolResponse\"\t\xd8\xe3\x18\x04\xe2\xe3\x18\x01\x01\x12J\n" +
+	"\aGetPool\x12\x17.tarn.v1.GetPoolRequest\x1a\x18.tarn.v1.GetPoolResponse\"\f\xd8\xe3\x18\x02\xe2\xe3\x18\x01\x05\x90\x02\x01\x12P\n" +
+	"\tListPools\x12\x19.tarn.v1.ListPoolsRequest\x1a\x1a.tarn.v1.ListPoolsResponse\"\f\xd8\xe3\x18\x02\xe2\xe3\x18\x01\x03\x90\x02\x01\x12P\n" +
 	"\n" +
-	"DeletePool\x12\x1a.tarn.v1.DeletePoolRequest\x1a\x1b.tarn.v1.DeletePoolResponse\"\x04\xd8\xe3\x18\x04\x12H\n" +
-	"\bSyncPool\x12\x18.tarn.v1.SyncPoolRequest\x1a\x19.tarn.v1.SyncPoolResponse\"\a\xd8\xe3\x18\x03\x90\x02\x02\x12Z\n" +
-	"\x0eCheckpointPool\x12\x1e.tarn.v1.CheckpointPoolRequest\x1a\x1f.tarn.v1.CheckpointPoolResponse\"\a\xd8\xe3\x18\x04\x90\x02\x02\x12H\n" +
-	"\tCheckPool\x12\x19.tarn.v1.CheckPoolRequest\x1a\x1a.tarn.v1.CheckPoolResponse\"\x04\xd8\xe3\x18\x04\x12H\n" +
-	"\tScrubPool\x12\x19.tarn.v1.ScrubPoolRequest\x1a\x1a.tarn.v1.ScrubPoolResponse\"\x04\xd8\xe3\x18\x04B.Z,github.com/tarn-storage/tarn/go/api/v1;apiv1b\x06proto3"
+	"DeletePool\x12\x1a.tarn.v1.DeletePoolRequest\x1a\x1b.tarn.v1.DeletePoolResponse\"\t\xd8\xe3\x18\x04\xe2\xe3\x18\x01\x02\x12M\n" +
+	"\bSyncPool\x12\x18.tarn.v1.SyncPoolRequest\x1a\x19.tarn.v1.SyncPoolResponse\"\f\xd8\xe3\x18\x03\xe2\xe3\x18\x01\x06\x90\x02\x02\x12_\n" +
+	"\x0eCheckpointPool\x12\x1e.tarn.v1.CheckpointPoolRequest\x1a\x1f.tarn.v1.CheckpointPoolResponse\"\f\xd8\xe3\x18\x04\xe2\xe3\x18\x01\x02\x90\x02\x02\x12M\n" +
+	"\tCheckPool\x12\x19.tarn.v1.CheckPoolRequest\x1a\x1a.tarn.v1.CheckPoolResponse\"\t\xd8\xe3\x18\x04\xe2\xe3\x18\x01\x02\x12M\n" +
+	"\tScrubPool\x12\x19.tarn.v1.ScrubPoolRequest\x1a\x1a.tarn.v1.ScrubPoolResponse\"\t\xd8\xe3\x18\x04\xe2\xe3\x18\x01\x02\x12S\n" +
+	"\n" +
+	"GetPoolAcl\x12\x1a.tarn.v1.GetPoolAclRequest\x1a\x1b.tarn.v1.GetPoolAclResponse\"\f\xd8\xe3\x18\x02\xe2\xe3\x18\x01\v\x90\x02\x01\x12e\n" +
+	"\x10OverwritePoolAcl\x12 .tarn.v1.OverwritePoolAclRequest\x1a!.tarn.v1.OverwritePoolAclResponse\"\f\xd8\xe3\x18\x04\xe2\xe3\x18\x01\x02\x90\x02\x02\x12\\\n" +
+	"\rUpdatePoolAcl\x12\x1d.tarn.v1.UpdatePoolAclRequest\x1a\x1e.tarn.v1.UpdatePoolAclResponse\"\f\xd8\xe3\x18\x04\xe2\xe3\x18\x01\x02\x90\x02\x02\x12Y\n" +
+	"\rDeletePoolAcl\x12\x1d.tarn.v1.DeletePoolAclRequest\x1a\x1e.tarn.v1.DeletePoolAclResponse\"\t\xd8\xe3\x18\x04\xe2\xe3\x18\x01\x02\x12Y\n" +
+	"\fSetPoolOwner\x12\x1c.tarn.v1.SetPoolOwnerRequest\x1a\x1d.tarn.v1.SetPoolOwnerResponse\"\f\xd8\xe3\x18\x04\xe2\xe3\x18\x01\x02\x90\x02\x02B.Z,github.com/tarn-storage/tarn/go/api/v1;apiv1b\x06proto3"
 
 var (
 	file_tarn_v1_pool_proto_rawDescOnce sync.Once
@@ -1278,27 +1304,37 @@ func file_tarn_v1_pool_proto_rawDescGZIP() []byte {
 var file_tarn_v1_pool_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
 var file_tarn_v1_pool_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_tarn_v1_pool_proto_goTypes = []any{
-	(PoolView)(0),                  // 0: tarn.v1.PoolView
-	(*Pool)(nil),                   // 1: tarn.v1.Pool
-	(*PoolSpace)(nil),              // 2: tarn.v1.PoolSpace
-	(*PoolEngine)(nil),             // 3: tarn.v1.PoolEngine
-	(*CreatePoolRequest)(nil),      // 4: tarn.v1.CreatePoolRequest
-	(*CreatePoolResponse)(nil),     // 5: tarn.v1.CreatePoolResponse
-	(*GetPoolRequest)(nil),         // 6: tarn.v1.GetPoolRequest
-	(*GetPoolResponse)(nil),        // 7: tarn.v1.GetPoolResponse
-	(*ListPoolsRequest)(nil),       // 8: tarn.v1.ListPoolsRequest
-	(*ListPoolsResponse)(nil),      // 9: tarn.v1.ListPoolsResponse
-	(*DeletePoolRequest)(nil),      // 10: tarn.v1.DeletePoolRequest
-	(*DeletePoolResponse)(nil),     // 11: tarn.v1.DeletePoolResponse
-	(*SyncPoolRequest)(nil),        // 12: tarn.v1.SyncPoolRequest
-	(*SyncPoolResponse)(nil),       // 13: tarn.v1.SyncPoolResponse
-	(*CheckpointPoolRequest)(nil),  // 14: tarn.v1.CheckpointPoolRequest
-	(*CheckpointPoolResponse)(nil), // 15: tarn.v1.CheckpointPoolResponse
-	(*CheckPoolRequest)(nil),       // 16: tarn.v1.CheckPoolRequest
-	(*CheckPoolResponse)(nil),      // 17: tarn.v1.CheckPoolResponse
-	(*ScrubPoolRequest)(nil),       // 18: tarn.v1.ScrubPoolRequest
-	(*ScrubPoolResponse)(nil),      // 19: tarn.v1.ScrubPoolResponse
-	(*Operation)(nil),              // 20: tarn.v1.Operation
+	(PoolView)(0),                    // 0: tarn.v1.PoolView
+	(*Pool)(nil),                     // 1: tarn.v1.Pool
+	(*PoolSpace)(nil),                // 2: tarn.v1.PoolSpace
+	(*PoolEngine)(nil),               // 3: tarn.v1.PoolEngine
+	(*CreatePoolRequest)(nil),        // 4: tarn.v1.CreatePoolRequest
+	(*CreatePoolResponse)(nil),       // 5: tarn.v1.CreatePoolResponse
+	(*GetPoolRequest)(nil),           // 6: tarn.v1.GetPoolRequest
+	(*GetPoolResponse)(nil),          // 7: tarn.v1.GetPoolResponse
+	(*ListPoolsRequest)(nil),         // 8: tarn.v1.ListPoolsRequest
+	(*ListPoolsResponse)(nil),        // 9: tarn.v1.ListPoolsResponse
+	(*DeletePoolRequest)(nil),        // 10: tarn.v1.DeletePoolRequest
+	(*DeletePoolResponse)(nil),       // 11: tarn.v1.DeletePoolResponse
+	(*SyncPoolRequest)(nil),          // 12: tarn.v1.SyncPoolRequest
+	(*SyncPoolResponse)(nil),         // 13: tarn.v1.SyncPoolResponse
+	(*CheckpointPoolRequest)(nil),    // 14: tarn.v1.CheckpointPoolRequest
+	(*CheckpointPoolResponse)(nil),   // 15: tarn.v1.CheckpointPoolResponse
+	(*CheckPoolRequest)(nil),         // 16: tarn.v1.CheckPoolRequest
+	(*CheckPoolResponse)(nil),        // 17: tarn.v1.CheckPoolResponse
+	(*ScrubPoolRequest)(nil),         // 18: tarn.v1.ScrubPoolRequest
+	(*ScrubPoolResponse)(nil),        // 19: tarn.v1.ScrubPoolResponse
+	(*Operation)(nil),                // 20: tarn.v1.Operation
+	(*GetPoolAclRequest)(nil),        // 21: tarn.v1.GetPoolAclRequest
+	(*OverwritePoolAclRequest)(nil),  // 22: tarn.v1.OverwritePoolAclRequest
+	(*UpdatePoolAclRequest)(nil),     // 23: tarn.v1.UpdatePoolAclRequest
+	(*DeletePoolAclRequest)(nil),     // 24: tarn.v1.DeletePoolAclRequest
+	(*SetPoolOwnerRequest)(nil),      // 25: tarn.v1.SetPoolOwnerRequest
+	(*GetPoolAclResponse)(nil),       // 26: tarn.v1.GetPoolAclResponse
+	(*OverwritePoolAclResponse)(nil), // 27: tarn.v1.OverwritePoolAclResponse
+	(*UpdatePoolAclResponse)(nil),    // 28: tarn.v1.UpdatePoolAclResponse
+	(*DeletePoolAclResponse)(nil),    // 29: tarn.v1.DeletePoolAclResponse
+	(*SetPoolOwnerResponse)(nil),     // 30: tarn.v1.SetPoolOwnerResponse
 }
 var file_tarn_v1_pool_proto_depIdxs = []int32{
 	2,  // 0: tarn.v1.Pool.space:type_name -> tarn.v1.PoolSpace
@@ -1317,16 +1353,26 @@ var file_tarn_v1_pool_proto_depIdxs = []int32{
 	14, // 13: tarn.v1.PoolService.CheckpointPool:input_type -> tarn.v1.CheckpointPoolRequest
 	16, // 14: tarn.v1.PoolService.CheckPool:input_type -> tarn.v1.CheckPoolRequest
 	18, // 15: tarn.v1.PoolService.ScrubPool:input_type -> tarn.v1.ScrubPoolRequest
-	5,  // 16: tarn.v1.PoolService.CreatePool:output_type -> tarn.v1.CreatePoolResponse
-	7,  // 17: tarn.v1.PoolService.GetPool:output_type -> tarn.v1.GetPoolResponse
-	9,  // 18: tarn.v1.PoolService.ListPools:output_type -> tarn.v1.ListPoolsResponse
-	11, // 19: tarn.v1.PoolService.DeletePool:output_type -> tarn.v1.DeletePoolResponse
-	13, // 20: tarn.v1.PoolService.SyncPool:output_type -> tarn.v1.SyncPoolResponse
-	15, // 21: tarn.v1.PoolService.CheckpointPool:output_type -> tarn.v1.CheckpointPoolResponse
-	17, // 22: tarn.v1.PoolService.CheckPool:output_type -> tarn.v1.CheckPoolResponse
-	19, // 23: tarn.v1.PoolService.ScrubPool:output_type -> tarn.v1.ScrubPoolResponse
-	16, // [16:24] is the sub-list for method output_type
-	8,  // [8:16] is the sub-list for method input_type
+	21, // 16: tarn.v1.PoolService.GetPoolAcl:input_type -> tarn.v1.GetPoolAclRequest
+	22, // 17: tarn.v1.PoolService.OverwritePoolAcl:input_type -> tarn.v1.OverwritePoolAclRequest
+	23, // 18: tarn.v1.PoolService.UpdatePoolAcl:input_type -> tarn.v1.UpdatePoolAclRequest
+	24, // 19: tarn.v1.PoolService.DeletePoolAcl:input_type -> tarn.v1.DeletePoolAclRequest
+	25, // 20: tarn.v1.PoolService.SetPoolOwner:input_type -> tarn.v1.SetPoolOwnerRequest
+	5,  // 21: tarn.v1.PoolService.CreatePool:output_type -> tarn.v1.CreatePoolResponse
+	7,  // 22: tarn.v1.PoolService.GetPool:output_type -> tarn.v1.GetPoolResponse
+	9,  // 23: tarn.v1.PoolService.ListPools:output_type -> tarn.v1.ListPoolsResponse
+	11, // 24: tarn.v1.PoolService.DeletePool:output_type -> tarn.v1.DeletePoolResponse
+	13, // 25: tarn.v1.PoolService.SyncPool:output_type -> tarn.v1.SyncPoolResponse
+	15, // 26: tarn.v1.PoolService.CheckpointPool:output_type -> tarn.v1.CheckpointPoolResponse
+	17, // 27: tarn.v1.PoolService.CheckPool:output_type -> tarn.v1.CheckPoolResponse
+	19, // 28: tarn.v1.PoolService.ScrubPool:output_type -> tarn.v1.ScrubPoolResponse
+	26, // 29: tarn.v1.PoolService.GetPoolAcl:output_type -> tarn.v1.GetPoolAclResponse
+	27, // 30: tarn.v1.PoolService.OverwritePoolAcl:output_type -> tarn.v1.OverwritePoolAclResponse
+	28, // 31: tarn.v1.PoolService.UpdatePoolAcl:output_type -> tarn.v1.UpdatePoolAclResponse
+	29, // 32: tarn.v1.PoolService.DeletePoolAcl:output_type -> tarn.v1.DeletePoolAclResponse
+	30, // 33: tarn.v1.PoolService.SetPoolOwner:output_type -> tarn.v1.SetPoolOwnerResponse
+	21, // [21:34] is the sub-list for method output_type
+	8,  // [8:21] is the sub-list for method input_type
 	8,  // [8:8] is the sub-list for extension type_name
 	8,  // [8:8] is the sub-list for extension extendee
 	0,  // [0:8] is the sub-list for field type_name
@@ -1338,6 +1384,7 @@ func file_tarn_v1_pool_proto_init() {
 		return
 	}
 	file_tarn_v1_access_proto_init()
+	file_tarn_v1_acl_proto_init()
 	file_tarn_v1_operation_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{

@@ -115,9 +115,11 @@ func fill(m protoreflect.Message, names map[protoreflect.Name]string) {
 	}
 }
 
-// callOnce calls a method with one request, and reads the answers to their end.
+// callOnce calls a method with one request, and reads the answers to their end; of a method that has none, the first.
 func callOnce(ctx context.Context, conn *grpc.ClientConn, m protoreflect.MethodDescriptor, req proto.Message) error {
 	full := "/" + string(m.Parent().FullName()) + "/" + string(m.Name())
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	stream, err := conn.NewStream(ctx, &grpc.StreamDesc{ClientStreams: true, ServerStreams: true}, full)
 	if err != nil {
 		return err
@@ -133,7 +135,7 @@ func callOnce(ctx context.Context, conn *grpc.ClientConn, m protoreflect.MethodD
 		if err == io.EOF {
 			return nil
 		}
-		if err != nil {
+		if err != nil || lastingMethods[m.Name()] {
 			return err
 		}
 	}
@@ -167,11 +169,13 @@ func (r *aclRig) fillIn(endpoint string) {
 	wantNil(r.t, err)
 	r.pool, err = sys.OpenPool(ctx, "tank")
 	wantNil(r.t, err)
+	closeAfter(r.t, r.pool)
 	owner := "anna"
 	_, err = r.pool.CreateContainer(ctx, "neo", system.CreateContainer{Properties: system.Properties{Owner: &owner}})
 	wantNil(r.t, err)
 	r.cont, err = r.pool.OpenContainer(ctx, "neo")
 	wantNil(r.t, err)
+	closeAfter(r.t, r.cont)
 	kv, err := r.cont.OpenKV(ctx, "stadium", true)
 	wantNil(r.t, err)
 	wantNil(r.t, kv.Put(ctx, []byte("key"), []byte("value")))

@@ -31,6 +31,10 @@ func TestACLStreams(t *testing.T) {
 	load, err := kv.BulkLoad(alice)
 	wantNil(t, err)
 	wantNil(t, load.Send(&apiv1.BulkLoadRequest{Header: &apiv1.BulkLoadHeader{Object: "tank/neo/stadium"}}))
+	watch, err := kv.Watch(alice, &apiv1.WatchRequest{Object: "tank/neo/stadium"})
+	wantNil(t, err)
+	_, err = watch.Recv()
+	wantNil(t, err)
 	session, err := kv.Session(alice)
 	wantNil(t, err)
 	ask := func(key string) codes.Code {
@@ -53,6 +57,12 @@ func TestACLStreams(t *testing.T) {
 	}
 	for name, end := range map[string]func() error{
 		"put": func() error { return put.RecvMsg(&apiv1.PutStreamResponse{}) }, "load": func() error { return load.RecvMsg(&apiv1.BulkLoadResponse{}) },
+		"watch": func() (err error) {
+			for err == nil { // until then it may say that nothing changes
+				_, err = watch.Recv()
+			}
+			return err
+		},
 	} {
 		if code := status.Code(end()); code != codes.PermissionDenied {
 			t.Errorf("%s: %v", name, code)
@@ -61,7 +71,7 @@ func TestACLStreams(t *testing.T) {
 	if took := time.Since(changed); took > 5*time.Second {
 		t.Errorf("the streams ended after %v", took)
 	}
-	r.audited("Session", "PutStream", "BulkLoad")
+	r.audited("Session", "PutStream", "BulkLoad", "Watch")
 }
 
 // audited wants denials of these methods in the audit log, with their place, and without a key.

@@ -281,7 +281,7 @@ func (z *fuzzer) renew(t testing.TB) {
 	z.fine(t, err)
 }
 
-// restore brings tank/neo/stadium back, and removes every other pool.
+// restore brings tank/neo/stadium back, open to all, and removes every other pool.
 func (z *fuzzer) restore(t testing.TB) {
 	t.Helper()
 	ctx := context.Background()
@@ -297,7 +297,12 @@ func (z *fuzzer) restore(t testing.TB) {
 	}
 	_, err = apiv1.NewPoolServiceClient(z.conn).CreatePool(ctx, &apiv1.CreatePoolRequest{Label: "tank", Size: 32 << 20})
 	z.fine(t, err)
-	_, err = apiv1.NewContainerServiceClient(z.conn).CreateContainer(ctx, &apiv1.CreateContainerRequest{Pool: "tank", Label: "neo"})
+	_, err = apiv1.NewPoolServiceClient(z.conn).DeletePoolAcl(ctx, &apiv1.DeletePoolAclRequest{Pool: "tank", All: true})
+	z.fine(t, err)
+	conts := apiv1.NewContainerServiceClient(z.conn)
+	_, err = conts.CreateContainer(ctx, &apiv1.CreateContainerRequest{Pool: "tank", Label: "neo"})
+	z.fine(t, err)
+	_, err = conts.DeleteContainerAcl(ctx, &apiv1.DeleteContainerAclRequest{Container: "tank/neo", All: true})
 	z.fine(t, err)
 	_, err = apiv1.NewObjectServiceClient(z.conn).CreateObject(ctx, &apiv1.CreateObjectRequest{Container: "tank/neo", Name: "stadium"})
 	z.fine(t, err)

@@ -12,6 +12,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/tarn-storage/tarn/cmd/gateway/internal/auth"
 	"github.com/tarn-storage/tarn/cmd/gateway/internal/handles"
 	apiv1 "github.com/tarn-storage/tarn/go/api/v1"
 	"github.com/tarn-storage/tarn/go/errno"
@@ -96,7 +97,7 @@ func (s *keyValues) openWatch(ctx context.Context, w *watching, req *apiv1.Watch
 		return err
 	}
 	defer object.Release()
-	if w.pool, err = s.Handles.Get(ctx, handles.Ref(req.GetObject()).Parent().Parent()); err != nil {
+	if w.pool, err = s.Handles.Get(auth.Gateway(ctx), handles.Ref(req.GetObject()).Parent().Parent()); err != nil {
 		return err
 	}
 	w.Watch, err = s.watchIn(ctx, w, object.KV, req)

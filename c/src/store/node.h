@@ -39,7 +39,7 @@ uint32_t	  node_route(const uint8_t *page, uint32_t cap, tarn_buf key); /* of an
 struct leaf_value node_value(const uint8_t *page, uint32_t cap, uint32_t slot);
 struct node_child node_child(const uint8_t *page, uint32_t cap, uint32_t slot);
 uint64_t	  node_child_id(const uint8_t *page, uint32_t cap, uint32_t slot); /* its ptr.addr only */
-uint32_t	  node_key_len(const uint8_t *page, uint32_t cap, uint32_t slot); /* of the whole key */
+uint32_t	  node_key_len(const uint8_t *page, uint32_t cap, uint32_t slot);  /* of the whole key */
 uint32_t	  node_key_copy(const uint8_t *page, uint32_t cap, uint32_t slot, void *to,
 				uint32_t room);			       /* the whole key; its length, at
 													      * most room */
@@ -55,8 +55,7 @@ bool node_put_child(uint8_t *page, uint32_t cap, uint32_t slot, tarn_buf key, co
 void node_remove(uint8_t *page, uint32_t cap,
 		 uint32_t slot); /* removing slot 0 of an inner page makes slot 1 the new first: its key
 								* becomes empty */
-uint32_t node_pack(const uint8_t *from, uint32_t from_cap, uint8_t *to,
-		   uint32_t to_cap); /* a copy without holes, the gap zero;
+uint32_t node_pack(const uint8_t *from, uint32_t from_cap, uint8_t *to, uint32_t to_cap); /* a copy without holes, the gap zero;
 											    * its need. to_cap >= node_need(from) */
 
 /* Splitting: the slot where the right page begins. Behind the middle byte; before the last entry when new_slot, which has just been put,

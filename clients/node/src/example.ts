@@ -135,11 +135,6 @@ async function watch(object: string): Promise<string> {
         break;
       }
     }
-  } catch (error) {
-    if (failure(error).code !== 'UNIMPLEMENTED') {
-      throw error;
-    }
-    return 'not on this gateway (UNIMPLEMENTED)';
   } finally {
     call.cancel();
   }

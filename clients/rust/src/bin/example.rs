@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
-use tonic::{Code, Request, Status, Streaming};
+use tonic::{Request, Status, Streaming};
 
 type Kv = key_value_service_client::KeyValueServiceClient<InterceptedService<Channel, Bearer>>;
 
@@ -127,11 +127,8 @@ async fn send_large(messages: mpsc::Sender<PutStreamRequest>, object: String) ->
 async fn watch(kv: &mut Kv, object: &str) -> Result<String, Error> {
     let mut request = Request::new(WatchRequest { object: object.into(), prefix: "watched-".into(), ..Default::default() });
     request.set_timeout(Duration::from_secs(60));
-    match kv.watch(request).await {
-        Ok(answer) => follow(kv, object, answer.into_inner()).await,
-        Err(status) if status.code() == Code::Unimplemented => Ok("not on this gateway (UNIMPLEMENTED)".into()),
-        Err(status) => Err(status.into()),
-    }
+    let changes = kv.watch(request).await?.into_inner();
+    follow(kv, object, changes).await
 }
 
 /// The first message says where the stream begins: what is changed after it is seen. To drop the stream ends the call.

@@ -164,11 +164,6 @@ public final class Example {
         kv.withDeadlineAfter(60, TimeUnit.SECONDS).watch(WatchRequest.newBuilder().setObject(object).setPrefix(bytes("watched-")).build());
     try {
       return follow(call);
-    } catch (StatusException e) {
-      if (e.getStatus().getCode() != Status.Code.UNIMPLEMENTED) {
-        throw e;
-      }
-      return "not on this gateway (UNIMPLEMENTED)";
     } finally {
       call.cancel("seen enough", null);
     }

@@ -323,7 +323,7 @@ static inline struct frame *cache_frame(const struct cache *c, uint32_t number)
 }
 /* Where the children of an inner page were last seen: for each slot a frame's number, or 0. They stand close together beside the pages, so
  * they are there before the entry is, and nobody believes them. NULL: behind the last one. */
-static inline volatile uint32_t *hint_at(const struct cache *c, const struct frame *f, uint32_t slot)
+static inline NODE_RACY volatile uint32_t *hint_at(const struct cache *c, const struct frame *f, uint32_t slot)
 {
 	uint32_t each = f->cap / CHILD_BYTES;
 

@@ -56,7 +56,7 @@ func TestWatchKill(t *testing.T) {
 	}
 	t.Logf("replay the workload with -seed %d", *seed)
 	cli := rig.CLI{T: t, Root: t.TempDir()}
-	cli.OK("pool", "create", "tank", "--size", "1G", "--log-size", "4M")
+	cli.OK("pool", "create", "tank", "--size", "1G", "--log-size", "64M")
 	cli.OK("cont", "create", "tank/neo")
 	cli.OK("obj", "create", "tank/neo/watched")
 	w := &watched{t: t, root: cli.Root}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"sync"
 	"testing"
 	"time"
 
@@ -73,14 +74,17 @@ func feed(t *testing.T, piece int, frames func(fr *http2.Framer), tap func(c *Co
 	t.Helper()
 	inner, client := net.Pipe()
 	c := newConn(inner, "", func(*Conn) {})
-	go func() {
+	var feeding sync.WaitGroup
+	defer feeding.Wait()
+	defer inner.Close()
+	feeding.Go(func() {
 		defer client.Close()
 		out := bufio.NewWriterSize(client, 32<<10)
 		if _, err := io.WriteString(out, http2.ClientPreface); err == nil {
 			frames(http2.NewFramer(out, nil))
 		}
 		_ = out.Flush() // the other side may have gone
-	}()
+	})
 	buf := make([]byte, piece)
 	for {
 		_, err := c.Read(buf)

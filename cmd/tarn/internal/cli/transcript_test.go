@@ -87,14 +87,14 @@ type session struct {
 	dir string // stands for DIR in commands and answers
 }
 
-// run plays the commands of a transcript and returns it with their answers.
+// run plays the commands of a transcript and returns it with their answers. A comment begins a paragraph; other lines with a "#" are answers.
 func (s *session) run(transcript string) string {
 	var out strings.Builder
 	lines := strings.Split(strings.TrimSuffix(transcript, "\n"), "\n")
 	for i := 0; i < len(lines); i++ {
 		line := lines[i]
 		switch {
-		case strings.HasPrefix(line, "#"), line == "" && (i+1 == len(lines) || strings.IndexAny(lines[i+1][:min(1, len(lines[i+1]))], "#$?") == 0):
+		case strings.HasPrefix(line, "#") && (i == 0 || lines[i-1] == ""), line == "" && (i+1 == len(lines) || strings.IndexAny(lines[i+1][:min(1, len(lines[i+1]))], "#$?") == 0):
 			out.WriteString(line + "\n")
 		case strings.HasPrefix(line, "? "):
 			out.WriteString(line + "\n")

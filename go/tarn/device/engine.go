@@ -302,6 +302,7 @@ func (e *engine) poll() {
 	defer close(e.stopped)
 	reap := func(uintptr) bool { return e.reap() }
 	for e.conn.Read(reap) == nil {
+		runtime.Gosched() // those who were told submit their next, and perhaps there is more already
 	}
 }
 

@@ -40,7 +40,7 @@ type CreatePool struct {
 	Size      uint64 // bytes; 0: all of Device
 	Device    string // URI or path of the first target; "": a file in the system's root
 	LogBytes  uint64 // size of the write-ahead log; 0: by Size
-	NodeBytes uint32 // target size of a tree node; 0: 16 KiB
+	NodeBytes uint32 // target size of a tree node; 0: 4 KiB
 	Overwrite bool   // format a device although it holds something
 	Owner     string // "": nobody
 	Group     string // the owner's; "": none

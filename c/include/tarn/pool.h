@@ -30,7 +30,7 @@ typedef struct tarn_pool_params {
 	const char *device;	 /* URI or path of the first target; NULL: a file in the root directory */
 	uint64_t
 		log_bytes; /* size of the write-ahead log; 0: 1/16 of the first GiB of the pool and 1/4 of the rest, 256 KiB to 256 MiB */
-	uint32_t node_bytes; /* target size of a tree node; 0: 16 KiB */
+	uint32_t node_bytes; /* target size of a tree node; 0: 4 KiB */
 	uint32_t flags;	     /* TARN_POOL_OVERWRITE */
 } tarn_pool_params;
 

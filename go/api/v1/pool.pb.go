@@ -369,7 +369,7 @@ type CreatePoolRequest struct {
 	Device string `protobuf:"bytes,3,opt,name=device,proto3" json:"device,omitempty"`
 	// log_bytes is the size of the write-ahead log; 0: by size.
 	LogBytes uint64 `protobuf:"varint,4,opt,name=log_bytes,json=logBytes,proto3" json:"log_bytes,omitempty"`
-	// node_bytes is the target size of a tree node; 0: 16 KiB.
+	// node_bytes is the target size of a tree node; 0: 4 KiB.
 	NodeBytes uint32 `protobuf:"varint,5,opt,name=node_bytes,json=nodeBytes,proto3" json:"node_bytes,omitempty"`
 	// overwrite formats a device although it holds something.
 	Overwrite bool `protobuf:"varint,6,opt,name=overwrite,proto3" json:"overwrite,omitempty"`

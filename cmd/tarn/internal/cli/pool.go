@@ -84,7 +84,7 @@ func (a *app) poolCreate() *cobra.Command {
 	f.StringVar(&opts.Owner, "owner", "", "who owns it, for access control lists")
 	f.StringVar(&opts.Group, "owner-group", "", "the owner's group")
 	f.Var(sizeFlag{&opts.LogBytes}, "log-size", "size of the write-ahead log (default: by the pool's size)")
-	f.Var(sizeFlag{&node}, "node-size", "target size of a tree node (default 16 KiB)")
+	f.Var(sizeFlag{&node}, "node-size", "target size of a tree node (default 4 KiB)")
 	f.BoolVar(&opts.Overwrite, "overwrite", false, "format a device although it holds something: THAT IS LOST")
 	return cmd
 }

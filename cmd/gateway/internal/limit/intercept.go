@@ -88,7 +88,7 @@ func (c *Calls) admitted(ctx context.Context, req any, method string, handler gr
 			return nil, err
 		}
 	}
-	defer c.contain(method, &err)
+	defer Contain(c.Log, method, &err)
 	resp, err = handler(ctx, req)
 	if err == nil {
 		resp = t.deliver(resp)
@@ -151,7 +151,7 @@ func (c *Calls) admittedStream(srv any, ss grpc.ServerStream, method string, han
 		return err
 	}
 	defer end()
-	defer c.contain(method, &err)
+	defer Contain(c.Log, method, &err)
 	return handler(srv, &counted{ServerStream: ss, ticket: t, watched: !quiet[method], every: strict[method]})
 }
 
@@ -217,10 +217,10 @@ func (s *counted) SendMsg(m any) error {
 	return err
 }
 
-// contain turns a panic of a handler into the error of its call.
-func (c *Calls) contain(method string, err *error) {
+// Contain is deferred: it turns a panic of what works for a caller into its error, and logs it.
+func Contain(log *slog.Logger, method string, err *error) {
 	if p := recover(); p != nil {
-		c.Log.Error("panic", "method", method, "panic", p, "stack", string(debug.Stack()))
+		log.Error("panic", "method", method, "panic", p, "stack", string(debug.Stack()))
 		*err = errno.New("", "", errno.Misc, "the server met a defect of its own; please report what its log says")
 	}
 }

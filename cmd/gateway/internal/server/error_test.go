@@ -243,6 +243,14 @@ func TestPanic(t *testing.T) {
 	if status.Code(err) != codes.Internal {
 		t.Errorf("stream: %v", err)
 	}
+	check, err := apiv1.NewPoolServiceClient(conn).CheckPool(t.Context(), &apiv1.CheckPoolRequest{Pool: "tank"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended, err := apiv1.NewOperationServiceClient(conn).WaitOperation(t.Context(), &apiv1.WaitOperationRequest{Name: check.GetOperation().GetName()})
+	if code := codes.Code(ended.GetOperation().GetError().GetCode()); err != nil || code != codes.Internal {
+		t.Errorf("operation: %v, %v", code, err)
+	}
 	if _, err := apiv1.NewAdminServiceClient(conn).Echo(t.Context(), &apiv1.EchoRequest{}); err != nil {
 		t.Errorf("the next call: %v", err)
 	}

@@ -62,7 +62,7 @@ func (r *restarted) again() {
 			r.t.Fatal(err)
 		}
 	}
-	r.Services = &Services{System: r.System, Handles: handles.New(r.System, handles.Options{Max: 64, Idle: time.Hour, Patience: time.Second, Log: slog.Default()}), Gate: limit.NewGate(1<<20, 1<<30), Health: health.NewServer()}
+	r.Services = &Services{System: r.System, Handles: handles.New(r.System, handles.Options{Max: 64, Idle: time.Hour, Patience: time.Second, Log: slog.Default()}), Gate: limit.NewGate(1<<20, 1<<30), Log: slog.Default(), Health: health.NewServer()}
 }
 
 // notes opens the notes of tank/neo.

@@ -5,6 +5,7 @@ package service
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"strings"
 	"sync"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/tarn-storage/tarn/cmd/gateway/internal/auth"
 	"github.com/tarn-storage/tarn/cmd/gateway/internal/fault"
+	"github.com/tarn-storage/tarn/cmd/gateway/internal/limit"
 	apiv1 "github.com/tarn-storage/tarn/go/api/v1"
 	"github.com/tarn-storage/tarn/go/errno"
 	"github.com/tarn-storage/tarn/go/system"
@@ -51,7 +53,7 @@ type operation struct {
 }
 
 // start runs work in the background. The context of work ends by CancelOperation, and when the server goes down.
-func (os *operations) start(kind, target string, work func(context.Context, *operation) error) (*operation, error) {
+func (os *operations) start(log *slog.Logger, kind, target string, work func(context.Context, *operation) error) (*operation, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	op := &operation{kind: kind, target: target, started: time.Now(), cancel: cancel, done: make(chan struct{})}
 	if err := os.add(op); err != nil {
@@ -61,9 +63,15 @@ func (os *operations) start(kind, target string, work func(context.Context, *ope
 	go func() {
 		defer os.running.Done()
 		defer cancel()
-		op.end(work(ctx, op))
+		op.end(contained(ctx, log, op, work))
 	}()
 	return op, nil
+}
+
+// contained does the work of an operation; a panic is its error.
+func contained(ctx context.Context, log *slog.Logger, op *operation, work func(context.Context, *operation) error) (err error) {
+	defer limit.Contain(log, op.kind, &err)
+	return work(ctx, op)
 }
 
 func (os *operations) add(op *operation) error {
@@ -249,7 +257,7 @@ func (s *pools) verify(ctx context.Context, kind, name string, run func(context.
 	if err := s.withPool(ctx, name, func(system.Pool) error { return nil }); err != nil { // what can be refused is refused at once
 		return nil, err
 	}
-	op, err := s.operations.start(kind, name, func(ctx context.Context, op *operation) error {
+	op, err := s.operations.start(s.Log, kind, name, func(ctx context.Context, op *operation) error {
 		return s.withPool(auth.Gateway(ctx), name, func(p system.Pool) error {
 			report, err := run(ctx, p, system.CheckOptions{Progress: op.setProgress})
 			op.setReport(report)

@@ -6,6 +6,7 @@ package service
 
 import (
 	"context"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -47,6 +48,7 @@ type Services struct {
 	Started time.Time
 	Trace   *trace.Tracing // nil: none
 
+	Log      *slog.Logger        // of operations, which outlive their call
 	Devices  system.LocalDevices // nil: DeviceService answers NOTSUPPORTED
 	AllowRaw bool                // callers may write to devices, and read them over TCP
 

@@ -70,6 +70,33 @@ func TestShares(t *testing.T) {
 	}
 }
 
+// TestAnswerHasRoom: what the handler of a unary call read with is kept for the answer; nobody comes between, and nothing is counted twice.
+func TestAnswerHasRoom(t *testing.T) {
+	g := NewGate(10, 1000)
+	one, other := g.enter(Caller{Key: "one", Weight: 4}, 0), g.enter(Caller{Key: "other", Weight: 4}, 0)
+	one.keeps = true
+	if err := one.take(700); err != nil {
+		t.Fatal(err)
+	}
+	one.give(700)
+	if err := other.take(400); !errors.Is(err, errno.OverloadRetry) {
+		t.Errorf("bytes that are kept were given to another: %v", err)
+	}
+	if err := one.take(600); err != nil || g.Free() != 300 {
+		t.Errorf("from what is kept: %v, %d are free", err, g.Free())
+	}
+	one.give(600)
+	one.answers(500)
+	if g.Free() != 500 {
+		t.Errorf("beside an answer of 500 bytes %d are free", g.Free())
+	}
+	one.drop()
+	other.drop()
+	if g.Free() != 1000 {
+		t.Errorf("at the end %d are free", g.Free())
+	}
+}
+
 // TestGateConcurrent: never more is taken than there is, and nothing is lost.
 func TestGateConcurrent(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())

@@ -83,6 +83,7 @@ func (c *Calls) admitted(ctx context.Context, req any, method string, handler gr
 		return nil, err
 	}
 	defer end()
+	t.keeps = true
 	if m, ok := req.(proto.Message); ok {
 		if err := t.take(int64(wire.Size(m))); err != nil {
 			return nil, err
@@ -106,7 +107,7 @@ func (t *Ticket) deliver(resp any) any {
 	if size < replyBytes || !t.hold() {
 		return resp
 	}
-	t.owe(int64(size))
+	t.answers(int64(size))
 	t.waits(delivering)
 	return &wire.Held{Message: m, Free: t.drop}
 }

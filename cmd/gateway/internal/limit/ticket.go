@@ -21,6 +21,8 @@ type Ticket struct {
 	late       bool        // refuse it when its message has come
 	ended      bool        // under gate.mu
 	bytes      int64       // under gate.mu
+	keeps      bool        // what its handler gives back is kept for the answer, which would else find others in its room
+	spare      int64       // under gate.mu: of bytes, what is kept
 	refs       atomic.Int32
 	wait       atomic.Int64 // what it waits for of its client: when that began, in ns, with a phase in the lowest bits; 0: nothing
 	next, prev *Ticket      // in the ring of the gate, under gate.mu
@@ -90,21 +92,33 @@ func (t *Ticket) take(n int64) error {
 	g := t.gate
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if t.share == nil || !g.bytes.takes(n, t.share.bytes, t.share.weight) {
+	more := max(n-t.spare, 0)
+	if t.share == nil || !g.bytes.takes(more, t.share.bytes, t.share.weight) {
 		return g.full(n)
 	}
-	t.add(n)
+	t.spare -= n - more
+	t.add(more)
 	return nil
 }
 
-// owe takes bytes that are there already, although there may be no room.
-func (t *Ticket) owe(n int64) {
+// give gives back what take took.
+func (t *Ticket) give(n int64) {
 	t.gate.mu.Lock()
 	defer t.gate.mu.Unlock()
-	t.add(n)
+	if t.keeps {
+		t.spare += n
+		return
+	}
+	t.add(-n)
 }
 
-func (t *Ticket) give(n int64) { t.owe(-n) }
+// answers makes what was kept into the room of an answer of n bytes, which is there already: it is taken although there may be no room for more.
+func (t *Ticket) answers(n int64) {
+	t.gate.mu.Lock()
+	defer t.gate.mu.Unlock()
+	t.add(n - t.spare)
+	t.spare = 0
+}
 
 // add counts bytes. Lock held.
 func (t *Ticket) add(n int64) {

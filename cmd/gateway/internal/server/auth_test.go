@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -277,91 +276,6 @@ func watchStreams(t *testing.T, ctx context.Context, conn *grpc.ClientConn) <-ch
 		ended <- err
 	}()
 	return ended
-}
-
-// TestRotation: certificates, authorities, keys and lists change while calls run, half-written files among them; no valid call fails, and
-// nothing that is not valid gets through.
-func TestRotation(t *testing.T) {
-	rounds := 12
-	if testing.Short() {
-		rounds = 3
-	}
-	r := newAuthRig(t)
-	s := start(t, Config{System: quiet(), Auth: r.config()})
-	stranger := must[pki.Pair](t)(r.authority("ca").Client("mallory", role.All, time.Hour))
-	ctx, cancel := context.WithCancel(t.Context())
-	var valid, invalid atomic.Int64
-	var wg sync.WaitGroup
-	load := func(n *atomic.Int64, fine func(error) bool, call func() error) {
-		wg.Go(func() {
-			for ctx.Err() == nil {
-				if err := call(); !fine(err) {
-					t.Errorf("after %d calls: %v", n.Load(), err)
-					return
-				}
-				n.Add(1)
-			}
-		})
-	}
-	succeeds := func(err error) bool { return err == nil }
-	alice := r.client("alice", role.All)
-	kept := r.dialTLS(s.Addr(), &alice)
-	load(&valid, succeeds, func() error { return echo(t.Context(), kept) })
-	load(&valid, succeeds, func() error { return r.once(s.Addr(), &alice, "") })
-	text := r.token(role.All)
-	load(&valid, succeeds, func() error { return r.once(s.Addr(), nil, text) })
-	load(&invalid, func(err error) bool { return status.Code(err) == codes.Unavailable }, func() error { return r.once(s.Addr(), &stranger, "") })
-	load(&invalid, func(err error) bool { return status.Code(err) == codes.Unauthenticated }, func() error { return r.once(s.Addr(), nil, text+"A") })
-	for i := range rounds {
-		r.rotate(i)
-		if i%2 == 0 {
-			s.Reload()
-		} else {
-			time.Sleep(1200 * time.Millisecond) // until the gateway has seen it by itself
-		}
-	}
-	cancel()
-	wg.Wait()
-	if valid.Load() < 10 || invalid.Load() < 10 {
-		t.Errorf("%d valid and %d invalid calls", valid.Load(), invalid.Load())
-	}
-	t.Logf("%d valid and %d invalid calls, %d rotations", valid.Load(), invalid.Load(), rounds)
-}
-
-// once is a call on a connection of its own.
-func (r *authRig) once(endpoint string, with *pki.Pair, text string) error {
-	conn := r.dialTLS(endpoint, with)
-	defer func() { _ = conn.Close() }()
-	ctx := r.t.Context()
-	if text != "" {
-		ctx = bearing(ctx, text)
-	}
-	return echo(ctx, conn)
-}
-
-// rotate changes one of the files, every fourth time to something that is no good.
-func (r *authRig) rotate(i int) {
-	r.t.Helper()
-	switch i % 6 {
-	case 0:
-		r.serve(r.ca)
-	case 1: // another authority beside the old one
-		both := append(first(r.pem(r.ca)), first(r.pem(r.authority("another")))...)
-		r.write("ca.pem", both)
-	case 2:
-		r.revoke(r.client("somebody", 0).Cert)
-	case 3: // half a file
-		text := must[[]byte](r.t)(os.ReadFile(r.path("ca.pem")))
-		r.write("ca.pem", text[:len(text)/3])
-	case 4: // a certificate that has expired
-		cert, key := r.pem(must[pki.Pair](r.t)(r.ca.Server([]string{"127.0.0.1"}, -time.Minute)))
-		r.write("server.key", key)
-		r.write("server.pem", cert)
-	case 5: // another key beside the old one
-		_, public := r.newKey()
-		r.write("token.pub", append(must[[]byte](r.t)(os.ReadFile(r.path("token.pub"))), public...))
-		r.write("ca.pem", first(r.pem(r.ca)))
-	}
 }
 
 // TestAuditLog: administrative and refused calls are in it, with who, where and the request id; nothing else is; and it is whole.

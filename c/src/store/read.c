@@ -190,8 +190,10 @@ static NODE_RACY bool step_down(struct store *s, struct many *m)
 
 		seek_route(&l->spot, l->get->key);
 		seek_prefetch_entry(l->spot.frame->page, l->spot.frame->cap, l->spot.slot);
-		seek_prefetch(s, &l->spot, l->spot.slot);
+		__builtin_prefetch((const void *)hint_at(&s->cache, l->spot.frame, l->spot.slot));
 	}
+	for (unsigned i = 0; i < n; i++)
+		seek_prefetch(s, &m->lanes[inner[i]].spot, m->lanes[inner[i]].spot.slot);
 	for (unsigned i = 0; i < n; i++) {
 		struct lane *l = &m->lanes[inner[i]];
 

@@ -243,10 +243,11 @@ static void test_write_read_depth_64(void **state)
 
 static void test_misaligned(void **state)
 {
-	uint8_t	    *buf = new_buffer(2 * BLOCK);
+	uint8_t	    *buf;
 	struct bench b;
 
 	start(&b, state, 4);
+	buf = new_buffer(2 * BLOCK);
 	assert_error(device_read(b.queue, 1, buf, BLOCK), INVAL);
 	assert_says("offset 1");
 	assert_error(device_write(b.queue, BLOCK + 3, buf, BLOCK), INVAL);
@@ -265,10 +266,11 @@ static void test_misaligned(void **state)
 
 static void test_past_the_end(void **state)
 {
-	uint8_t	    *buf = new_buffer(2 * BLOCK);
+	uint8_t	    *buf;
 	struct bench b;
 
 	start(&b, state, 4);
+	buf = new_buffer(2 * BLOCK);
 	assert_ok(device_read(b.queue, SCRATCH_SIZE - BLOCK, buf, BLOCK));
 	assert_error(device_read(b.queue, SCRATCH_SIZE, buf, BLOCK), INVAL);
 	assert_says("ends at 8388608");
@@ -312,11 +314,13 @@ static bool all_zero(const uint8_t *bytes, size_t len)
 /* In a file: zeros. Elsewhere also what was there; the simulated disk may also answer with ones. Its neighbours stay. */
 static void test_discard(void **state)
 {
-	uint8_t	    *wrote = new_buffer(3 * BLOCK), *read = new_buffer(3 * BLOCK);
+	uint8_t	    *wrote, *read;
 	struct bench b;
 	bool	     is_file;
 
 	start(&b, state, 4);
+	wrote	= new_buffer(3 * BLOCK);
+	read	= new_buffer(3 * BLOCK);
 	is_file = strcmp(device_info(b.dev)->kind, "file") == 0;
 	test_fill(wrote, 3 * BLOCK, 8);
 	assert_ok(device_write(b.queue, 0, wrote, 3 * BLOCK));
@@ -374,10 +378,11 @@ static void test_only_a_write_is_durable(void **state)
 {
 	static const tarn_dev_opcode others[] = { TARN_DEV_READ, TARN_DEV_FLUSH, TARN_DEV_DISCARD };
 	tarn_dev_io		     io, *done;
-	uint8_t			    *buf = new_buffer(BLOCK);
+	uint8_t			    *buf;
 	struct bench		     b;
 
 	start(&b, state, 1);
+	buf = new_buffer(BLOCK);
 	for (size_t i = 0; i < ARRAY_LEN(others); i++) {
 		io = (tarn_dev_io){ .opcode = others[i], .buf = buf, .len = BLOCK, .flags = TARN_DEV_IO_DURABLE };
 		device_submit(b.queue, &io);
@@ -395,10 +400,11 @@ static void test_submit_many(void **state)
 	tarn_dev_io *ios[60], *done[7];
 	unsigned     reaped = 0, n;
 	struct batch batch;
-	uint8_t	    *read = new_buffer(BLOCK);
+	uint8_t	    *read;
 	struct bench b;
 
 	start(&b, state, 8);
+	read = new_buffer(BLOCK);
 	batch_make(&batch, ARRAY_LEN(ios));
 	test_fill(batch.bytes, (size_t)batch.count * BLOCK, 11);
 	for (unsigned i = 0; i < batch.count; i++) {
@@ -446,10 +452,11 @@ static void test_full_queue(void **state)
 static void test_close_with_io_in_flight(void **state)
 {
 	struct batch batch;
-	uint8_t	    *read = new_buffer(BLOCK);
+	uint8_t	    *read;
 	struct bench b;
 
 	start(&b, state, 32);
+	read = new_buffer(BLOCK);
 	batch_make(&batch, 32);
 	test_fill(batch.bytes, (size_t)batch.count * BLOCK, 77);
 	for (unsigned i = 0; i < batch.count; i++)
@@ -558,11 +565,12 @@ static void test_bad_depth(void **state)
 /* A file that somebody cuts short beneath us: the transfer goes on after the short part, finds the end, and says where. */
 static void test_file_cut_short(void **state)
 {
-	uint8_t	    *buf = new_buffer(4 * BLOCK);
+	uint8_t	    *buf;
 	char	     path[SCRATCH_PATH];
 	struct bench b;
 
 	start(&b, state, 2);
+	buf = new_buffer(4 * BLOCK);
 	if (strcmp(device_info(b.dev)->kind, "file") == 0) {
 		assert_int_equal(truncate(place_name(b.place, path), SCRATCH_SIZE / 2), 0);
 		assert_ok(device_read(b.queue, SCRATCH_SIZE / 2 - BLOCK, buf, BLOCK));
@@ -577,11 +585,12 @@ static void test_file_cut_short(void **state)
 static void test_reading_only(void **state)
 {
 	struct device_options options = { .readonly = true };
-	uint8_t		     *buf     = new_buffer(BLOCK);
+	uint8_t		     *buf;
 	char		      path[SCRATCH_PATH];
 	struct bench	      b;
 
 	start(&b, state, 1);
+	buf = new_buffer(BLOCK);
 	stop(&b);
 	options.backend = b.place->backend;
 	assert_ok(device_open(place_name(b.place, path), &options, &b.dev));

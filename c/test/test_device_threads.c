@@ -393,12 +393,13 @@ static void test_idle_reap_does_not_wait(void **state)
 static void test_waiting_calls_beside_a_reaper(void **state)
 {
 	struct bench  b;
-	struct waiter w	   = { .b = &b };
-	uint8_t	     *back = device_alloc(BLOCK);
+	struct waiter w = { .b = &b };
+	uint8_t	     *back;
 	pthread_t     thread;
 
-	assert_non_null(back);
 	start(&b, state, 1);
+	back = device_alloc(BLOCK);
+	assert_non_null(back);
 	thread = start_thread(wait_once, &w);
 	for (unsigned i = 0; i < 50; i++) {
 		test_fill(b.buf, BLOCK, i);

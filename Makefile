@@ -36,8 +36,9 @@ release_FLAGS := $(CFLAGS)
 asan_FLAGS    := -w -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 tsan_FLAGS    := -w -O1 -g -fno-omit-frame-pointer -fsanitize=thread
 VARIANTS      := release asan tsan
-# A test that makes allocations fail takes those of the library over when it is linked.
+# Tests that make allocations fail take those of the library over when they are linked.
 test_sweep_LINK := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc,--wrap=mmap,--wrap=free
+test_api_dev_memory_LINK := $(test_sweep_LINK)
 
 HEADERS  := $(wildcard c/include/tarn/*.h)
 PROTOS   := $(wildcard proto/tarn/store/v1/*.proto)

@@ -5,89 +5,17 @@
  * turns the store read-only, a failed call can be tried again (after a reopen when the device failed a write), the store is whole by its
  * own check, and all memory is given back. The link wraps malloc() and its like, so allocations are those of the library and of this file.
  * Without FULL=1 it takes a sample, by SEED; WORKLOAD=n does only that one. */
+#include "failing_alloc.h"
 #include "script.h"
 #include "scripts.h"
+
 #include <errno.h>
-#include <sys/mman.h>
 
 #define DISK  (2u << 20)
 #define SHOWN 40u /* runs that went wrong */
 
 enum kind { READ, WRITE, FLUSH, ALLOC, KINDS };
 static const char *const kind_names[KINDS] = { "read", "write", "flush", "allocation" };
-
-/* ---- allocations ---- */
-
-static struct {
-	bool	 armed, for_good;
-	uint64_t n, count, refused;
-	int64_t	 live; /* that were not freed */
-} alloc;
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *old, size_t size);
-void *__real_aligned_alloc(size_t align, size_t size);
-void *__real_mmap(void *at, size_t size, int prot, int flags, int fd, off_t off);
-void  __real_free(void *p);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *old, size_t size);
-void *__wrap_aligned_alloc(size_t align, size_t size);
-void *__wrap_mmap(void *at, size_t size, int prot, int flags, int fd, off_t off);
-void  __wrap_free(void *p);
-
-static bool refused(void)
-{
-	if (!alloc.armed)
-		return false;
-	alloc.count++;
-	if (alloc.count != alloc.n && !(alloc.for_good && alloc.count > alloc.n))
-		return false;
-	alloc.refused++;
-	errno = ENOMEM;
-	return true;
-}
-
-static void *counted(void *p)
-{
-	alloc.live += p != NULL;
-	return p;
-}
-
-void *__wrap_malloc(size_t size)
-{
-	return refused() ? NULL : counted(__real_malloc(size));
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-	return refused() ? NULL : counted(__real_calloc(n, size));
-}
-
-void *__wrap_realloc(void *old, size_t size)
-{
-	void *p = refused() ? NULL : __real_realloc(old, size);
-
-	alloc.live += p && !old;
-	return p;
-}
-
-void *__wrap_aligned_alloc(size_t align, size_t size)
-{
-	return refused() ? NULL : counted(__real_aligned_alloc(align, size));
-}
-
-void *__wrap_mmap(void *at, size_t size, int prot, int flags, int fd, off_t off)
-{
-	return refused() ? MAP_FAILED : __real_mmap(at, size, prot, flags, fd, off);
-}
-
-void __wrap_free(void *p)
-{
-	alloc.live -= p != NULL;
-	__real_free(p);
-}
 
 /* ---- one run ---- */
 
@@ -146,9 +74,7 @@ static void arm(struct sweep *w)
 	static const tarn_dev_opcode opcodes[] = { TARN_DEV_READ, TARN_DEV_WRITE, TARN_DEV_FLUSH };
 
 	if (w->kind == ALLOC) {
-		alloc.n = w->n, alloc.for_good = w->for_good;
-		alloc.count = alloc.refused = 0;
-		alloc.armed		    = true;
+		alloc_fail(w->n, w->for_good);
 	} else {
 		w->injected = sim_faults_injected(w->disk);
 		sim_fail_nth(w->disk, opcodes[w->kind], w->n, w->for_good);

@@ -535,7 +535,7 @@ static void crash(void)
 	find_extents();
 }
 
-static void round_trip(unsigned i, bool exact)
+static inline void round_trip(unsigned i, bool exact)
 {
 	work(rng_below(&t.rng, 100));
 	assert_ok(checkpoint_until_written(rng_below(&t.rng, 20)));
@@ -553,7 +553,7 @@ static void round_trip(unsigned i, bool exact)
 }
 
 /* With no reader and nothing to do two checkpoints free all that nobody refers to. */
-static void settle(void)
+static inline void settle(void)
 {
 	end_readers();
 	while (t.ours.n)

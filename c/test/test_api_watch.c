@@ -122,6 +122,66 @@ static void test_parts(void **state)
 	assert_ok(tarn_watch_close(f.watch));
 }
 
+static void put_large(struct scratch *s, const char *key, size_t len, uint64_t seed)
+{
+	static uint8_t value[40000];
+
+	test_fill(value, sizeof(value), seed);
+	assert_ok(tarn_kv_put(s->kv, text(key), (tarn_buf){ value, len }, TARN_COND_NONE, NULL));
+}
+
+/* One large value, with an event, which does not wait on this thread. */
+static void expect_large(struct feed *f, size_t len, uint64_t seed)
+{
+	static uint8_t	  want[40000];
+	const tarn_entry *e = (const void *)f->buf;
+	tarn_event	  ev;
+
+	tarn_event_init(&ev, NULL, NULL, 0);
+	assert_ok(tarn_watch_next(f->watch, f->buf, sizeof(*e) + e->key_len + len + 1, &f->out, &ev));
+	assert_ok(tarn_event_wait(&ev, -1));
+	test_fill(want, sizeof(want), seed);
+	assert_int_equal(f->out.count, 1);
+	assert_int_equal(e->flags, 0);
+	assert_int_equal(e->val_len, len);
+	assert_memory_equal((const uint8_t *)(e + 1) + e->key_len, want, len);
+}
+
+/* Values of up to what is asked for come whole, and as they were then. */
+static void test_values(void **state)
+{
+	struct scratch	  *s = *state;
+	static struct feed f;
+	uint64_t	   base;
+
+	begin(s, &f, 0, "", 0);
+	base = f.out.revision;
+	put_large(s, "k", 30000, 1);
+	put_large(s, "k", 20000, 2); /* that was overwritten is still there */
+	put_large(s, "k", 30001, 3);
+	put_text(s->kv, "small", "value");
+	assert_error(tarn_watch_values(NULL, 0), NO_HDL);
+	assert_ok(tarn_watch_values(f.watch, 30000));
+	assert_error(look(&f, 29999, base), REC2BIG);
+	assert_int_equal(f.out.used, sizeof(tarn_entry) + 1 + 30000);
+	assert_int_equal(f.out.count, 0);
+	assert_int_equal(f.out.revision, base);
+	assert_says("is too small for the next change");
+	expect_large(&f, 30000, 1);
+	assert_int_equal(f.out.revision, base + 1);
+	expect_large(&f, 20000, 2);
+	expect(&f, base, " 3:k(30001) 4:small=value");
+	assert_ok(tarn_watch_values(f.watch, 4));
+	put_text(s->kv, "small", "value");
+	put_text(s->kv, "small", "four");
+	expect(&f, base, " 5:small(5) 6:small=four");
+	assert_ok(tarn_watch_close(f.watch));
+	begin(s, &f, base + 1, "", TARN_WATCH_KEYS_ONLY);
+	assert_ok(tarn_watch_values(f.watch, 30000));
+	expect(&f, base, " 1:k(30000) 2:k(20000) 3:k(30001) 4:small(5) 5:small(5) 6:small(4)");
+	assert_ok(tarn_watch_close(f.watch));
+}
+
 /* After a close and an open a watcher goes on, as after a reconnection. */
 static void test_reopen(void **state)
 {
@@ -388,7 +448,7 @@ int main(void)
 		scratch_test(test_shows),    scratch_test(test_parts),	   scratch_test(test_reopen),
 		scratch_test(test_waits),    scratch_test(test_relaxed),   scratch_test(test_gone),
 		scratch_test(test_errors),   scratch_test(test_destroyed), scratch_test(test_container_destroyed),
-		scratch_test(test_snapshot), scratch_test(test_threads),
+		scratch_test(test_snapshot), scratch_test(test_threads),   scratch_test(test_values),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

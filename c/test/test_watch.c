@@ -2,7 +2,8 @@
 /* test/test_watch.c: watches of a store, against a model, over checkpoints, laps of the log, closes and power cuts.
  *
  * The model has what was applied with each lsn; after a cut, what is above the store's last lsn never was. Each watcher knows the mutation
- * that it is to see next, and sees that or nothing. What it has seen is never taken back. N is the number of histories. */
+ * that it is to see next, and sees that or nothing. What it has seen is never taken back. A value that is read where the log says it lies
+ * is that of its change, or gone; while the key still has it, it is not gone. N is the number of histories. */
 #include "harness.h"
 
 #include "../src/device/sim.h"
@@ -42,7 +43,7 @@ struct world {
 	struct record	 records[LSN_MAX + 1];
 	uint64_t	 applied, shown, acked; /* lsn */
 	struct watcher	 watchers[WATCHERS];
-	uint64_t	 changes, gone, cuts, closes, parts;
+	uint64_t	 changes, gone, cuts, closes, parts, large, lost, small;
 };
 
 static struct world w; /* large, and one at a time */
@@ -131,23 +132,55 @@ static const struct mut *next_wanted(struct watcher *x, uint64_t last)
 	return NULL;
 }
 
-static void check_value(const tarn_entry *e, const uint8_t *val, const struct mut *m, bool keys_only, size_t cap)
+/* How it was asked for changes. */
+struct asked {
+	size_t	 cap;
+	uint64_t values;
+};
+
+static bool is_omitted(const tarn_entry *e, const struct mut *m, const struct asked *how)
+{
+	if (how->values)
+		return m->len > how->values;
+	return m->len > 2048 || sizeof(*e) + e->key_len + m->len > how->cap; /* 2048: half a node */
+}
+
+/* The key has got another value since, or none. */
+static void check_gone(const tarn_entry *e, const struct mut *m)
+{
+	uint64_t revision = 0;
+	size_t	 len	  = 0;
+	int rc = store_get(w.s, (struct store_at){ .tree = TREE + m->tree }, (tarn_buf){ m->key, sizeof(m->key) }, NULL, &len,
+			   &revision, 0);
+
+	if (sim_is_cut(w.disk))
+		return;
+	assert_true(m->len > 2048 && (rc == -TARN_E_NONEXIST || (rc == 0 && revision > e->revision)));
+	w.lost++;
+}
+
+static void check_value(const tarn_entry *e, const uint8_t *val, const struct mut *m, bool keys_only, const struct asked *how)
 {
 	static uint8_t want[32768];
-	bool	       omitted = keys_only || m->len > 2048 || sizeof(*e) + e->key_len + m->len > cap; /* 2048: half a node */
 
 	if (m->deleted) {
 		assert_int_equal(e->flags, TARN_ENTRY_DELETED | TARN_ENTRY_OMITTED);
 		return;
 	}
 	assert_int_equal(e->val_len, m->len);
-	assert_int_equal(e->flags, omitted ? TARN_ENTRY_OMITTED : 0);
-	test_fill(want, ROUND_UP(m->len, 8u), m->fill);
-	if (!e->flags)
+	if (keys_only || is_omitted(e, m, how)) {
+		assert_int_equal(e->flags, TARN_ENTRY_OMITTED);
+	} else if (e->flags) {
+		assert_int_equal(e->flags, TARN_ENTRY_OMITTED | TARN_ENTRY_GONE);
+		check_gone(e, m);
+	} else {
+		test_fill(want, ROUND_UP(m->len, 8u), m->fill);
 		assert_memory_equal(val, want, m->len);
+		w.large += m->len > 2048;
+	}
 }
 
-static void check_entry(struct watcher *x, const uint8_t *at, const tarn_changes *out, size_t cap)
+static void check_entry(struct watcher *x, const uint8_t *at, const tarn_changes *out, const struct asked *how)
 {
 	const tarn_entry *e = (const void *)at;
 	const struct mut *m = next_wanted(x, e->revision);
@@ -156,7 +189,7 @@ static void check_entry(struct watcher *x, const uint8_t *at, const tarn_changes
 	assert_int_equal(e->revision, x->next);
 	assert_int_equal(e->key_len, sizeof(m->key) - 1); /* one byte is left out */
 	assert_memory_equal(at + sizeof(*e), m->key + 1, sizeof(m->key) - 1);
-	check_value(e, at + sizeof(*e) + e->key_len, m, x->keys_only, cap);
+	check_value(e, at + sizeof(*e) + e->key_len, m, x->keys_only, how);
 	w.parts += e->revision > out->revision;
 	w.changes++;
 	x->seen++;
@@ -167,12 +200,12 @@ static size_t entry_bytes(const tarn_entry *e)
 	return ROUND_UP(sizeof(*e) + e->key_len + (e->flags & TARN_ENTRY_OMITTED ? 0 : e->val_len), (size_t)8);
 }
 
-static void check_batch(struct watcher *x, const uint8_t *buf, const tarn_changes *out, size_t cap)
+static void check_batch(struct watcher *x, const uint8_t *buf, const tarn_changes *out, const struct asked *how)
 {
 	const uint8_t *at = buf;
 
 	for (uint32_t i = 0; i < out->count; i++) {
-		check_entry(x, at, out, cap);
+		check_entry(x, at, out, how);
 		at += entry_bytes((const void *)at);
 	}
 	assert_true(out->revision <= w.applied && out->latest <= w.applied && out->revision <= out->latest);
@@ -216,18 +249,25 @@ static int join(struct watcher *x)
 static int look(struct watcher *x)
 {
 	static uint64_t buf[8192];
-	size_t		cap = one_in(3) ? 40 + below(3000) : sizeof(buf);
+	struct asked	how = { .cap = one_in(3) ? 40 + below(3000) : sizeof(buf), .values = one_in(3) ? 0 : 1 + below(40000) };
 	tarn_changes	out;
 	int		rc = x->watch ? 0 : join(x);
 
-	rc = rc ? rc : store_watch_next(x->watch, buf, cap, &out, 0);
+	rc = rc ? rc : store_watch_next(x->watch, how.values, buf, how.cap, &out, 0);
+	if (rc == -TARN_E_REC2BIG) {
+		assert_true(out.used > how.cap && out.used <= sizeof(buf) && !out.count);
+		how.cap = out.used;
+		rc	= store_watch_next(x->watch, how.values, buf, how.cap, &out, 0);
+		w.small++;
+		assert_true(rc != -TARN_E_REC2BIG);
+	}
 	if (rc == -TARN_E_EP_OLD) {
 		assert_true(out.oldest > x->next);
 		drop(x);
 		return join(x);
 	}
 	if (!rc)
-		check_batch(x, (const uint8_t *)buf, &out, cap);
+		check_batch(x, (const uint8_t *)buf, &out, &how);
 	return rc;
 }
 
@@ -324,10 +364,9 @@ static int act(void)
 	}
 }
 
-static void begin(void)
+static void begin(uint64_t log_bytes)
 {
-	uint64_t	    log	 = (uint64_t)16 * BLOCK << below(3);
-	struct store_format f	 = { .node_bytes = 4096, .log_bytes = log };
+	struct store_format f	 = { .node_bytes = 4096, .log_bytes = log_bytes };
 	uint64_t	    seed = rng_next(&w.rng);
 
 	test_fill(f.pool.bytes, 16, seed);
@@ -365,7 +404,7 @@ static void catch_up(void)
 
 static void history(unsigned steps)
 {
-	begin();
+	begin((uint64_t)16 * BLOCK << below(3));
 	for (unsigned i = 0; i < steps && w.applied < LSN_MAX - 1; i++) {
 		if (one_in(150))
 			sim_set_cut_after(w.disk, 1 + below(12));
@@ -376,6 +415,67 @@ static void history(unsigned steps)
 		cut();
 	sim_set_cut_after(w.disk, 0);
 	catch_up();
+	end();
+}
+
+/* ---- a value whose space is used again ---- */
+
+static void put_size(uint8_t key, uint32_t len, uint64_t fill)
+{
+	static uint8_t	      val[65536];
+	uint64_t	      lsn;
+	struct store_mutation m = { .change = STORE_PUT, .tree = TREE, .key = { &key, 1 }, .val = { val, len } };
+
+	test_fill(val, sizeof(val), fill);
+	assert_ok(store_apply(w.s, &m, 1, 0, &lsn, NULL));
+	assert_ok(store_commit(w.s, lsn));
+}
+
+/* The flags of the change of revision 1, a value of 60,000 bytes. */
+static uint32_t first_flags(void)
+{
+	static uint64_t		   buf[8192];
+	static uint8_t		   want[65536];
+	struct store_watch_options o = { .tree = TREE, .start = 1 };
+	const tarn_entry	  *e = (const void *)buf;
+	tarn_changes		   out;
+	struct store_watch	  *watch;
+
+	assert_ok(store_watch_open(w.s, &o, &out, &watch));
+	assert_ok(store_watch_next(watch, 65536, buf, sizeof(buf), &out, 0));
+	store_watch_close(watch);
+	test_fill(want, sizeof(want), 1);
+	assert_true(out.count && e->revision == 1 && e->val_len == 60000);
+	if (!e->flags)
+		assert_memory_equal((const uint8_t *)(e + 1) + e->key_len, want, 60000);
+	return e->flags;
+}
+
+/* It is there as long as the key has it, whatever else happens, and may be there for a while afterwards; then it is gone, and says so. */
+static void test_gone_value(void **state)
+{
+	unsigned rounds = 0;
+
+	(void)state;
+	memset(&w, 0, sizeof(w));
+	rng_seed(&w.rng, 1);
+	begin(SIZE / 2);
+	put_size('k', 60000, 1);
+	for (unsigned i = 0; i < 60; i++) { /* of 4 MiB */
+		put_size('x', 65536, 2);
+		put_size('y', 65536, 3);
+		assert_ok(store_checkpoint(w.s));
+		assert_int_equal(first_flags(), 0);
+	}
+	put_size('k', 10, 4);
+	for (; rounds < 300 && !first_flags(); rounds++) {
+		put_size('x', 65536, 5 + rounds);
+		put_size('y', 65536, 6 + rounds);
+		assert_ok(store_checkpoint(w.s));
+	}
+	assert_true(rounds > 0);
+	assert_int_equal(first_flags(), TARN_ENTRY_OMITTED | TARN_ENTRY_GONE);
+	print_message("# gone after %u checkpoints\n", rounds);
 	end();
 }
 
@@ -390,15 +490,17 @@ static void test_histories(void **state)
 		history(1500);
 	}
 	print_message("# %" PRIu64 " changes seen (%" PRIu64 " of them before the rest of their batch), %" PRIu64
-		      " times gone, %" PRIu64 " cuts, %" PRIu64 " closes\n",
-		      w.changes, w.parts, w.gone, w.cuts, w.closes);
-	assert_true(w.changes && w.parts && w.gone && w.cuts && w.closes);
+		      " times gone, %" PRIu64 " cuts, %" PRIu64 " closes; %" PRIu64 " large values, %" PRIu64
+		      " of which were gone, %" PRIu64 " buffers too small\n",
+		      w.changes, w.parts, w.gone, w.cuts, w.closes, w.large + w.lost, w.lost, w.small);
+	assert_true(w.changes && w.parts && w.gone && w.cuts && w.closes && w.large && w.small);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_histories),
+		cmocka_unit_test(test_gone_value),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -22,6 +22,7 @@ func (s *System) Stats(ctx context.Context) (system.ServerStats, error) {
 	stats := system.ServerStats{
 		Started: r.GetStartTime().AsTime(), InFlight: r.GetInFlightBytes(), InFlightLimit: r.GetInFlightLimitBytes(),
 		Handles: r.GetOpenHandles(), Goroutines: r.GetGoroutines(), Heap: r.GetHeapBytes(),
+		Refused: r.GetRefused(), Watches: r.GetWatches(), WatchesLimit: r.GetWatchesLimit(),
 	}
 	for _, m := range r.GetMethods() {
 		stats.Methods = append(stats.Methods, system.MethodStats{

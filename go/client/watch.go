@@ -31,7 +31,7 @@ func (kv *KV) OpenWatch(ctx context.Context, o system.WatchOptions) (system.Watc
 	w := &Watch{cancel: cancel}
 	var err error
 	w.stream, err = kv.sys.keyValues.Watch(sctx, &apiv1.WatchRequest{Object: kv.name, StartRevision: o.Start, Prefix: o.Prefix, KeysOnly: o.KeysOnly,
-		ProgressMs: uint32(o.ProgressOrDefault().Milliseconds())})
+		ProgressMs: uint32(o.ProgressOrDefault().Milliseconds()), ValueMax: uint32(o.ValueMaxOrDefault())})
 	if err == nil {
 		w.first, err = w.stream.Recv()
 	}
@@ -71,6 +71,7 @@ func changesOf(msg *apiv1.WatchResponse) system.Changes {
 	for _, c := range msg.GetChanges() {
 		all.Changes = append(all.Changes, system.Change{
 			Key: c.GetKey(), Value: c.Value, Size: c.GetSize(), Revision: c.GetRevision(), Deleted: c.GetDeleted(), Omitted: c.Value == nil,
+			Gone: c.GetGone(),
 		})
 	}
 	return all

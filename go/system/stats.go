@@ -12,6 +12,9 @@ type ServerStats struct {
 	Handles       uint32        `json:"open_handles"`
 	Goroutines    uint32        `json:"goroutines"`
 	Heap          uint64        `json:"heap_bytes"`
+	Refused       uint64        `json:"refused"` // calls, and bytes for calls, for want of room, since the start
+	Watches       uint32        `json:"watches"` // that are running
+	WatchesLimit  uint32        `json:"watches_limit"`
 	Methods       []MethodStats `json:"methods"` // those that were called, in the order of their names
 }
 

@@ -18,12 +18,20 @@ const (
 	ProgressDefault = 10 * time.Second
 )
 
+// WatchValueMax is the longest value that a change comes with.
+const WatchValueMax = 1 << 20
+
 // WatchOptions say what is watched. The zero value is all keys, from now on.
 type WatchOptions struct {
 	Start    uint64        // the first revision that is wanted; 0: what changes from now on
 	Prefix   []byte        // what the keys begin with; it is copied
 	KeysOnly bool          // values are left out
 	Progress time.Duration // Next waits no longer for a change; from ProgressMin to ProgressMax, 0: ProgressDefault
+	ValueMax int           // longer values are left out; 0: WatchValueMax, which is also the most
+
+	// Room is asked before a change of more than 96 KiB is read, and told how many bytes it takes. When it returns an error the watch ends
+	// with that. nil: there is room. A gateway's clients are not asked.
+	Room func(bytes int) error
 }
 
 // ProgressOrDefault is Progress within its bounds.
@@ -34,15 +42,25 @@ func (o WatchOptions) ProgressOrDefault() time.Duration {
 	return min(max(o.Progress, ProgressMin), ProgressMax)
 }
 
-// Change is one change of a key. Value is nil, and Omitted true, when the key was removed (Deleted), when only keys were asked for, and when
-// the value is longer than the pool keeps in its log (2 KiB; of a pool that was made with larger nodes, half a node): then Get or Reader
-// fetches it as it is now. Key and Value are the caller's.
+// ValueMaxOrDefault is ValueMax within its bounds.
+func (o WatchOptions) ValueMaxOrDefault() int {
+	if o.ValueMax <= 0 {
+		return WatchValueMax
+	}
+	return min(o.ValueMax, WatchValueMax)
+}
+
+// Change is one change of a key. Value is nil, and Omitted true, when the key was removed (Deleted), when only keys were asked for, when the
+// value is longer than WatchOptions.ValueMax, and when it can no longer be had (Gone): the log keeps values of up to 2 KiB (half a node, of a pool
+// that was made with larger ones), and of a longer one where it lies, whose space is used again some time after the key got another value
+// or was removed. Get and Reader fetch what the key has now. Key and Value are the caller's.
 type Change struct {
 	Key, Value []byte
 	Size       uint64 // of the value
 	Revision   uint64
 	Deleted    bool
 	Omitted    bool
+	Gone       bool // the value of this change can no longer be had, or is damaged; what the key still has is never gone
 }
 
 // Changes is what Next returns. All changes up to Revision have been returned; those with a later one are the beginning of a batch, whose

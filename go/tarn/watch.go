@@ -14,6 +14,7 @@ import "C"
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"time"
 	"unsafe"
@@ -22,7 +23,7 @@ import (
 	"github.com/tarn-storage/tarn/go/system"
 )
 
-// watchBytes is how much Next returns at most: any key, and any value that is shown, fit into it.
+// watchBytes is how much Next returns at most: any key fits into it. A value that does not comes alone.
 const watchBytes = 96 << 10
 
 // Watch shows the changes of an object: see system.Watch. It keeps the pool open, not the object. One goroutine at a time uses it.
@@ -32,6 +33,7 @@ type Watch struct {
 	pool     *Pool // kept alive
 	slot     *slot // its own: a watch waits longer than other calls
 	progress time.Duration
+	room     func(bytes int) error // see WatchOptions.Room
 	begun    bool
 	revision uint64 // all up to it has been returned
 	told     time.Time
@@ -39,7 +41,8 @@ type Watch struct {
 
 // OpenWatch begins a watch: see system.Watcher. The first one since the pool was opened reads the log once.
 //
-// Implements: int tarn_watch_open(tarn_kv *, uint64_t, tarn_buf, unsigned, tarn_changes *, tarn_watch **, tarn_event *)
+// Implements: int tarn_watch_open(tarn_kv *, uint64_t, tarn_buf, unsigned, tarn_changes *, tarn_watch **, tarn_event *), and
+// int tarn_watch_values(tarn_watch *, uint64_t)
 func (kv *KV) OpenWatch(ctx context.Context, o WatchOptions) (*Watch, error) {
 	s, err := kv.begin(ctx, "kv watch")
 	if err != nil {
@@ -65,7 +68,8 @@ func (kv *KV) OpenWatch(ctx context.Context, o WatchOptions) (*Watch, error) {
 		C.tarn_watch_close(c)
 		return nil, err
 	}
-	return newWatch(pool, kv.h.ref, c, own, o.ProgressOrDefault(), uint64(C.go_changes(s.c).revision)), nil
+	C.tarn_watch_values(c, C.uint64_t(o.ValueMaxOrDefault())) // it fails only for one that is in use
+	return newWatch(pool, kv.h.ref, c, own, o, uint64(C.go_changes(s.c).revision)), nil
 }
 
 // withOldest adds what can be asked for to the error of one who has asked for something else.
@@ -76,8 +80,8 @@ func withOldest(err error, s *slot) error {
 	return err
 }
 
-func newWatch(pool *Pool, ref string, c *C.tarn_watch, own *slot, progress time.Duration, revision uint64) *Watch {
-	w := &Watch{c: c, pool: pool, slot: own, progress: progress, revision: revision}
+func newWatch(pool *Pool, ref string, c *C.tarn_watch, own *slot, o WatchOptions, revision uint64) *Watch {
+	w := &Watch{c: c, pool: pool, slot: own, progress: o.ProgressOrDefault(), room: o.Room, revision: revision}
 	core := pool.h.core
 	w.h = newHandle(core, pool.h, "watch", ref, func() error {
 		err := direct("kv watch", ref, func() C.int { return C.tarn_watch_close(c) })
@@ -90,7 +94,7 @@ func newWatch(pool *Pool, ref string, c *C.tarn_watch, own *slot, progress time.
 	return w
 }
 
-// Next returns the next changes, or after WatchOptions.Progress none: see system.Watch. It returns at most 96 KiB at once.
+// Next returns the next changes, or after WatchOptions.Progress none: see system.Watch. It returns at most 96 KiB at once, or one change.
 //
 // Implements: int tarn_watch_next(tarn_watch *, void *, size_t, tarn_changes *, tarn_event *)
 func (w *Watch) Next(ctx context.Context) (Changes, error) {
@@ -124,13 +128,28 @@ func (w *Watch) fetch(ctx context.Context) (c Changes, more bool, err error) {
 		return c, false, err
 	}
 	defer w.end(s)
+	c, more, err = w.take(ctx, s, watchBytes)
+	if errors.Is(err, errno.Rec2Big) {
+		size := int(C.go_changes(s.c).used)
+		if w.room != nil {
+			if err := w.room(size); err != nil {
+				return Changes{}, false, err
+			}
+		}
+		c, more, err = w.take(ctx, s, uintptr(size))
+	}
+	return c, more, err
+}
+
+// take is fetch with a buffer of so many bytes. REC2BIG: the next change takes more.
+func (w *Watch) take(ctx context.Context, s *slot, size uintptr) (c Changes, more bool, err error) {
 	b := &w.h.core.buffers
-	mem, err := b.take(s.op, s.ref)
+	mem, err := b.room(s.op, s.ref, size)
 	if err != nil {
 		return c, false, err
 	}
-	defer b.give(mem)
-	if err = s.settle(ctx, C.go_watch_next(w.c, mem, watchBytes, s.c)); err != nil {
+	defer b.done(mem, size)
+	if err = s.settle(ctx, C.go_watch_next(w.c, mem, C.size_t(size), s.c)); err != nil {
 		return c, false, withOldest(err, s)
 	}
 	out := C.go_changes(s.c)
@@ -150,9 +169,10 @@ func (l *lister) changes(s *slot) []Change {
 	l.keys, l.vals = make([]byte, 0, keyBytes), make([]byte, 0, valBytes)
 	all := make([]Change, l.count)
 	for i := range all {
-		deleted := (*C.tarn_entry)(l.at).flags&C.TARN_ENTRY_DELETED != 0
+		flags := (*C.tarn_entry)(l.at).flags
 		e := l.entry()
-		all[i] = Change{Key: e.Key, Value: e.Value, Size: e.Size, Revision: e.Revision, Deleted: deleted, Omitted: e.Omitted}
+		all[i] = Change{Key: e.Key, Value: e.Value, Size: e.Size, Revision: e.Revision, Omitted: e.Omitted,
+			Deleted: flags&C.TARN_ENTRY_DELETED != 0, Gone: flags&C.TARN_ENTRY_GONE != 0}
 	}
 	return all
 }

@@ -24,7 +24,7 @@ extern "C" {
 typedef struct tarn_changes {
 	uint32_t count; /* changes in the buffer */
 	uint32_t more;	/* 1: there is more already */
-	size_t	 used;	/* bytes of the buffer */
+	size_t	 used;	/* bytes of the buffer; of one that was too small for a value (REC2BIG): how many hold the next change */
 	uint64_t
 		revision; /* all changes up to this one have been returned; those in the buffer with a later one are a part of their batch */
 	uint64_t oldest; /* the oldest revision that can be asked for now */
@@ -43,12 +43,20 @@ TARN_API int tarn_watch_open(tarn_kv *kv, uint64_t start, tarn_buf prefix, unsig
 
 /* Puts the next changes into buf (8-byte aligned, cap bytes), as entries of tarn_kv_list() with TARN_ENTRY_DELETED for a deletion. Does
  * not wait for changes: out->count is 0 when none has been made, or when it has looked far without finding one. A value is left out
- * (TARN_ENTRY_OMITTED) when it is longer than the pool keeps in its log, half a node, at most 16,383 bytes: get it. buf and out are lent
- * until the result has arrived. Errors: EP_OLD (out->oldest can be asked for); NONEXIST (the object was destroyed); KEY2BIG (cap is too
- * small for a key: TARN_KEY_MAX + 32 always holds one); BUSY. */
+ * (TARN_ENTRY_OMITTED) when it does not fit into the buffer, or is longer than the pool keeps in its log, half a node, at most 16,383
+ * bytes; tarn_watch_values() changes that. buf and out are lent until the result has arrived. Errors: EP_OLD (out->oldest can be asked for);
+ * NONEXIST (the object was destroyed); KEY2BIG (cap is too small for a key: TARN_KEY_MAX + 32 always holds one); REC2BIG (after
+ * tarn_watch_values(): cap is too small for the next change, out->used is not: call again with so many); BUSY. */
 TARN_API int tarn_watch_next(tarn_watch *watch, void *buf, size_t cap, tarn_changes *out, tarn_event *ev);
 
 #define TARN_ENTRY_DELETED 2u /* of a tarn_entry: the key was removed */
+#define TARN_ENTRY_GONE	   4u /* of one with TARN_ENTRY_OMITTED: the value can no longer be had, or is damaged */
+
+/* From the next tarn_watch_next() on, values of up to max bytes are returned whole, and longer ones left out. 0, as in the beginning: what
+ * the log has and the buffer holds. The log only says where a value longer than half a node lies. Its space is used again some time after
+ * the key got another value or was removed: then the change has TARN_ENTRY_GONE, and never another value than its own. The value that the
+ * key still has is always there. Does not wait. Errors: BUSY. */
+TARN_API int tarn_watch_values(tarn_watch *watch, uint64_t max);
 
 /* Waits until something was changed in the pool after what the last tarn_watch_next() has looked at: perhaps not in this object.
  * tarn_event_abort() ends the wait with CANCELED at any moment. Errors: BUSY; that of the log, when it has failed. */

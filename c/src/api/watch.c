@@ -10,6 +10,7 @@ struct tarn_watch {
 	struct handle	    handle;
 	tarn_pool	   *pool;
 	struct store_watch *watch;
+	uint64_t	    values; /* tarn_watch_values() */
 };
 
 struct watch_call {
@@ -101,7 +102,7 @@ static int next_body(struct call *call, unsigned flags)
 	struct watch_call *c	  = of(call);
 	struct driver	  *driver = driver_of(c->watch);
 
-	return driver->ops->watch_next(driver, c->watch->watch, c->buf, c->cap, c->changes, flags);
+	return driver->ops->watch_next(driver, c->watch->watch, c->watch->values, c->buf, c->cap, c->changes, flags);
 }
 
 static int check_buffer(const void *buf, size_t cap, const tarn_changes *out)
@@ -160,6 +161,15 @@ int tarn_watch_wait(tarn_watch *watch, tarn_event *ev)
 	op_init(&local, NULL, NULL, 0);
 	rc = wait_with(watch, &local);
 	return rc ? rc : op_wait(&local, -1);
+}
+
+int tarn_watch_values(tarn_watch *watch, uint64_t max)
+{
+	int rc = check_watch(watch);
+
+	if (rc == 0)
+		watch->values = max;
+	return rc;
 }
 
 int tarn_watch_close(tarn_watch *watch)

@@ -7,13 +7,11 @@
  *   - the list has all durable groups from its first on, without a gap, and each lies in the ring where it says, whole;
  *   - a group leaves the list before the write begins that overwrites any of its blocks. So what was read of one is good if it is still
  *     in the list afterwards, and what is damaged while in the list is damage.
- * Until somebody watches there is no list, and the log does nothing for it. The first one who does has the ring scanned: what belongs to
- * the past is a whole group whose checksum the group after it repeats, back from the last durable one, across epochs and restarts.
+ * Until somebody watches there is no list, and the log does nothing for it. The first one who does has the ring scanned (feed_past.c).
  *
  * A group that somebody wants is read once for all who want it soon: copies are kept, up to COPIES_BYTES of them and the last one whatever
  * its size. While there are watches, a group is copied as it is written. */
 #include "feed.h"
-#include "window.h"
 
 #define COPIES_BYTES (UINT64_C(4) << 20)
 #define KEEP_MAX     (UINT64_C(1) << 20) /* of a group that is copied as it is written */
@@ -160,7 +158,7 @@ static void push(struct feed *f, const struct log_group *g)
 	*group_at(f, f->n - 1) = *g;
 }
 
-static uint64_t first_lsn(const uint8_t *group)
+uint64_t feed_first_lsn(const uint8_t *group)
 {
 	return get64(group + GROUP_BYTES + REC_LSN);
 }
@@ -178,7 +176,7 @@ void feed_end_group(struct log *l, uint64_t blocks)
 {
 	struct feed	*f = &l->feed;
 	uint32_t	 n = (uint32_t)DIV_UP(l->flush.len, BLOCK);
-	struct log_group g = { f->end + blocks - n, first_lsn(l->flush.data), n };
+	struct log_group g = { f->end + blocks - n, feed_first_lsn(l->flush.data), n };
 
 	if (!f->active)
 		return;
@@ -273,8 +271,7 @@ static bool still_there(struct store *s, const struct log_group *g)
 
 /* ---- reading ---- */
 
-/* A header of this store's log, at pos, of a group with a record. */
-static bool header_ok(const struct store *s, const uint8_t *g, uint64_t pos)
+bool feed_header_ok(const struct store *s, const uint8_t *g, uint64_t pos)
 {
 	uint64_t n = get32(g + GROUP_BLOCKS);
 
@@ -285,8 +282,8 @@ static bool header_ok(const struct store *s, const uint8_t *g, uint64_t pos)
 
 static bool is_group(struct store *s, uint8_t *data, const struct log_group *g)
 {
-	return header_ok(s, data, g->place % s->log.blocks) && get32(data + GROUP_BLOCKS) == g->blocks &&
-	       first_lsn(data) == g->lsn && group_sum_ok(data);
+	return feed_header_ok(s, data, g->place % s->log.blocks) && get32(data + GROUP_BLOCKS) == g->blocks &&
+	       feed_first_lsn(data) == g->lsn && group_sum_ok(data);
 }
 
 static int read_copy(struct store *s, const struct log_group *g, struct feed_copy *copy)
@@ -332,121 +329,7 @@ int feed_get(struct store *s, const struct log_group *g, unsigned flags, struct 
 	return 0;
 }
 
-/* ---- the past ---- */
-
-struct old { /* a whole group that was found in the ring */
-	uint64_t       pos, seq, lsn;
-	uint32_t       blocks;
-	struct hash128 sum, chain;
-};
-struct olds {
-	struct old *all;
-	size_t	    n, cap;
-};
-
-static int add_old(struct olds *olds, const uint8_t *g)
-{
-	struct old *old;
-
-	if (olds->n == olds->cap) {
-		size_t	    cap = olds->cap ? 2 * olds->cap : 256;
-		struct old *all = realloc(olds->all, cap * sizeof(*all));
-
-		if (!all)
-			return fail(NOMEM, "no memory to look through the log");
-		olds->all = all;
-		olds->cap = cap;
-	}
-	old  = &olds->all[olds->n++];
-	*old = (struct old){
-		.pos = get64(g + GROUP_POS), .seq = get64(g + GROUP_SEQ), .lsn = first_lsn(g), .blocks = get32(g + GROUP_BLOCKS)
-	};
-	memcpy(old->sum.bytes, g + GROUP_SUM, 16);
-	memcpy(old->chain.bytes, g + GROUP_CHAIN, 16);
-	return 0;
-}
-
-/* The group at pos, when a whole one is there, and where to look next: what is whole has nothing newer in it. */
-static int look_at(struct store *s, struct window *w, uint64_t *pos, struct olds *olds)
-{
-	uint8_t *g;
-	uint64_t n  = 1;
-	int	 rc = window_get(w, *pos, 1, &g);
-
-	if (!rc && header_ok(s, g, *pos)) {
-		n  = get32(g + GROUP_BLOCKS);
-		rc = window_get(w, *pos, n, &g);
-		if (!rc && header_ok(s, g, *pos) && group_sum_ok(g))
-			rc = add_old(olds, g);
-		else
-			n = 1;
-	}
-	*pos += n;
-	return rc;
-}
-
-static int by_seq(const void *a, const void *b)
-{
-	const struct old *x = a, *y = b;
-
-	return (x->seq > y->seq) - (x->seq < y->seq);
-}
-
-static int look_around(struct store *s, struct olds *olds)
-{
-	struct window w;
-	int	      rc = window_open(&w, s, 0);
-
-	for (uint64_t pos = 0; !rc && pos < s->log.blocks;)
-		rc = look_at(s, &w, &pos, olds);
-	window_close(&w);
-	if (!rc && olds->n)
-		qsort(olds->all, olds->n, sizeof(olds->all[0]), by_seq);
-	return rc;
-}
-
-/* The group of that number and checksum. */
-static const struct old *find_old(const struct olds *olds, uint64_t seq, struct hash128 sum)
-{
-	struct old	  key = { .seq = seq };
-	const struct old *old = olds->n ? bsearch(&key, olds->all, olds->n, sizeof(key), by_seq) : NULL;
-
-	while (old && old > olds->all && old[-1].seq == seq)
-		old--;
-	for (; old && old < olds->all + olds->n && old->seq == seq; old++)
-		if (hash128_equal(old->sum, sum))
-			return old;
-	return NULL;
-}
-
-/* Where a group lies that is followed by one at `next`, or would be: it may have left the end of the ring to nobody. */
-static uint64_t place_before(const struct log *l, const struct old *old, uint64_t next)
-{
-	uint64_t gap = (next + l->blocks - (old->pos + old->blocks) % l->blocks) % l->blocks;
-
-	return next - gap - old->blocks;
-}
-
-/* From the mark back, as far as one group leads to another: into groups, the newest first. Their number. */
-static size_t chain_back(const struct log *l, const struct olds *olds, const struct log_place *mark, uint64_t end,
-			 struct log_group *groups)
-{
-	struct hash128 sum  = mark->chain;
-	uint64_t       next = end, lsn = UINT64_MAX;
-	size_t	       n = 0;
-
-	for (uint64_t seq = mark->seq; seq && n < olds->n; seq--) {
-		const struct old *old = find_old(olds, seq - 1, sum);
-
-		if (!old || old->lsn >= lsn || place_before(l, old, next) + l->blocks < end || place_before(l, old, next) >= next)
-			break;
-		next	    = place_before(l, old, next);
-		lsn	    = old->lsn;
-		sum	    = old->chain;
-		groups[n++] = (struct log_group){ next, lsn, old->blocks };
-	}
-	return n;
-}
+/* ---- beginning ---- */
 
 /* From here on the list is kept; what was before comes later. The place of the next group counts one lap more than it must, so that no
  * place of the past is negative. */
@@ -460,8 +343,7 @@ static void activate(struct log *l, struct log_place *mark)
 	f->active  = true;
 }
 
-/* Puts the past, which is the newest first, before the list. */
-static int join(struct log *l, const struct log_group *past, size_t n)
+int feed_join(struct log *l, const struct log_group *past, size_t n)
 {
 	struct feed	 *f	 = &l->feed;
 	size_t		  cap	 = n + f->n + 256;
@@ -482,28 +364,6 @@ static int join(struct log *l, const struct log_group *past, size_t n)
 	return 0;
 }
 
-static int find_past(struct store *s, const struct log_place *mark, uint64_t end)
-{
-	struct olds	  olds = { 0 };
-	struct log_group *past = NULL;
-	size_t		  n;
-	int		  rc = look_around(s, &olds);
-
-	if (!rc && olds.n) {
-		past = calloc(olds.n, sizeof(*past));
-		rc   = past ? 0 : fail(NOMEM, "no memory to look through the log");
-	}
-	if (!rc && past) {
-		n = chain_back(&s->log, &olds, mark, end, past);
-		pthread_mutex_lock(&s->log.lock);
-		rc = join(&s->log, past, n);
-		pthread_mutex_unlock(&s->log.lock);
-	}
-	free(past);
-	free(olds.all);
-	return rc;
-}
-
 static int open_locked(struct store *s)
 {
 	struct log	*l = &s->log;
@@ -517,7 +377,7 @@ static int open_locked(struct store *s)
 	activate(l, &mark);
 	end = l->feed.end;
 	pthread_mutex_unlock(&l->lock);
-	rc = find_past(s, &mark, end);
+	rc = feed_find_past(s, &mark, end);
 	if (!rc)
 		return 0;
 	pthread_mutex_lock(&l->lock);

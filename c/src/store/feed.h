@@ -31,4 +31,12 @@ void feed_put(struct store *s, struct feed_copy *copy);
 int feed_wait(struct store *s, uint64_t lsn,
 	      struct op *op); /* 1: op completes when lsn is durable, or the log fails; else it is, or has */
 
+/* feed_past.c, and what it shares with feed.c. */
+int	 feed_find_past(struct store *s, const struct log_place *mark, uint64_t end); /* what lies behind the mark. IO, NOMEM */
+int	 feed_join(struct log *l, const struct log_group *past,
+		   size_t n); /* log.lock. The past, the newest first, goes before the list: NOMEM */
+uint64_t feed_first_lsn(const uint8_t *group);
+bool	 feed_header_ok(const struct store *s, const uint8_t *g,
+			uint64_t pos); /* of this store's log, at pos, of a group with a record */
+
 #endif

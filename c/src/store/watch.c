@@ -3,7 +3,10 @@
  *
  * A watch is a place in the history: the record that comes next, and how many of that record's mutations have been looked at. Nothing
  * else is kept for it, so it costs the same whether it is read or not, and the place may be gone when it is. Always true: all that
- * matches and stands before the place has been returned, once, in order. */
+ * matches and stands before the place has been returned, once, in order.
+ *
+ * Of a value in extents the log has the descriptor: addresses and checksums. Nothing keeps its blocks once the key has another value, so
+ * they are held while they are read, and the checksums say whether they were used again before. */
 #include "feed.h"
 
 #define LOOK_MAX (UINT64_C(1) << 20) /* bytes of log that one call looks through */
@@ -32,13 +35,16 @@ static bool has_ended(const struct store_watch *w)
 struct out {
 	uint8_t	     *buf;
 	size_t	      cap;
+	uint64_t      values; /* up to so long they are given whole; 0: what the log has and the buffer holds */
+	unsigned      flags;
 	tarn_changes *changes;
 	bool	      full;
 };
 
 struct entry {
-	tarn_entry head;
-	tarn_buf   key, val;
+	tarn_entry     head;
+	tarn_buf       key, val;
+	const uint8_t *desc; /* val.len bytes are to be read, from there */
 };
 
 static bool is_deletion(const struct store_mutation *m)
@@ -46,19 +52,28 @@ static bool is_deletion(const struct store_mutation *m)
 	return m->change == STORE_DEL;
 }
 
-static struct entry entry_of(const struct store_watch *w, const struct store_mutation *m, bool extents, size_t cap)
+static bool is_omitted(const struct store_watch *w, const struct entry *e, bool extents, const struct out *out)
+{
+	uint64_t size = e->head.val_len;
+
+	if (w->keys_only || out->values)
+		return w->keys_only || size > out->values;
+	return extents || sizeof(e->head) + e->key.len + size > out->cap;
+}
+
+static struct entry entry_of(const struct store_watch *w, const struct store_mutation *m, bool extents, const struct out *out)
 {
 	struct entry e	  = { .key = { (const uint8_t *)m->key.ptr + w->strip, m->key.len - w->strip } };
 	uint64_t     size = extents ? value_size(m->val.ptr) : m->val.len;
-	bool	     omit = w->keys_only || extents || sizeof(e.head) + e.key.len + m->val.len > cap;
 
 	e.head = (tarn_entry){ .key_len = (uint32_t)e.key.len, .val_len = size, .revision = w->next };
 	if (is_deletion(m))
 		e.head.flags = TARN_ENTRY_DELETED | TARN_ENTRY_OMITTED;
-	else if (omit)
+	else if (is_omitted(w, &e, extents, out))
 		e.head.flags = TARN_ENTRY_OMITTED;
 	else
-		e.val = m->val;
+		e.val = (tarn_buf){ extents ? NULL : m->val.ptr, size };
+	e.desc = extents && e.val.len ? m->val.ptr : NULL;
 	return e;
 }
 
@@ -68,21 +83,76 @@ static void copy(uint8_t *to, tarn_buf from)
 		memcpy(to, from.ptr, from.len);
 }
 
-static int put_entry(struct out *out, const struct entry *e)
+static void unhold(struct store *s, unsigned round)
 {
-	size_t	 len = sizeof(e->head) + e->key.len + e->val.len;
-	uint8_t *to  = out->buf + out->changes->used;
+	pthread_mutex_lock(&s->lock);
+	space_unhold(&s->space, round);
+	pthread_mutex_unlock(&s->lock);
+}
 
-	if (out->changes->used + len > out->cap) {
-		out->full = true;
-		return out->changes->count ? 0
-					   : fail(KEY2BIG, "a buffer of %zu bytes is too small for a key of %zu: %u hold any",
-						  out->cap, e->key.len, TARN_KEY_MAX + 32);
+/* CSUM: its blocks have been used again, or are damaged. */
+static int read_extents(struct store *s, const struct entry *e, uint8_t *to)
+{
+	struct bptr *pieces = NULL;
+	size_t	     n	    = 0;
+	unsigned     round;
+	int	     rc;
+
+	pthread_mutex_lock(&s->lock);
+	round = space_hold(&s->space);
+	pthread_mutex_unlock(&s->lock);
+	rc = value_pieces(s, e->desc, &pieces, &n);
+	rc = rc ? rc : value_read_all(s, pieces, n, e->val.len, to);
+	free(pieces);
+	unhold(s, round);
+	return rc;
+}
+
+/* The value, to its place. What is gone is left out. */
+static int put_value(const struct store_watch *w, const struct out *out, struct entry *e, uint8_t *to)
+{
+	int rc;
+
+	if (!e->desc) {
+		copy(to, e->val);
+		return 0;
 	}
+	if (out->flags & STORE_NOWAIT)
+		return fail(AGAIN, "a value must be read");
+	rc = read_extents(w->s, e, to);
+	if (rc != -TARN_E_CSUM)
+		return rc;
+	e->head.flags = TARN_ENTRY_OMITTED | TARN_ENTRY_GONE;
+	e->val.len    = 0;
+	return 0;
+}
+
+static int too_small(struct out *out, const struct entry *e, size_t len)
+{
+	if (!out->values || !e->val.len)
+		return fail(KEY2BIG, "a buffer of %zu bytes is too small for a key of %zu: %u hold any", out->cap, e->key.len,
+			    TARN_KEY_MAX + 32);
+	out->changes->used = len;
+	return fail(REC2BIG, "a buffer of %zu bytes is too small for the next change, with its value of %zu: it takes %zu",
+		    out->cap, e->val.len, len);
+}
+
+static int put_entry(const struct store_watch *w, struct out *out, struct entry *e)
+{
+	size_t	 head = sizeof(e->head) + e->key.len, used = out->changes->used;
+	uint8_t *to = out->buf + used;
+	int	 rc;
+
+	if (head + e->val.len > out->cap - used) {
+		out->full = true;
+		return out->changes->count ? 0 : too_small(out, e, head + e->val.len);
+	}
+	rc = put_value(w, out, e, to + head);
+	if (rc)
+		return rc;
 	memcpy(to, &e->head, sizeof(e->head));
 	copy(to + sizeof(e->head), e->key);
-	copy(to + sizeof(e->head) + e->key.len, e->val);
-	out->changes->used = MIN(ROUND_UP(out->changes->used + len, 8), out->cap);
+	out->changes->used = MIN(ROUND_UP(used + head + e->val.len, 8), out->cap);
 	out->changes->count++;
 	return 0;
 }
@@ -115,8 +185,8 @@ static int look_at(struct store_watch *w, const struct store_mutation *m, bool e
 		w->ended = w->next;
 	if (!is_wanted(w, m))
 		return 0;
-	e = entry_of(w, m, extents, out->cap);
-	return put_entry(out, &e);
+	e = entry_of(w, m, extents, out);
+	return put_entry(w, out, &e);
 }
 
 static int malformed(const struct store_watch *w)
@@ -207,9 +277,9 @@ static void fill_range(const struct store_watch *w, tarn_changes *out)
 	out->more     = has_ended(w) || out->revision < out->latest;
 }
 
-int store_watch_next(struct store_watch *w, void *buf, size_t cap, tarn_changes *changes, unsigned flags)
+int store_watch_next(struct store_watch *w, uint64_t values, void *buf, size_t cap, tarn_changes *changes, unsigned flags)
 {
-	struct out out	  = { .buf = buf, .cap = cap, .changes = changes };
+	struct out out	  = { .buf = buf, .cap = cap, .values = values, .flags = flags, .changes = changes };
 	uint64_t   looked = 0;
 	int	   rc	  = 0;
 

@@ -18,18 +18,22 @@ from tarn.errors import DaosErrorCode, DNotSupported, DObjNotFound, InvalidModeE
 if TYPE_CHECKING:
     from tarn.container import DCont
     from tarn.dictionary import DDict
+    from tarn.watch import Change, Watch
 
-__all__ = ["DCont", "DDict", "DNotSupported", "DObjNotFound", "DaosErrorCode", "InvalidModeError", "PyDError"]
+__all__ = ["Change", "DCont", "DDict", "DNotSupported", "DObjNotFound", "DaosErrorCode", "InvalidModeError", "PyDError", "Watch"]
 __version__ = "0.1.0"
 
 
 if not TYPE_CHECKING:  # else every name would be there for mypy
     def __getattr__(name: str) -> Any:
-        """DCont and DDict, when they are first asked for: what does without a gateway does without grpcio."""
+        """What needs grpcio, when it is first asked for: what does without a gateway does without it."""
         if name == "DCont":
             from tarn.container import DCont
             return DCont
         if name == "DDict":
             from tarn.dictionary import DDict
             return DDict
+        if name in ("Change", "Watch"):
+            from tarn import watch
+            return getattr(watch, name)
         raise AttributeError(f"module 'tarn' has no attribute {name!r}")

@@ -56,9 +56,16 @@ class Gateway:
 
     def start(self, what: str, method: Any, request: Any, timeout: float | None = None) -> Any:
         """Starts a call: what method(request) gives. What fails later is a grpc.RpcError."""
+        return self._begin(what, method, request, timeout or self.timeout)
+
+    def stream(self, what: str, method: Any, request: Any) -> Any:
+        """Starts a call that lasts as long as it likes. The connection's keepalive finds out when the gateway is gone."""
+        return self._begin(what, method, request, None)
+
+    def _begin(self, what: str, method: Any, request: Any, timeout: float | None) -> Any:
         self.check(what)
         try:
-            return method(request, timeout=timeout or self.timeout)
+            return method(request, timeout=timeout)
         except ValueError:  # of gRPC, when the channel was closed in between
             self.check(what)
             raise

@@ -40,7 +40,8 @@ def error_of(what: str, endpoint: str, error: grpc.RpcError) -> PyDError:
         return _foreign(what, endpoint, call)
     meta = info.metadata
     sentence = (call.details() or "").removeprefix(meta["ref"] + ": " if meta["ref"] else "")
-    return PyDError(what, int(meta["rc"] or _errno.DER_MISC), sentence, resource=resource, size=int(meta["size"] or 0), delay=delay)
+    return PyDError(what, int(meta["rc"] or _errno.DER_MISC), sentence, resource=resource, size=int(meta["size"] or 0), delay=delay,
+                    oldest=int(meta["oldest"] or 0))
 
 
 def _foreign(what: str, endpoint: str, call: Any) -> PyDError:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from tarn import _errno
 from tarn._kv import INSERT, KV, UPDATE, absent
 from tarn.errors import PyDError
+from tarn.watch import VALUE_MAX, Watch, watch
 
 if TYPE_CHECKING:
     from tarn.container import DCont
@@ -135,6 +136,18 @@ class DDict(MutableMapping[str, bytes]):
             self._kv.get_many(_GET, large, small)
             return dict(sorted(small.items()))
         return small
+
+    def watch(self, prefix: Text = b"", *, after: int | None = None, keys_only: bool = False, value_max: int = VALUE_MAX) -> Watch:
+        """What changes from now on, or after a revision: an iterator that waits for changes of keys that begin with prefix.
+
+        after is Watch.revision of an earlier watch, whose work this one goes on with. Values longer than value_max bytes (at most
+        1 MiB) are left out. PyDError: DER_EP_OLD (the log no longer has what comes after that revision: read the dictionary anew),
+        DER_OVERFLOW (that revision lies in the future: it is of another pool), DER_OVERLOAD_RETRY (there are too many watches, or
+        this caller has its share).
+
+        To keep a copy: watch, then read all items, then put each change into the copy.
+        """
+        return watch(self._kv, key_bytes(prefix), after, keys_only, value_max)
 
     def __eq__(self, other: object) -> bool:
         """Whether other, a dict or a DDict, has the same keys with the same values. A value of other that is a str equals none."""

@@ -28,16 +28,20 @@ class PyDError(Exception):
 
     message says what was tried ("failed to create DAOS dict"); error is a DaosErrorCode. str() has both. resource is what is not there
     or is there already, when the error is about that: "pool", "container", "object" or "key"; size is the size of a value that is too
-    large for where it should go; delay is after how many seconds at the earliest the gateway wants to be asked again. sentence is what is more to say of this case than the table does.
+    large for where it should go; delay is after how many seconds at the earliest the gateway wants to be asked again; oldest is the
+    first revision that can be watched from, when an earlier one was asked for. sentence is what is more to say of this case than
+    the table does.
     """
 
-    def __init__(self, message: str, rc: int, sentence: str = "", *, resource: str = "", size: int = 0, delay: float = 0) -> None:
+    def __init__(self, message: str, rc: int, sentence: str = "", *, resource: str = "", size: int = 0, delay: float = 0,
+                 oldest: int = 0) -> None:
         super().__init__(message, rc, sentence)
         self.message = message
         self.error = DaosErrorCode(rc, sentence)
         self.resource = resource
         self.size = size
         self.delay = delay
+        self.oldest = oldest
 
     def __str__(self) -> str:
         return f"{self.message}: {self.error}"

@@ -284,7 +284,13 @@ type GetStatsResponse struct {
 	// cpu_seconds is the processor time of the server's process since its start.
 	CpuSeconds float64 `protobuf:"fixed64,8,opt,name=cpu_seconds,json=cpuSeconds,proto3" json:"cpu_seconds,omitempty"`
 	// allocations is the number of pieces of memory that the server's Go part has taken since its start.
-	Allocations   uint64 `protobuf:"varint,9,opt,name=allocations,proto3" json:"allocations,omitempty"`
+	Allocations uint64 `protobuf:"varint,9,opt,name=allocations,proto3" json:"allocations,omitempty"`
+	// refused is how many calls, and how often more bytes for a call, were refused for want of room since the start.
+	Refused uint64 `protobuf:"varint,10,opt,name=refused,proto3" json:"refused,omitempty"`
+	// watches is the number of watches that are running.
+	Watches uint32 `protobuf:"varint,11,opt,name=watches,proto3" json:"watches,omitempty"`
+	// watches_limit is how many there can be.
+	WatchesLimit  uint32 `protobuf:"varint,12,opt,name=watches_limit,json=watchesLimit,proto3" json:"watches_limit,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -378,6 +384,27 @@ func (x *GetStatsResponse) GetCpuSeconds() float64 {
 func (x *GetStatsResponse) GetAllocations() uint64 {
 	if x != nil {
 		return x.Allocations
+	}
+	return 0
+}
+
+func (x *GetStatsResponse) GetRefused() uint64 {
+	if x != nil {
+		return x.Refused
+	}
+	return 0
+}
+
+func (x *GetStatsResponse) GetWatches() uint32 {
+	if x != nil {
+		return x.Watches
+	}
+	return 0
+}
+
+func (x *GetStatsResponse) GetWatchesLimit() uint32 {
+	if x != nil {
+		return x.WatchesLimit
 	}
 	return 0
 }
@@ -549,7 +576,7 @@ const file_tarn_v1_admin_proto_rawDesc = "" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12-\n" +
 	"\x06limits\x18\x02 \x01(\v2\x15.tarn.v1.ServerLimitsR\x06limits\x12\x1a\n" +
 	"\bfeatures\x18\x03 \x03(\tR\bfeatures\"\x11\n" +
-	"\x0fGetStatsRequest\"\xfd\x02\n" +
+	"\x0fGetStatsRequest\"\xd6\x03\n" +
 	"\x10GetStatsResponse\x129\n" +
 	"\n" +
 	"start_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x12&\n" +
@@ -564,7 +591,11 @@ const file_tarn_v1_admin_proto_rawDesc = "" +
 	"\amethods\x18\a \x03(\v2\x14.tarn.v1.MethodStatsR\amethods\x12\x1f\n" +
 	"\vcpu_seconds\x18\b \x01(\x01R\n" +
 	"cpuSeconds\x12 \n" +
-	"\vallocations\x18\t \x01(\x04R\vallocations\"m\n" +
+	"\vallocations\x18\t \x01(\x04R\vallocations\x12\x18\n" +
+	"\arefused\x18\n" +
+	" \x01(\x04R\arefused\x12\x18\n" +
+	"\awatches\x18\v \x01(\rR\awatches\x12#\n" +
+	"\rwatches_limit\x18\f \x01(\rR\fwatchesLimit\"m\n" +
 	"\vMethodStats\x12\x16\n" +
 	"\x06method\x18\x01 \x01(\tR\x06method\x12\x14\n" +
 	"\x05calls\x18\x02 \x01(\x04R\x05calls\x12\x16\n" +

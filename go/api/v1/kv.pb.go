@@ -3058,7 +3058,9 @@ type WatchRequest struct {
 	KeysOnly bool `protobuf:"varint,4,opt,name=keys_only,json=keysOnly,proto3" json:"keys_only,omitempty"`
 	// progress_ms is the time in milliseconds after which an answer without changes says how far the stream is, when none has come
 	// for so long; 0: 10,000; less than 100 means 100, more than 60,000 means 60,000.
-	ProgressMs    uint32 `protobuf:"varint,5,opt,name=progress_ms,json=progressMs,proto3" json:"progress_ms,omitempty"`
+	ProgressMs uint32 `protobuf:"varint,5,opt,name=progress_ms,json=progressMs,proto3" json:"progress_ms,omitempty"`
+	// value_max is the longest value in bytes that a change comes with; longer ones are left out; 0, and more than 1,048,576, mean 1,048,576.
+	ValueMax      uint32 `protobuf:"varint,6,opt,name=value_max,json=valueMax,proto3" json:"value_max,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3128,6 +3130,13 @@ func (x *WatchRequest) GetProgressMs() uint32 {
 	return 0
 }
 
+func (x *WatchRequest) GetValueMax() uint32 {
+	if x != nil {
+		return x.ValueMax
+	}
+	return 0
+}
+
 // WatchResponse is one message of a watch.
 type WatchResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3193,11 +3202,15 @@ type WatchChange struct {
 	Revision uint64 `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
 	// deleted: the key was removed.
 	Deleted bool `protobuf:"varint,3,opt,name=deleted,proto3" json:"deleted,omitempty"`
-	// value is absent when the key was removed, when only keys were asked for, and when the value is longer than the pool keeps in its
-	// log (2 KiB, of a pool that was made with larger nodes half a node): then Get or GetStream reads the key as it is now.
+	// value is absent when the key was removed, when only keys were asked for, when the value is longer than value_max, and when it is gone.
+	// Get and GetStream read the key as it is now.
 	Value []byte `protobuf:"bytes,4,opt,name=value,proto3,oneof" json:"value,omitempty"`
 	// size of the value in bytes, also when it is absent.
-	Size          uint64 `protobuf:"varint,5,opt,name=size,proto3" json:"size,omitempty"`
+	Size uint64 `protobuf:"varint,5,opt,name=size,proto3" json:"size,omitempty"`
+	// gone: the value that this change gave the key can no longer be had, or is damaged. The pool's log keeps values of up to 2 KiB (half a node, of
+	// a pool that was made with larger ones), and of a longer one where it lies; that space is used again some time after the key got
+	// another value or was removed. The value that a key still has is not gone, and no change ever comes with another value than its own.
+	Gone          bool `protobuf:"varint,6,opt,name=gone,proto3" json:"gone,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3265,6 +3278,13 @@ func (x *WatchChange) GetSize() uint64 {
 		return x.Size
 	}
 	return 0
+}
+
+func (x *WatchChange) GetGone() bool {
+	if x != nil {
+		return x.Gone
+	}
+	return false
 }
 
 // DeleteRangeRequest is the request of DeleteRange.
@@ -4116,23 +4136,25 @@ const file_tarn_v1_kv_proto_rawDesc = "" +
 	"\brevision\x18\x04 \x01(\x04R\brevisionB\b\n" +
 	"\x06_value\"<\n" +
 	"\fScanResponse\x12,\n" +
-	"\aentries\x18\x01 \x03(\v2\x12.tarn.v1.ScanEntryR\aentries\"\xa3\x01\n" +
+	"\aentries\x18\x01 \x03(\v2\x12.tarn.v1.ScanEntryR\aentries\"\xc0\x01\n" +
 	"\fWatchRequest\x12\x16\n" +
 	"\x06object\x18\x01 \x01(\tR\x06object\x12%\n" +
 	"\x0estart_revision\x18\x02 \x01(\x04R\rstartRevision\x12\x16\n" +
 	"\x06prefix\x18\x03 \x01(\fR\x06prefix\x12\x1b\n" +
 	"\tkeys_only\x18\x04 \x01(\bR\bkeysOnly\x12\x1f\n" +
 	"\vprogress_ms\x18\x05 \x01(\rR\n" +
-	"progressMs\"[\n" +
+	"progressMs\x12\x1b\n" +
+	"\tvalue_max\x18\x06 \x01(\rR\bvalueMax\"[\n" +
 	"\rWatchResponse\x12.\n" +
 	"\achanges\x18\x01 \x03(\v2\x14.tarn.v1.WatchChangeR\achanges\x12\x1a\n" +
-	"\brevision\x18\x02 \x01(\x04R\brevision\"\x8e\x01\n" +
+	"\brevision\x18\x02 \x01(\x04R\brevision\"\xa2\x01\n" +
 	"\vWatchChange\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\fR\x03key\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x04R\brevision\x12\x18\n" +
 	"\adeleted\x18\x03 \x01(\bR\adeleted\x12\x19\n" +
 	"\x05value\x18\x04 \x01(\fH\x00R\x05value\x88\x01\x01\x12\x12\n" +
-	"\x04size\x18\x05 \x01(\x04R\x04sizeB\b\n" +
+	"\x04size\x18\x05 \x01(\x04R\x04size\x12\x12\n" +
+	"\x04gone\x18\x06 \x01(\bR\x04goneB\b\n" +
 	"\x06_value\"\x85\x01\n" +
 	"\x12DeleteRangeRequest\x12\x16\n" +
 	"\x06object\x18\x01 \x01(\tR\x06object\x12'\n" +

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -34,7 +35,7 @@ func openWatch(t *testing.T, kv system.KV, o system.WatchOptions) (system.Watch,
 	return w, first.Revision
 }
 
-// text is a change as "1:key=value", its revision counted from base.
+// text is a change as "1:key=value", its revision counted from base; of a long value its length and checksum.
 func text(c system.Change, base uint64) string {
 	switch {
 	case c.Deleted:
@@ -42,7 +43,14 @@ func text(c system.Change, base uint64) string {
 	case c.Omitted:
 		return fmt.Sprintf("%d:%s(%d)", c.Revision-base, c.Key, c.Size)
 	}
-	return fmt.Sprintf("%d:%s=%s", c.Revision-base, c.Key, c.Value)
+	return fmt.Sprintf("%d:%s=%s", c.Revision-base, c.Key, brief(c.Value))
+}
+
+func brief(value []byte) string {
+	if len(value) < 100 {
+		return string(value)
+	}
+	return fmt.Sprintf("%d bytes %08x", len(value), crc32.ChecksumIEEE(value))
 }
 
 // wantChanges reads until as many changes have come as are wanted, and whole batches of them.
@@ -75,19 +83,42 @@ func testWatch(t *testing.T, f *fixture) {
 	must(t, kv.Put(ctx, []byte("a"), []byte("1")))
 	must(t, kv.Apply(ctx, []system.Mutation{{Key: []byte("b"), Value: []byte("2")}, {Key: []byte("c")}, {Key: []byte("a"), Delete: true}}))
 	must(t, kv.Put(ctx, []byte("bb"), pattern(100000, 1)))
-	wantChanges(t, w, base, "1:a=1", "2:b=2", "2:c=", "2:-a", "3:bb(100000)")
-	wantChanges(t, prefix, base, "2:b=2", "3:bb(100000)")
+	large := brief(pattern(100000, 1))
+	wantChanges(t, w, base, "1:a=1", "2:b=2", "2:c=", "2:-a", "3:bb="+large)
+	wantChanges(t, prefix, base, "2:b=2", "3:bb="+large)
 	wantChanges(t, keys, base, "1:a(1)", "2:b(1)", "2:c(0)", "2:-a", "3:bb(100000)")
 	if n, err := kv.DeleteRange(ctx, system.Range{Prefix: []byte("b")}); n != 3 || err != nil {
 		t.Errorf("DeleteRange() = %d, %v", n, err)
 	}
 	wantChanges(t, w, base, "4:-b", "4:-bb", "4:-before")
 	again, _ := openWatch(t, kv, system.WatchOptions{Start: base + 3, Progress: fast})
-	wantChanges(t, again, base, "3:bb(100000)", "4:-b", "4:-bb", "4:-before")
+	wantChanges(t, again, base, "3:bb="+large, "4:-b", "4:-bb", "4:-before") // that it was removed since does not matter yet
 	if stat, err := kv.Stat(ctx, []byte("c")); err != nil || stat.Revision != base+2 {
 		t.Errorf("Stat(c) = %+v, %v; want the revision of its change, %d", stat, err, base+2)
 	}
 	testWatchProgress(t, f, w, base)
+}
+
+// testWatchValues: a change comes with its own value, of up to 1 MiB or what is asked for, also when the key has another one by then.
+func testWatchValues(t *testing.T, f *fixture) {
+	kv, ctx, fast := f.kv(t), t.Context(), 100*time.Millisecond
+	all, base := openWatch(t, kv, system.WatchOptions{Progress: fast})
+	some, _ := openWatch(t, kv, system.WatchOptions{Progress: fast, ValueMax: 70000})
+	var want, wantSome []string
+	for i, size := range []int{3000, 70000, 70001, system.WatchValueMax, system.WatchValueMax + 1, 0} {
+		value := pattern(size, byte(i))
+		must(t, kv.Put(ctx, []byte("k"), value))
+		whole, omitted := fmt.Sprintf("%d:k=%s", i+1, brief(value)), fmt.Sprintf("%d:k(%d)", i+1, size)
+		want, wantSome = append(want, whole), append(wantSome, whole)
+		if size > system.WatchValueMax {
+			want[i] = omitted
+		}
+		if size > 70000 {
+			wantSome[i] = omitted
+		}
+	}
+	wantChanges(t, all, base, want...)
+	wantChanges(t, some, base, wantSome...)
 }
 
 // testWatchProgress: what changes elsewhere is nothing to see, and moves the watch on.

@@ -124,11 +124,11 @@ static int local_watch_open(struct driver *driver, const struct store_watch_opti
 	return store_watch_open(store_of(driver), options, now, watch);
 }
 
-static int local_watch_next(struct driver *driver, struct store_watch *watch, void *buf, size_t cap, tarn_changes *out,
-			    unsigned flags)
+static int local_watch_next(struct driver *driver, struct store_watch *watch, uint64_t values, void *buf, size_t cap,
+			    tarn_changes *out, unsigned flags)
 {
 	(void)driver;
-	return store_watch_next(watch, buf, cap, out, flags);
+	return store_watch_next(watch, values, buf, cap, out, flags);
 }
 
 static int local_watch_wait(struct driver *driver, struct store_watch *watch, struct op *op)

@@ -1302,13 +1302,15 @@ tarn_snap_info._fields_ = [
 TARN_WATCH_KEYS_ONLY = 1
 # of a tarn_entry: the key was removed
 TARN_ENTRY_DELETED = 2
+# of one with TARN_ENTRY_OMITTED: the value can no longer be had, or is damaged
+TARN_ENTRY_GONE = 4
 
 tarn_changes._fields_ = [
     # changes in the buffer
     ("count", c_uint32),
     # 1: there is more already
     ("more", c_uint32),
-    # bytes of the buffer
+    # bytes of the buffer; of one that was too small for a value (REC2BIG): how many hold the next change
     ("used", c_size_t),
     # all changes up to this one have been returned; those in the buffer with a later one are a part of their batch
     ("revision", c_uint64),
@@ -1470,6 +1472,7 @@ CONSTANTS: dict[str, int] = {
     "TARN_DURABILITY_DURABLE": TARN_DURABILITY_DURABLE,
     "TARN_DURABILITY_RELAXED": TARN_DURABILITY_RELAXED,
     "TARN_ENTRY_DELETED": TARN_ENTRY_DELETED,
+    "TARN_ENTRY_GONE": TARN_ENTRY_GONE,
     "TARN_ENTRY_OMITTED": TARN_ENTRY_OMITTED,
     "TARN_EVENT_INLINE": TARN_EVENT_INLINE,
     "TARN_E_AGAIN": TARN_E_AGAIN,
@@ -2177,9 +2180,11 @@ Frees the watch. Does not wait. Errors: BUSY (a call of it is running: it is not
 
 Puts the next changes into buf (8-byte aligned, cap bytes), as entries of tarn_kv_list() with TARN_ENTRY_DELETED for a
 deletion. Does not wait for changes: out->count is 0 when none has been made, or when it has looked far without finding
-one. A value is left out (TARN_ENTRY_OMITTED) when it is longer than the pool keeps in its log, half a node, at most
-16,383 bytes: get it. buf and out are lent until the result has arrived. Errors: EP_OLD (out->oldest can be asked for);
-NONEXIST (the object was destroyed); KEY2BIG (cap is too small for a key: TARN_KEY_MAX + 32 always holds one); BUSY."""),
+one. A value is left out (TARN_ENTRY_OMITTED) when it does not fit into the buffer, or is longer than the pool keeps in
+its log, half a node, at most 16,383 bytes; tarn_watch_values() changes that. buf and out are lent until the result has
+arrived. Errors: EP_OLD (out->oldest can be asked for); NONEXIST (the object was destroyed); KEY2BIG (cap is too small
+for a key: TARN_KEY_MAX + 32 always holds one); REC2BIG (after tarn_watch_values(): cap is too small for the next
+change, out->used is not: call again with so many); BUSY."""),
     "tarn_watch_open": (c_int, (POINTER(tarn_kv), c_uint64, tarn_buf, c_uint, POINTER(tarn_changes), POINTER(POINTER(tarn_watch)), POINTER(tarn_event)), ("kv", "start", "prefix", "flags", "now", "watch", "ev"), """int tarn_watch_open(tarn_kv *kv, uint64_t start, tarn_buf prefix, unsigned flags, tarn_changes *now, tarn_watch **watch,
     tarn_event *ev);
 
@@ -2189,6 +2194,12 @@ start - 1. The watch keeps the pool open, not the object. The first watch since 
 Errors: EP_OLD (start is gone, or before the object was made: now->oldest can be asked for); OVERFLOW (start is in the
 future: it is of another pool, or of one that was restored since); NOTSUPPORTED (a snapshot does not change); KEY2BIG;
 INVAL (flags)."""),
+    "tarn_watch_values": (c_int, (POINTER(tarn_watch), c_uint64), ("watch", "max"), """int tarn_watch_values(tarn_watch *watch, uint64_t max);
+
+From the next tarn_watch_next() on, values of up to max bytes are returned whole, and longer ones left out. 0, as in the
+beginning: what the log has and the buffer holds. The log only says where a value longer than half a node lies. Its
+space is used again some time after the key got another value or was removed: then the change has TARN_ENTRY_GONE, and
+never another value than its own. The value that the key still has is always there. Does not wait. Errors: BUSY."""),
     "tarn_watch_wait": (c_int, (POINTER(tarn_watch), POINTER(tarn_event)), ("watch", "ev"), """int tarn_watch_wait(tarn_watch *watch, tarn_event *ev);
 
 Waits until something was changed in the pool after what the last tarn_watch_next() has looked at: perhaps not in this

@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from tarn.v1 import access_pb2 as tarn_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13tarn/v1/admin.proto\x12\x07tarn.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14tarn/v1/access.proto\"\xa8\x01\n\x0cServerLimits\x12\x11\n\tkey_bytes\x18\x01 \x01(\x04\x12\x13\n\x0bvalue_bytes\x18\x02 \x01(\x04\x12\x19\n\x11unary_value_bytes\x18\x03 \x01(\x04\x12\x15\n\rmessage_bytes\x18\x04 \x01(\x04\x12\x12\n\nbatch_keys\x18\x05 \x01(\r\x12\x17\n\x0f\x61pply_mutations\x18\x06 \x01(\r\x12\x11\n\tpage_size\x18\x07 \x01(\r\"\x16\n\x14GetServerInfoRequest\"a\n\x15GetServerInfoResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12%\n\x06limits\x18\x02 \x01(\x0b\x32\x15.tarn.v1.ServerLimits\x12\x10\n\x08\x66\x65\x61tures\x18\x03 \x03(\t\"\x11\n\x0fGetStatsRequest\"\x89\x02\n\x10GetStatsResponse\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0fin_flight_bytes\x18\x02 \x01(\x04\x12\x1d\n\x15in_flight_limit_bytes\x18\x03 \x01(\x04\x12\x14\n\x0copen_handles\x18\x04 \x01(\r\x12\x12\n\ngoroutines\x18\x05 \x01(\r\x12\x12\n\nheap_bytes\x18\x06 \x01(\x04\x12%\n\x07methods\x18\x07 \x03(\x0b\x32\x14.tarn.v1.MethodStats\x12\x13\n\x0b\x63pu_seconds\x18\x08 \x01(\x01\x12\x13\n\x0b\x61llocations\x18\t \x01(\x04\"M\n\x0bMethodStats\x12\x0e\n\x06method\x18\x01 \x01(\t\x12\r\n\x05\x63\x61lls\x18\x02 \x01(\x04\x12\x0e\n\x06\x65rrors\x18\x03 \x01(\x04\x12\x0f\n\x07seconds\x18\x04 \x01(\x01\"\r\n\x0b\x45\x63hoRequest\"\x0e\n\x0c\x45\x63hoResponse2\xfe\x01\n\x0c\x41\x64minService\x12\\\n\rGetServerInfo\x12\x1d.tarn.v1.GetServerInfoRequest\x1a\x1e.tarn.v1.GetServerInfoResponse\"\x0c\x90\x02\x01\xd8\xe3\x18\x01\xe2\xe3\x18\x01\x01\x12M\n\x08GetStats\x12\x18.tarn.v1.GetStatsRequest\x1a\x19.tarn.v1.GetStatsResponse\"\x0c\x90\x02\x01\xd8\xe3\x18\x02\xe2\xe3\x18\x01\x01\x12\x41\n\x04\x45\x63ho\x12\x14.tarn.v1.EchoRequest\x1a\x15.tarn.v1.EchoResponse\"\x0c\x90\x02\x01\xd8\xe3\x18\x01\xe2\xe3\x18\x01\x01\x42.Z,github.com/tarn-storage/tarn/go/api/v1;apiv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13tarn/v1/admin.proto\x12\x07tarn.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14tarn/v1/access.proto\"\xa8\x01\n\x0cServerLimits\x12\x11\n\tkey_bytes\x18\x01 \x01(\x04\x12\x13\n\x0bvalue_bytes\x18\x02 \x01(\x04\x12\x19\n\x11unary_value_bytes\x18\x03 \x01(\x04\x12\x15\n\rmessage_bytes\x18\x04 \x01(\x04\x12\x12\n\nbatch_keys\x18\x05 \x01(\r\x12\x17\n\x0f\x61pply_mutations\x18\x06 \x01(\r\x12\x11\n\tpage_size\x18\x07 \x01(\r\"\x16\n\x14GetServerInfoRequest\"a\n\x15GetServerInfoResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12%\n\x06limits\x18\x02 \x01(\x0b\x32\x15.tarn.v1.ServerLimits\x12\x10\n\x08\x66\x65\x61tures\x18\x03 \x03(\t\"\x11\n\x0fGetStatsRequest\"\xc2\x02\n\x10GetStatsResponse\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0fin_flight_bytes\x18\x02 \x01(\x04\x12\x1d\n\x15in_flight_limit_bytes\x18\x03 \x01(\x04\x12\x14\n\x0copen_handles\x18\x04 \x01(\r\x12\x12\n\ngoroutines\x18\x05 \x01(\r\x12\x12\n\nheap_bytes\x18\x06 \x01(\x04\x12%\n\x07methods\x18\x07 \x03(\x0b\x32\x14.tarn.v1.MethodStats\x12\x13\n\x0b\x63pu_seconds\x18\x08 \x01(\x01\x12\x13\n\x0b\x61llocations\x18\t \x01(\x04\x12\x0f\n\x07refused\x18\n \x01(\x04\x12\x0f\n\x07watches\x18\x0b \x01(\r\x12\x15\n\rwatches_limit\x18\x0c \x01(\r\"M\n\x0bMethodStats\x12\x0e\n\x06method\x18\x01 \x01(\t\x12\r\n\x05\x63\x61lls\x18\x02 \x01(\x04\x12\x0e\n\x06\x65rrors\x18\x03 \x01(\x04\x12\x0f\n\x07seconds\x18\x04 \x01(\x01\"\r\n\x0b\x45\x63hoRequest\"\x0e\n\x0c\x45\x63hoResponse2\xfe\x01\n\x0c\x41\x64minService\x12\\\n\rGetServerInfo\x12\x1d.tarn.v1.GetServerInfoRequest\x1a\x1e.tarn.v1.GetServerInfoResponse\"\x0c\x90\x02\x01\xd8\xe3\x18\x01\xe2\xe3\x18\x01\x01\x12M\n\x08GetStats\x12\x18.tarn.v1.GetStatsRequest\x1a\x19.tarn.v1.GetStatsResponse\"\x0c\x90\x02\x01\xd8\xe3\x18\x02\xe2\xe3\x18\x01\x01\x12\x41\n\x04\x45\x63ho\x12\x14.tarn.v1.EchoRequest\x1a\x15.tarn.v1.EchoResponse\"\x0c\x90\x02\x01\xd8\xe3\x18\x01\xe2\xe3\x18\x01\x01\x42.Z,github.com/tarn-storage/tarn/go/api/v1;apiv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -49,13 +49,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETSTATSREQUEST']._serialized_start=381
   _globals['_GETSTATSREQUEST']._serialized_end=398
   _globals['_GETSTATSRESPONSE']._serialized_start=401
-  _globals['_GETSTATSRESPONSE']._serialized_end=666
-  _globals['_METHODSTATS']._serialized_start=668
-  _globals['_METHODSTATS']._serialized_end=745
-  _globals['_ECHOREQUEST']._serialized_start=747
-  _globals['_ECHOREQUEST']._serialized_end=760
-  _globals['_ECHORESPONSE']._serialized_start=762
-  _globals['_ECHORESPONSE']._serialized_end=776
-  _globals['_ADMINSERVICE']._serialized_start=779
-  _globals['_ADMINSERVICE']._serialized_end=1033
+  _globals['_GETSTATSRESPONSE']._serialized_end=723
+  _globals['_METHODSTATS']._serialized_start=725
+  _globals['_METHODSTATS']._serialized_end=802
+  _globals['_ECHOREQUEST']._serialized_start=804
+  _globals['_ECHOREQUEST']._serialized_end=817
+  _globals['_ECHORESPONSE']._serialized_start=819
+  _globals['_ECHORESPONSE']._serialized_end=833
+  _globals['_ADMINSERVICE']._serialized_start=836
+  _globals['_ADMINSERVICE']._serialized_end=1090
 # @@protoc_insertion_point(module_scope)

@@ -47,7 +47,7 @@ class GetStatsRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetStatsResponse(_message.Message):
-    __slots__ = ("start_time", "in_flight_bytes", "in_flight_limit_bytes", "open_handles", "goroutines", "heap_bytes", "methods", "cpu_seconds", "allocations")
+    __slots__ = ("start_time", "in_flight_bytes", "in_flight_limit_bytes", "open_handles", "goroutines", "heap_bytes", "methods", "cpu_seconds", "allocations", "refused", "watches", "watches_limit")
     START_TIME_FIELD_NUMBER: _ClassVar[int]
     IN_FLIGHT_BYTES_FIELD_NUMBER: _ClassVar[int]
     IN_FLIGHT_LIMIT_BYTES_FIELD_NUMBER: _ClassVar[int]
@@ -57,6 +57,9 @@ class GetStatsResponse(_message.Message):
     METHODS_FIELD_NUMBER: _ClassVar[int]
     CPU_SECONDS_FIELD_NUMBER: _ClassVar[int]
     ALLOCATIONS_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
+    WATCHES_FIELD_NUMBER: _ClassVar[int]
+    WATCHES_LIMIT_FIELD_NUMBER: _ClassVar[int]
     start_time: _timestamp_pb2.Timestamp
     in_flight_bytes: int
     in_flight_limit_bytes: int
@@ -66,7 +69,10 @@ class GetStatsResponse(_message.Message):
     methods: _containers.RepeatedCompositeFieldContainer[MethodStats]
     cpu_seconds: float
     allocations: int
-    def __init__(self, start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., in_flight_bytes: _Optional[int] = ..., in_flight_limit_bytes: _Optional[int] = ..., open_handles: _Optional[int] = ..., goroutines: _Optional[int] = ..., heap_bytes: _Optional[int] = ..., methods: _Optional[_Iterable[_Union[MethodStats, _Mapping]]] = ..., cpu_seconds: _Optional[float] = ..., allocations: _Optional[int] = ...) -> None: ...
+    refused: int
+    watches: int
+    watches_limit: int
+    def __init__(self, start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., in_flight_bytes: _Optional[int] = ..., in_flight_limit_bytes: _Optional[int] = ..., open_handles: _Optional[int] = ..., goroutines: _Optional[int] = ..., heap_bytes: _Optional[int] = ..., methods: _Optional[_Iterable[_Union[MethodStats, _Mapping]]] = ..., cpu_seconds: _Optional[float] = ..., allocations: _Optional[int] = ..., refused: _Optional[int] = ..., watches: _Optional[int] = ..., watches_limit: _Optional[int] = ...) -> None: ...
 
 class MethodStats(_message.Message):
     __slots__ = ("method", "calls", "errors", "seconds")

@@ -436,18 +436,20 @@ class ScanResponse(_message.Message):
     def __init__(self, entries: _Optional[_Iterable[_Union[ScanEntry, _Mapping]]] = ...) -> None: ...
 
 class WatchRequest(_message.Message):
-    __slots__ = ("object", "start_revision", "prefix", "keys_only", "progress_ms")
+    __slots__ = ("object", "start_revision", "prefix", "keys_only", "progress_ms", "value_max")
     OBJECT_FIELD_NUMBER: _ClassVar[int]
     START_REVISION_FIELD_NUMBER: _ClassVar[int]
     PREFIX_FIELD_NUMBER: _ClassVar[int]
     KEYS_ONLY_FIELD_NUMBER: _ClassVar[int]
     PROGRESS_MS_FIELD_NUMBER: _ClassVar[int]
+    VALUE_MAX_FIELD_NUMBER: _ClassVar[int]
     object: str
     start_revision: int
     prefix: bytes
     keys_only: bool
     progress_ms: int
-    def __init__(self, object: _Optional[str] = ..., start_revision: _Optional[int] = ..., prefix: _Optional[bytes] = ..., keys_only: bool = ..., progress_ms: _Optional[int] = ...) -> None: ...
+    value_max: int
+    def __init__(self, object: _Optional[str] = ..., start_revision: _Optional[int] = ..., prefix: _Optional[bytes] = ..., keys_only: bool = ..., progress_ms: _Optional[int] = ..., value_max: _Optional[int] = ...) -> None: ...
 
 class WatchResponse(_message.Message):
     __slots__ = ("changes", "revision")
@@ -458,18 +460,20 @@ class WatchResponse(_message.Message):
     def __init__(self, changes: _Optional[_Iterable[_Union[WatchChange, _Mapping]]] = ..., revision: _Optional[int] = ...) -> None: ...
 
 class WatchChange(_message.Message):
-    __slots__ = ("key", "revision", "deleted", "value", "size")
+    __slots__ = ("key", "revision", "deleted", "value", "size", "gone")
     KEY_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     DELETED_FIELD_NUMBER: _ClassVar[int]
     VALUE_FIELD_NUMBER: _ClassVar[int]
     SIZE_FIELD_NUMBER: _ClassVar[int]
+    GONE_FIELD_NUMBER: _ClassVar[int]
     key: bytes
     revision: int
     deleted: bool
     value: bytes
     size: int
-    def __init__(self, key: _Optional[bytes] = ..., revision: _Optional[int] = ..., deleted: bool = ..., value: _Optional[bytes] = ..., size: _Optional[int] = ...) -> None: ...
+    gone: bool
+    def __init__(self, key: _Optional[bytes] = ..., revision: _Optional[int] = ..., deleted: bool = ..., value: _Optional[bytes] = ..., size: _Optional[int] = ..., gone: bool = ...) -> None: ...
 
 class DeleteRangeRequest(_message.Message):
     __slots__ = ("object", "range", "limit", "reverse")

@@ -279,8 +279,9 @@ class KeyValueServiceServicer(object):
         revision that can be asked for): read the object anew, and watch from there. The same when the object was removed and made again since.
         Errors also: OUT_OF_RANGE (DER_OVERFLOW, with "oldest": the revision lies in the future: it is of another pool, or of one that was
         restored since); NOT_FOUND when the object is removed, after the deletions of its keys; RESOURCE_EXHAUSTED when there are too many
-        watchers. To have all of an object and to keep it: watch, take the first answer, scan, then apply what comes where its
-        revision is above that of the scan's entry.
+        watches, or the caller has its share of them, and later when there is no room for a large value: watch again, from there. To have all
+        of an object and to keep it: watch, take the first answer, scan, then apply what comes where its revision is above that of the
+        scan's entry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -25,6 +25,7 @@ import (
 
 	"github.com/tarn-storage/tarn/cmd/gateway/internal/handles"
 	"github.com/tarn-storage/tarn/cmd/gateway/internal/limit"
+	"github.com/tarn-storage/tarn/cmd/gateway/internal/trace"
 	"github.com/tarn-storage/tarn/cmd/gateway/internal/watch"
 	"github.com/tarn-storage/tarn/go/system"
 )
@@ -44,6 +45,9 @@ type Config struct {
 	Drain    <-chan struct{} // closed when the gateway goes down
 	Tasks    func() []Task   // operations of the gateway, the newest first
 	InFlight func() int      // operations that C has; nil: not known
+	Denied   func() uint64   // calls, since the start
+	Sessions func() (open, waiting int64)
+	Trace    *trace.Tracing // nil: none
 	Version  string
 	Started  time.Time
 	Log      *slog.Logger

@@ -19,19 +19,27 @@ var (
 	handled = prometheus.NewDesc("grpc_server_handled_total", "Calls that have ended.", append(ofMethod, "grpc_code"), nil)
 	lasted  = prometheus.NewDesc("grpc_server_handling_seconds", "How long calls took, from the first byte of the request to the status.",
 		ofMethod, nil)
-	running   = gauge("tarn_gateway_calls_running", "Calls that have begun and not ended.")
-	inFlight  = gauge("tarn_gateway_in_flight_bytes", "Bytes that the calls under way hold.")
-	inLimit   = gauge("tarn_gateway_in_flight_limit_bytes", "Bytes that calls may hold together; more are refused.")
-	places    = gauge("tarn_gateway_calls_in_flight", "Calls that hold a place, streams among them.")
-	placesMax = gauge("tarn_gateway_calls_in_flight_limit", "Calls that may hold a place at once; more are refused.")
-	refused   = gauge("tarn_gateway_refused_total", "Calls, and what calls wanted more, that were refused for want of a place or of bytes.")
-	conns     = gauge("tarn_gateway_connections", "Connections that have shaken hands.")
-	open      = gauge("tarn_gateway_handles_open", "Pools, containers and objects that are open.")
-	coreCalls = gauge("tarn_gateway_core_operations_in_flight", "Operations that were given to the C library and are not answered.")
-	ready     = gauge("tarn_gateway_ready", "1, and 0 while the gateway drains.")
-	stale     = gauge("tarn_gateway_pools_stale", "1 when the system did not answer, and the figures of pools are old.")
-	started   = gauge("tarn_gateway_start_time_seconds", "When the gateway began, in seconds since 1970.")
-	build     = gauge("tarn_build_info", "1, with what the gateway is made of.", "version", "go", "platform")
+	running    = gauge("tarn_gateway_calls_running", "Calls that have begun and not ended.")
+	inFlight   = gauge("tarn_gateway_in_flight_bytes", "Bytes that the calls under way hold.")
+	inLimit    = gauge("tarn_gateway_in_flight_limit_bytes", "Bytes that calls may hold together; more are refused.")
+	places     = gauge("tarn_gateway_calls_in_flight", "Calls that hold a place, streams among them.")
+	placesMax  = gauge("tarn_gateway_calls_in_flight_limit", "Calls that may hold a place at once; more are refused.")
+	refused    = gauge("tarn_gateway_refused_total", "Calls, and what calls wanted more, that were refused for want of a place or of bytes.")
+	watches    = gauge("tarn_gateway_watches", "Watches that are running.")
+	watchesMax = gauge("tarn_gateway_watches_limit", "Watches that can run at once; more are refused.")
+	watchesNo  = gauge("tarn_gateway_watches_refused_total", "Watches that were refused: there were too many, or its caller had its share.")
+	sessions   = gauge("tarn_gateway_sessions", "Sessions that are open.")
+	inLanes    = gauge("tarn_gateway_session_calls_waiting", "Calls of sessions that wait for those before them to be made.")
+	denied     = gauge("tarn_gateway_denied_total", "Calls, and calls on streams, that were denied: for their credential, their role or a list.")
+	spans      = gauge("tarn_gateway_trace_spans_total", "Spans that were made, for a collector of traces.")
+	spansSent  = gauge("tarn_gateway_trace_spans_exported_total", "Spans that a collector took. Others wait for a few seconds, or were dropped.")
+	conns      = gauge("tarn_gateway_connections", "Connections that have shaken hands.")
+	open       = gauge("tarn_gateway_handles_open", "Pools, containers and objects that are open.")
+	coreCalls  = gauge("tarn_gateway_core_operations_in_flight", "Operations that were given to the C library and are not answered.")
+	ready      = gauge("tarn_gateway_ready", "1, and 0 while the gateway drains.")
+	stale      = gauge("tarn_gateway_pools_stale", "1 when the system did not answer, and the figures of pools are old.")
+	started    = gauge("tarn_gateway_start_time_seconds", "When the gateway began, in seconds since 1970.")
+	build      = gauge("tarn_build_info", "1, with what the gateway is made of.", "version", "go", "platform")
 
 	poolOpen       = pool("open", "1 when the gateway has the pool open: some figures are known of open pools only.")
 	poolTotal      = pool("total_bytes", "Size of the pool.")
@@ -40,6 +48,7 @@ var (
 	poolLogUsed    = pool("log_used_bytes", "Bytes of the log that no checkpoint has emptied yet; known of open pools.")
 	poolCache      = pool("cache_bytes", "Budget of the cache; known of open pools.")
 	poolCacheUsed  = pool("cache_used_bytes", "Bytes in the cache; known of open pools.")
+	poolReadOnly   = pool("read_only", "1 when a device has failed and the pool takes no changes until it is opened again; known of open pools.")
 	poolGeneration = pool("checkpoint_generation", "Number of the last checkpoint; it grows by one with each. Known of open pools.")
 	poolConts      = pool("containers", "Containers of the pool; known of open pools.")
 	poolSnapshots  = pool("snapshots", "Snapshots of all containers of the pool, counted every 10 s; known of open pools.")
@@ -53,8 +62,8 @@ func pool(name, help string) *prometheus.Desc { return gauge("tarn_pool_"+name, 
 
 // Describe implements prometheus.Collector.
 func (s *Server) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{handled, lasted, running, inFlight, inLimit, places, placesMax, refused, conns, open, coreCalls, ready, stale, started, build, poolOpen,
-		poolTotal, poolFree, poolLog, poolLogUsed, poolCache, poolCacheUsed, poolGeneration, poolConts, poolSnapshots} {
+	for _, d := range []*prometheus.Desc{handled, lasted, running, inFlight, inLimit, places, placesMax, refused, watches, watchesMax, watchesNo, sessions, inLanes, denied, spans, spansSent, conns, open, coreCalls, ready, stale, started, build, poolOpen,
+		poolTotal, poolFree, poolLog, poolLogUsed, poolCache, poolCacheUsed, poolReadOnly, poolGeneration, poolConts, poolSnapshots} {
 		to <- d
 	}
 }
@@ -70,7 +79,17 @@ func (s *Server) Collect(to chan<- prometheus.Metric) {
 	send(to, inLimit, float64(gate.BytesMax))
 	send(to, places, float64(gate.Calls))
 	send(to, placesMax, float64(gate.CallsMax))
-	to <- prometheus.MustNewConstMetric(refused, prometheus.CounterValue, float64(gate.Refused))
+	count(to, refused, gate.Refused)
+	send(to, watches, float64(gate.Watches))
+	send(to, watchesMax, float64(gate.WatchesMax))
+	count(to, watchesNo, gate.WatchesRefused)
+	count(to, denied, s.cfg.Denied())
+	nSessions, nWaiting := s.cfg.Sessions()
+	send(to, sessions, float64(nSessions))
+	send(to, inLanes, float64(nWaiting))
+	made, exported := s.cfg.Trace.Spans()
+	count(to, spans, made)
+	count(to, spansSent, exported)
 	send(to, conns, float64(s.cfg.Conns.Open()))
 	send(to, open, float64(s.cfg.Handles.Open()))
 	if s.cfg.InFlight != nil {
@@ -114,6 +133,7 @@ func collectPool(to chan<- prometheus.Metric, p Pool) {
 	send(to, poolLogUsed, float64(p.LogUsedBytes), p.Label)
 	send(to, poolCache, float64(p.CacheBytes), p.Label)
 	send(to, poolCacheUsed, float64(p.CacheUsedBytes), p.Label)
+	send(to, poolReadOnly, truth(p.ReadOnly), p.Label)
 	send(to, poolGeneration, float64(p.Generation), p.Label)
 	send(to, poolConts, float64(p.Containers), p.Label)
 	send(to, poolSnapshots, float64(p.Snapshots), p.Label)
@@ -121,6 +141,10 @@ func collectPool(to chan<- prometheus.Metric, p Pool) {
 
 func send(to chan<- prometheus.Metric, d *prometheus.Desc, value float64, labels ...string) {
 	to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
+}
+
+func count(to chan<- prometheus.Metric, d *prometheus.Desc, n uint64) {
+	to <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n))
 }
 
 func truth(is bool) float64 {

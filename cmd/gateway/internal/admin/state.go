@@ -22,6 +22,8 @@ type State struct {
 	Running       int64         `json:"running"`
 	InFlight      int64         `json:"in_flight"`
 	InFlightLimit int64         `json:"in_flight_limit"`
+	Refused       uint64        `json:"refused"` // calls and bytes, since the start
+	Watches       int64         `json:"watches"`
 	Core          int           `json:"core"` // operations that C has; -1: not known
 	Handles       int           `json:"handles"`
 	Goroutines    int           `json:"goroutines"`
@@ -70,11 +72,12 @@ type Task struct {
 
 // state is all that is known, with the points of the series after a time.
 func (s *Server) state(after int64) State {
-	used, most := s.cfg.Gate.Used()
+	gate := s.cfg.Gate.State()
 	st := State{
 		Now: time.Now().UnixMilli(), Started: s.cfg.Started.UnixMilli(), Version: s.cfg.Version,
 		Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH, Ready: !s.draining(),
-		Running: s.cfg.Counts.Running(), InFlight: used, InFlightLimit: most, Core: -1,
+		Running: s.cfg.Counts.Running(), InFlight: gate.Bytes, InFlightLimit: gate.BytesMax, Core: -1,
+		Refused: gate.Refused + gate.WatchesRefused, Watches: gate.Watches,
 		Handles: s.cfg.Handles.Open(), Goroutines: runtime.NumGoroutine(), Heap: heap(),
 		Points: s.series.After(after), Methods: methodsOf(s.cfg.Counts.All()), Tasks: s.cfg.Tasks(),
 	}

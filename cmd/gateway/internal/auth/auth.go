@@ -71,6 +71,7 @@ type Guard struct {
 	live      live
 	logged    few // complaints about callers
 	denials   few // in the audit log
+	denied    atomic.Uint64
 	audit     *audit.Log
 	broken    atomic.Bool // the audit log: its last entry could not be written
 	stop      chan struct{}
@@ -108,6 +109,9 @@ func (g *Guard) Rule(services map[string]grpc.ServiceInfo) (err error) {
 	g.rules, err = RulesOf(services)
 	return err
 }
+
+// Denied is how many calls, and calls that came on streams, were denied since the start: for their credential, their role or a list.
+func (g *Guard) Denied() uint64 { return g.denied.Load() }
 
 // Close ends what runs in the background. No call may follow.
 func (g *Guard) Close() error {

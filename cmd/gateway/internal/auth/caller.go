@@ -73,6 +73,9 @@ func Watched(ctx context.Context) bool { return callerOf(ctx).live != nil }
 // Denied writes into the audit log that a call that came on a stream was denied. A call with a record of its own needs no telling.
 func Denied(ctx context.Context, where string) {
 	r := callerOf(ctx).record
+	if r != nil {
+		r.g.denied.Add(1)
+	}
 	if r == nil || r.g.audit == nil || !r.g.denials.allow(time.Now()) {
 		return
 	}

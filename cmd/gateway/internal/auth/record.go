@@ -116,6 +116,7 @@ func (r *record) begin() error {
 // denied is the status of a call that was refused.
 func (r *record) denied(err error) error {
 	err = fault.Status(err, false)
+	r.g.denied.Add(1)
 	if r.g.audit == nil {
 		return err
 	}
@@ -128,6 +129,9 @@ func (r *record) denied(err error) error {
 
 // ended writes how a call ended, when it is to be written.
 func (r *record) ended(err error) error {
+	if refused(err) {
+		r.g.denied.Add(1)
+	}
 	if r.g.audit != nil && (r.always || refused(err)) {
 		_ = r.write(status.Code(err).String()) // logged; the next administrative call is refused until it can be written
 	}

@@ -26,6 +26,9 @@ type Gate struct {
 	tickets      Ticket            // the head of the ring of all
 	late         int               // tickets of calls that are refused when their message has come
 	refused      uint64
+
+	watches        pot
+	watchesRefused uint64
 }
 
 type pot struct{ used, most int64 }
@@ -41,6 +44,7 @@ type share struct {
 	who          string
 	weight       int64
 	calls, bytes int64
+	watches      int64
 }
 
 // NewGate returns a gate of so many calls and bytes.
@@ -108,13 +112,17 @@ type State struct {
 	Bytes, BytesMax int64  // that they hold
 	Callers         int    // who have them
 	Refused         uint64 // calls and takes, since the start
+
+	Watches, WatchesMax int64 // that run
+	WatchesRefused      uint64
 }
 
 // State is what the gate holds now.
 func (g *Gate) State() State {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return State{Calls: g.calls.used, CallsMax: g.calls.most, Bytes: g.bytes.used, BytesMax: g.bytes.most, Callers: len(g.shares), Refused: g.refused}
+	return State{Calls: g.calls.used, CallsMax: g.calls.most, Bytes: g.bytes.used, BytesMax: g.bytes.most, Callers: len(g.shares), Refused: g.refused,
+		Watches: g.watches.used, WatchesMax: g.watches.most, WatchesRefused: g.watchesRefused}
 }
 
 // shareOf is the share of a caller. Lock held.
@@ -129,7 +137,7 @@ func (g *Gate) shareOf(who string, weight int64) *share {
 
 // forget removes a share of nothing. Lock held.
 func (g *Gate) forget(s *share) {
-	if s.calls == 0 && s.bytes == 0 {
+	if s.calls == 0 && s.bytes == 0 && s.watches == 0 {
 		delete(g.shares, s.who)
 	}
 }

@@ -21,6 +21,7 @@ import (
 
 const (
 	callBytes    = 4096          // what any call holds, beyond its messages
+	watchBytes   = 192 << 10     // what a watch holds of what the engine gave it, and on its way; for a large value it takes more
 	streamBytes  = 1<<20 + 1<<19 // what a stream holds: pieces of a value that are being read, sent and on their way, or collected
 	replyBytes   = 1 << 10       // an answer from this size on is counted until it has left
 	requestID    = "x-request-id"
@@ -153,17 +154,18 @@ func (c *Calls) admittedStream(srv any, ss grpc.ServerStream, method string, han
 	}
 	defer end()
 	defer Contain(c.Log, method, &err)
-	return handler(srv, &counted{ServerStream: ss, ticket: t, watched: !quiet[method], every: strict[method]})
+	return handler(srv, &counted{ServerStream: ss, ticket: t, base: c.bytesOf(method), watched: !quiet[method], every: strict[method]})
 }
 
 // counted is a stream whose messages count for its place, and whose client may not stall for ever.
 type counted struct {
 	grpc.ServerStream
 	ticket  *Ticket
+	base    int64 // bytes that it has from the beginning
 	watched bool  // the next message must come within arriveMax
 	every   bool  // and those after it
 	last    int64 // bytes of the message before: the handler may still use it
-	extra   int64 // what the two last messages hold beyond streamBytes
+	extra   int64 // what the two last messages hold beyond base
 }
 
 // RecvMsg implements grpc.ServerStream.
@@ -184,7 +186,7 @@ func (s *counted) RecvMsg(m any) error {
 
 // count takes what this message and the one before need beyond what every stream has.
 func (s *counted) count(n int64) error {
-	extra := max(s.last+n-streamBytes, 0)
+	extra := max(s.last+n-s.base, 0)
 	s.last = n
 	if more := extra - s.extra; more > 0 {
 		if err := s.ticket.take(more); err != nil {

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+
+	apiv1 "github.com/tarn-storage/tarn/go/api/v1"
 )
 
 // distant is a deadline so far away that grpc may not be told to refuse the call before its message: it would keep the timer of that
@@ -30,14 +32,21 @@ func (c *Calls) Methods(services map[string]grpc.ServiceInfo) {
 	}
 }
 
+// bytesOf is what a call holds from the beginning to the end.
+func (c *Calls) bytesOf(method string) int64 {
+	switch {
+	case method == apiv1.KeyValueService_Watch_FullMethodName:
+		return watchBytes
+	case c.streams[method]:
+		return streamBytes
+	}
+	return callBytes
+}
+
 // Tap gives a call its place when its headers have come, or refuses it before anything else of it is read. It is called by the goroutine
 // that reads the connection, and does not wait.
 func (c *Calls) Tap(ctx context.Context, method string, who Caller) (context.Context, error) {
-	bytes := int64(callBytes)
-	if c.streams[method] {
-		bytes = streamBytes
-	}
-	t := c.Gate.enter(who, bytes)
+	t := c.Gate.enter(who, c.bytesOf(method))
 	_, known := c.streams[method]
 	who.judged(t != nil && known)
 	if t == nil {

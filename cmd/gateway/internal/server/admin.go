@@ -18,6 +18,7 @@ func (s *Server) listenAdmin(calls *limit.Calls) (err error) {
 	s.admin, err = admin.New(admin.Config{
 		Addr: s.cfg.Admin, Exposed: s.cfg.AdminExposed, System: s.cfg.System, Handles: s.handles, Gate: s.gate, Conns: s.conns,
 		Counts: &calls.Counts, Watch: calls.Watch, Drain: s.drain, Tasks: s.tasks, InFlight: s.cfg.CoreInFlight,
+		Denied: s.guard.Denied, Sessions: s.services.Sessions, Trace: s.trace,
 		Version: s.cfg.Version, Started: s.services.Started, Log: s.cfg.Log,
 	})
 	return err

@@ -301,6 +301,9 @@ func TestAuditLog(t *testing.T) {
 		t.Error(err)
 	}
 	_ = echo(ctx, reader) // allowed, and not in the log
+	if n := s.guard.Denied(); n != 3 {
+		t.Errorf("%d calls were denied, not 3", n)
+	}
 	if err := s.Stop(); err != nil {
 		t.Fatal(err)
 	}

@@ -73,7 +73,7 @@ type Config struct {
 	InFlight    int64         // bytes that calls hold together: 1/16 of the memory, at least 64 MiB and at most 1 GiB
 	Calls       int64         // under way at once: 256 for each processor, at least 512
 	Streams     uint32        // calls at once on one connection: 128
-	Watches     int           // at once: 1024
+	Watches     int           // at once: half of Calls, at most 1024
 	Connections int           // at once on each listener, more wait: 512
 	Handshakes  int           // connections that are shaking hands, more are closed: 128
 	PerAddress  int           // connections at once of one machine that is not this one, more are refused: 128
@@ -88,7 +88,7 @@ func (c *Config) setDefaults() {
 	c.InFlight = or(c.InFlight, limit.DefaultBytes())
 	c.Calls = or(c.Calls, limit.DefaultCalls())
 	c.Streams = or(c.Streams, 128)
-	c.Watches = or(c.Watches, 1024)
+	c.Watches = or(c.Watches, int(min(c.Calls/2, 1024)))
 	c.Connections = or(c.Connections, 512)
 	c.Handshakes = or(c.Handshakes, 128)
 	c.PerAddress = or(c.PerAddress, 128)
@@ -127,6 +127,7 @@ func New(cfg Config) (*Server, error) {
 	cfg.setDefaults()
 	s := &Server{cfg: cfg, health: health.NewServer(), gate: limit.NewGate(cfg.Calls, cfg.InFlight), drain: make(chan struct{}),
 		conns: &limit.Conns{Most: cfg.Connections, Handshakes: cfg.Handshakes}, stopped: make(chan struct{})}
+	s.gate.LimitWatches(int64(cfg.Watches))
 	cfg.Auth.Log = cfg.Log
 	guard, err := auth.New(cfg.Auth)
 	if err != nil {
@@ -204,7 +205,7 @@ func (s *Server) ReloadOn(sig os.Signal) {
 func (s *Server) register(calls *limit.Calls) {
 	services := &service.Services{
 		Log: s.cfg.Log, System: s.cfg.System, Handles: s.handles, Gate: s.gate, Health: s.health, Version: s.cfg.Version, Counts: &calls.Counts, Drain: s.drain,
-		Started: time.Now(), Devices: s.cfg.Devices, AllowRaw: s.cfg.AllowRaw, Trace: s.trace, Watches: s.cfg.Watches,
+		Started: time.Now(), Devices: s.cfg.Devices, AllowRaw: s.cfg.AllowRaw, Trace: s.trace,
 	}
 	s.services = services
 	services.Register(s.grpc)

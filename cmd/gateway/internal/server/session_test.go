@@ -61,7 +61,7 @@ func send(t *testing.T, stream apiv1.KeyValueService_SessionClient, calls ...*ap
 
 // TestSession: every call has its own answer, under its tag.
 func TestSession(t *testing.T) {
-	_, kv, stub := real(t, Config{})
+	s, kv, stub := real(t, Config{})
 	stream := session(t, stub)
 	first := sessionPut(1, "a", "1", 0)
 	first.Object = object
@@ -83,6 +83,9 @@ func TestSession(t *testing.T) {
 	if string(all[7].GetGet().GetValue()) != "1" || all[8].GetDelete() == nil || all[9].GetHead().GetSize() != 1 ||
 		all[10].GetError().GetReason() != "DER_NONEXIST" || all[11].GetError().GetReason() != "DER_INVAL" {
 		t.Errorf("answers: %v", all)
+	}
+	if open, waiting := s.services.Sessions(); open != 1 || waiting != 0 {
+		t.Errorf("%d sessions are open, and %d calls wait", open, waiting)
 	}
 	if err := stream.CloseSend(); err != nil {
 		t.Fatal(err)

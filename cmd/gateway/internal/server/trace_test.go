@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	common "go.opentelemetry.io/proto/otlp/common/v1"
@@ -131,6 +132,9 @@ func traced(t *testing.T) {
 	if err := s.Stop(); err != nil {
 		t.Error(err)
 	}
+	if made, exported := s.trace.Spans(); made == 0 || exported != made {
+		t.Errorf("%d spans were made, and %d exported", made, exported)
+	}
 }
 
 func (r *receiver) check(t *testing.T) {
@@ -216,4 +220,11 @@ func TestTracesAreLost(t *testing.T) {
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
 	s := start(t, Config{System: quiet(), HTTP: "127.0.0.1:0"})
 	overHTTP(t, s).ok("GET", "/v1/pools", "")
+	until := time.Now().Add(10 * time.Second) // a span ends after its answer
+	for made, _ := s.trace.Spans(); made == 0 && time.Now().Before(until); made, _ = s.trace.Spans() {
+		time.Sleep(time.Millisecond)
+	}
+	if made, exported := s.trace.Spans(); made == 0 || exported != 0 {
+		t.Errorf("%d spans were made, and %d exported to nobody", made, exported)
+	}
 }

@@ -38,11 +38,12 @@ func (s *admin) GetServerInfo(context.Context, *apiv1.GetServerInfoRequest) (*ap
 func (s *admin) GetStats(context.Context, *apiv1.GetStatsRequest) (*apiv1.GetStatsResponse, error) {
 	var mem runtime.MemStats
 	runtime.ReadMemStats(&mem)
-	used, limit := s.Gate.Used()
+	gate := s.Gate.State()
 	resp := &apiv1.GetStatsResponse{
-		StartTime: timestamppb.New(s.Started), InFlightBytes: uint64(used), InFlightLimitBytes: uint64(limit),
+		StartTime: timestamppb.New(s.Started), InFlightBytes: uint64(gate.Bytes), InFlightLimitBytes: uint64(gate.BytesMax),
 		OpenHandles: uint32(s.Handles.Open()), Goroutines: uint32(runtime.NumGoroutine()), HeapBytes: mem.HeapAlloc,
 		CpuSeconds: cpuTime().Seconds(), Allocations: mem.Mallocs,
+		Refused: gate.Refused, Watches: uint32(gate.Watches), WatchesLimit: uint32(gate.WatchesMax),
 	}
 	for _, c := range s.Counts.All() {
 		resp.Methods = append(resp.Methods, &apiv1.MethodStats{

@@ -4,6 +4,7 @@ package service
 
 import (
 	"sync"
+	"sync/atomic"
 
 	apiv1 "github.com/tarn-storage/tarn/go/api/v1"
 )
@@ -14,6 +15,7 @@ type lane struct {
 	make   func([]*apiv1.SessionCall) // calls of one object
 	most   int                        // calls that are made together
 	makers int                        // at once
+	waits  *atomic.Int64              // counts the calls that wait, here and in other lanes
 
 	mu      sync.Mutex
 	waiting []*apiv1.SessionCall
@@ -25,6 +27,7 @@ func (l *lane) add(calls []*apiv1.SessionCall) (start bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.waiting = append(l.waiting, calls...)
+	l.waits.Add(int64(len(calls)))
 	if start = len(l.waiting) > 0 && l.busy < l.makers; start {
 		l.busy++
 	}
@@ -49,6 +52,7 @@ func (l *lane) next() []*apiv1.SessionCall {
 	if n == 0 {
 		l.busy--
 	}
+	l.waits.Add(-int64(n))
 	calls := l.waiting[:n:n]
 	if l.waiting = l.waiting[n:]; len(l.waiting) == 0 {
 		l.waiting = nil

@@ -8,6 +8,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -52,14 +53,17 @@ type Services struct {
 	Devices  system.LocalDevices // nil: DeviceService answers NOTSUPPORTED
 	AllowRaw bool                // callers may write to devices, and read them over TCP
 
-	Watches int // watches at once; one more is refused
-
 	replays    replays
 	watches    watches
 	sweeps     sweeps
 	operations operations
 	buffers    sync.Pool // of *[]byte, firstGuess long
+
+	sessions, sessionWaits atomic.Int64 // that are open; calls in their lanes
 }
+
+// Sessions are how many are open, and how many of their calls wait for others.
+func (s *Services) Sessions() (open, waiting int64) { return s.sessions.Load(), s.sessionWaits.Load() }
 
 // The names of the services, as health knows them.
 var names = []string{

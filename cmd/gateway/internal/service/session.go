@@ -57,15 +57,17 @@ func (s *keyValues) newSession(ctx context.Context) *session {
 		idle: time.NewTimer(sessionIdle),
 	}
 	ss.ctx, ss.cancel = context.WithCancelCause(ctx)
-	ss.changes = lane{make: ss.change, most: sessionCalls, makers: 2} // one is applied while another is made durable
-	ss.gets = lane{make: ss.get, most: gatherKeys, makers: 4}
-	ss.others = lane{make: ss.each, most: sessionReads, makers: sessionCalls / sessionReads}
+	ss.changes = lane{make: ss.change, most: sessionCalls, makers: 2, waits: &s.sessionWaits} // one is applied while another is made durable
+	ss.gets = lane{make: ss.get, most: gatherKeys, makers: 4, waits: &s.sessionWaits}
+	ss.others = lane{make: ss.each, most: sessionReads, makers: sessionCalls / sessionReads, waits: &s.sessionWaits}
 	return ss
 }
 
 type sessionStream = grpc.BidiStreamingServer[apiv1.SessionRequest, apiv1.SessionResponse]
 
 func (s *keyValues) Session(stream sessionStream) error {
+	s.sessions.Add(1)
+	defer s.sessions.Add(-1)
 	ss := s.newSession(stream.Context())
 	defer ss.cancel(nil)
 	defer ss.idle.Stop()

@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -14,6 +13,7 @@ import (
 
 	"github.com/tarn-storage/tarn/cmd/gateway/internal/auth"
 	"github.com/tarn-storage/tarn/cmd/gateway/internal/handles"
+	"github.com/tarn-storage/tarn/cmd/gateway/internal/limit"
 	apiv1 "github.com/tarn-storage/tarn/go/api/v1"
 	"github.com/tarn-storage/tarn/go/errno"
 	"github.com/tarn-storage/tarn/go/system"
@@ -32,20 +32,33 @@ type watching struct {
 	pool   *handles.Handle
 	label  string // of the pool
 	cancel context.CancelCauseFunc
+	gate   *limit.Gate
+	held   int64 // bytes of the gate, for a large change
 }
 
-// add counts a watch, when there are fewer than most.
-func (ws *watches) add(w *watching, most int) error {
+// room takes the bytes of a large change before it is read.
+func (w *watching) room(ctx context.Context, bytes int) error {
+	if err := w.gate.Take(ctx, int64(bytes)); err != nil {
+		return err
+	}
+	w.held += int64(bytes)
+	return nil
+}
+
+func (w *watching) giveRoom(ctx context.Context) {
+	if w.held > 0 {
+		w.gate.Give(ctx, w.held)
+		w.held = 0
+	}
+}
+
+func (ws *watches) add(w *watching) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
-	if len(ws.all) >= most {
-		return errno.New("", "", errno.OverloadRetry, fmt.Sprintf("%d watches are running, and there can be no more; try again later", most))
-	}
 	if ws.all == nil {
 		ws.all = map[*watching]struct{}{}
 	}
 	ws.all[w] = struct{}{}
-	return nil
 }
 
 func (ws *watches) remove(w *watching) {
@@ -70,10 +83,12 @@ var errDrain = errno.New("", "", errno.Shutdown, "the gateway is going down; wat
 func (s *keyValues) Watch(req *apiv1.WatchRequest, stream grpc.ServerStreamingServer[apiv1.WatchResponse]) error {
 	ctx, cancel := context.WithCancelCause(stream.Context())
 	defer cancel(nil)
-	w := &watching{cancel: cancel}
-	if err := s.watches.add(w, s.Watches); err != nil {
+	if err := s.Gate.BeginWatch(ctx); err != nil {
 		return err
 	}
+	defer s.Gate.EndWatch(ctx)
+	w := &watching{cancel: cancel, gate: s.Gate}
+	s.watches.add(w)
 	defer s.watches.remove(w)
 	if err := s.openWatch(ctx, w, req); err != nil {
 		return err
@@ -116,6 +131,8 @@ func (s *keyValues) watchIn(ctx context.Context, w *watching, kv system.KV, req 
 	return system.OpenWatch(ctx, kv, system.WatchOptions{
 		Start: req.GetStartRevision(), Prefix: req.GetPrefix(), KeysOnly: req.GetKeysOnly(),
 		Progress: time.Duration(req.GetProgressMs()) * time.Millisecond,
+		ValueMax: int(min(req.GetValueMax(), system.WatchValueMax)),
+		Room:     func(bytes int) error { return w.room(ctx, bytes) },
 	})
 }
 
@@ -132,6 +149,7 @@ func (w *watching) run(ctx context.Context, stream grpc.ServerStreamingServer[ap
 		if err == nil {
 			err = sendChanges(stream, c)
 		}
+		w.giveRoom(ctx)
 		if err == nil {
 			continue
 		}
@@ -164,8 +182,8 @@ func sendChanges(stream grpc.ServerStreamingServer[apiv1.WatchResponse], c syste
 
 // wireChange is a change, and how much of a message it takes at most.
 func wireChange(c system.Change) (*apiv1.WatchChange, int) {
-	const framing = 6 * binary.MaxVarintLen32 // tags, lengths, size, revision, deleted
-	wire := &apiv1.WatchChange{Key: c.Key, Revision: c.Revision, Deleted: c.Deleted, Size: c.Size}
+	const framing = 7 * binary.MaxVarintLen32 // tags, lengths, size, revision, deleted, gone
+	wire := &apiv1.WatchChange{Key: c.Key, Revision: c.Revision, Deleted: c.Deleted, Size: c.Size, Gone: c.Gone}
 	if !c.Omitted {
 		wire.Value = c.Value
 		if wire.Value == nil {

@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
@@ -45,6 +46,7 @@ const (
 type Tracing struct {
 	provider *sdk.TracerProvider
 	tracer   oteltrace.Tracer
+	counts   *counts
 }
 
 // FromEnv is what OTEL_EXPORTER_OTLP_ENDPOINT and its neighbours ask for: nil when they name no endpoint. Errors: a protocol or an exporter
@@ -64,8 +66,10 @@ func FromEnv(version string, log *slog.Logger) (*Tracing, error) {
 		return nil, fmt.Errorf("OTEL_RESOURCE_ATTRIBUTES: %w", err)
 	}
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("traces are not exported", "error", err) }))
-	provider := sdk.NewTracerProvider(sdk.WithBatcher(silent{exporter}), sdk.WithResource(about)) // and OTEL_TRACES_SAMPLER, OTEL_BSP_*
-	return &Tracing{provider: provider, tracer: provider.Tracer("github.com/tarn-storage/tarn/cmd/gateway")}, nil
+	n := &counts{}
+	provider := sdk.NewTracerProvider(sdk.WithSpanProcessor(counting{sdk.NewBatchSpanProcessor(silent{exporter, n}), n}),
+		sdk.WithResource(about)) // and OTEL_TRACES_SAMPLER, OTEL_BSP_*
+	return &Tracing{provider: provider, counts: n, tracer: provider.Tracer("github.com/tarn-storage/tarn/cmd/gateway")}, nil
 }
 
 func wanted() bool {
@@ -168,7 +172,10 @@ func (s Span) End(err error) error {
 }
 
 // silent is an exporter that leaves the descriptions of statuses out: those of gRPC are sentences of errors.
-type silent struct{ sdk.SpanExporter }
+type silent struct {
+	sdk.SpanExporter
+	n *counts
+}
 
 // ExportSpans implements sdk.SpanExporter.
 func (s silent) ExportSpans(ctx context.Context, spans []sdk.ReadOnlySpan) error {
@@ -176,7 +183,36 @@ func (s silent) ExportSpans(ctx context.Context, spans []sdk.ReadOnlySpan) error
 	for i, span := range spans {
 		quiet[i] = wordless{span}
 	}
-	return s.SpanExporter.ExportSpans(ctx, quiet)
+	err := s.SpanExporter.ExportSpans(ctx, quiet)
+	if err == nil {
+		s.n.exported.Add(uint64(len(spans)))
+	}
+	return err
+}
+
+// counts are of spans that are sampled.
+type counts struct{ made, exported atomic.Uint64 }
+
+// counting counts the spans that its processor is given.
+type counting struct {
+	sdk.SpanProcessor
+	n *counts
+}
+
+// OnEnd implements sdk.SpanProcessor.
+func (c counting) OnEnd(span sdk.ReadOnlySpan) {
+	if span.SpanContext().IsSampled() {
+		c.n.made.Add(1)
+	}
+	c.SpanProcessor.OnEnd(span)
+}
+
+// Spans are how many were made, and how many of them a collector took. The others wait, or were dropped.
+func (t *Tracing) Spans() (made, exported uint64) {
+	if t == nil {
+		return 0, 0
+	}
+	return t.counts.made.Load(), t.counts.exported.Load()
 }
 
 type wordless struct{ sdk.ReadOnlySpan }

@@ -12,7 +12,7 @@ import (
 )
 
 const aboutWatch = `Shows each change once, in the order in which they were made, as it becomes durable: its revision, "put" or "del",
-the key, and behind a tab the value, when it is not longer than the pool keeps in its log (2 KiB, or half a node).
+the key, and behind a tab the value, when it is not longer than 1 MiB or --value-max. A value over 2 KiB that the key no longer has may be "gone".
 Changes of one revision were made as one. It ends at an interrupt, or after --count changes. --from goes on from a revision, as far back as the log
 reaches; without it only what changes from now on is shown. Other programs change an object through a gateway: see tarn-gateway --help.`
 
@@ -21,6 +21,7 @@ type watching struct {
 	prefix   string
 	from     uint64
 	count    uint64
+	valueMax int
 	keysOnly bool
 }
 
@@ -34,10 +35,11 @@ func (a *app) kvWatch() *cobra.Command {
 	cmd.Flags().StringVar(&w.prefix, "prefix", "", "keys that begin with this")
 	cmd.Flags().Uint64Var(&w.from, "from", 0, "from this revision on (default: from now on)")
 	cmd.Flags().Uint64Var(&w.count, "count", 0, "end after so many changes (default: at an interrupt)")
+	cmd.Flags().IntVar(&w.valueMax, "value-max", 0, "leave out values that are longer than so many bytes (default: 1 MiB)")
 	cmd.Flags().BoolVar(&w.keysOnly, "keys-only", false, "without values")
 	return a.kvVerb(cmd, &c, false, func([]string) (onKV, error) {
 		prefix, err := c.Key(w.prefix)
-		o := system.WatchOptions{Start: w.from, Prefix: prefix, KeysOnly: w.keysOnly}
+		o := system.WatchOptions{Start: w.from, Prefix: prefix, KeysOnly: w.keysOnly, ValueMax: w.valueMax}
 		return func(ctx context.Context, kv system.KV) error { return a.watch(ctx, kv, o, &c, w.count) }, err
 	})
 }
@@ -46,6 +48,7 @@ func (a *app) kvWatch() *cobra.Command {
 type changed struct {
 	keyed
 	Deleted bool `json:"deleted,omitempty"`
+	Gone    bool `json:"gone,omitempty"`
 }
 
 func (a *app) watch(ctx context.Context, kv system.KV, o system.WatchOptions, c *codec, count uint64) error {
@@ -55,7 +58,7 @@ func (a *app) watch(ctx context.Context, kv system.KV, o system.WatchOptions, c 
 			return err
 		}
 		for _, ch := range all.Changes {
-			item := changed{c.keyed(ch.Key, ch.Value, !ch.Omitted, system.Stat{Size: ch.Size, Revision: ch.Revision}), ch.Deleted}
+			item := changed{c.keyed(ch.Key, ch.Value, !ch.Omitted, system.Stat{Size: ch.Size, Revision: ch.Revision}), ch.Deleted, ch.Gone}
 			if err := add(item, changeLine(c, ch)); err != nil {
 				return err
 			}
@@ -76,6 +79,8 @@ func changeLine(c *codec, ch system.Change) string {
 	switch {
 	case ch.Deleted:
 		return line
+	case ch.Gone:
+		return fmt.Sprintf("%s\t(%d bytes, gone)", line, ch.Size)
 	case ch.Omitted:
 		return fmt.Sprintf("%s\t(%d bytes)", line, ch.Size)
 	}

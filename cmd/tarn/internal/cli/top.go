@@ -36,6 +36,7 @@ type topMethod struct {
 // top is what tarn top shows.
 type top struct {
 	Seconds float64            `json:"seconds"` // what the rates are of
+	Refused float64            `json:"refused_per_second"`
 	Server  system.ServerStats `json:"server"`
 	Methods []topMethod        `json:"methods"` // the busiest first
 	Pools   []system.PoolInfo  `json:"pools"`
@@ -46,8 +47,8 @@ func (a *app) topCommand() *cobra.Command {
 	var once bool
 	cmd := &cobra.Command{
 		Use: "top", Short: "show what a gateway is doing, again and again", Args: args(0, 0),
-		Long: `Shows what a gateway is doing: pools, and its methods with calls a second and mean latency, the busiest first. The
-calls of tarn top itself are among them. Streams are counted when they end.
+		Long: `Shows what a gateway is doing: watches, calls that it refuses for want of room, pools, and its methods with calls a
+second and mean latency, the busiest first. The calls of tarn top itself are among them. Streams are counted when they end.
 
   tarn top
   tarn top --once -o json --every 10s      for scripts: the rates of ten seconds`,
@@ -108,6 +109,10 @@ func look(ctx context.Context, sys system.System, gateway watched, last system.S
 	}
 	t.Seconds = time.Since(at).Seconds()
 	t.Methods = rates(last, t.Server, t.Seconds)
+	t.Refused = float64(t.Server.Refused) / t.Seconds
+	if last.Started.Equal(t.Server.Started) {
+		t.Refused = float64(t.Server.Refused-last.Refused) / t.Seconds
+	}
 	t.Pools, err = sys.Pools(ctx)
 	t.Pools = list(t.Pools)
 	return t, err
@@ -154,8 +159,9 @@ func (a *app) refresh(t top) error {
 
 func (t top) write(w io.Writer) error {
 	s := t.Server
-	fmt.Fprintf(w, "up %v, %s of %s in flight, %d open handles, %d goroutines, heap %s\n\n", time.Since(s.Started).Round(time.Second),
+	fmt.Fprintf(w, "up %v, %s of %s in flight, %d open handles, %d goroutines, heap %s\n", time.Since(s.Started).Round(time.Second),
 		arg.FormatSize(s.InFlight), arg.FormatSize(s.InFlightLimit), s.Handles, s.Goroutines, arg.FormatSize(s.Heap))
+	fmt.Fprintf(w, "%d of %d watches, %.1f refused a second for want of room, %d since the start\n\n", s.Watches, s.WatchesLimit, t.Refused, s.Refused)
 	pools := out.Table{Head: []string{"POOL", "SIZE", "LOG"}, Right: []bool{false, true, true}}
 	for _, p := range t.Pools {
 		pools.Row(p.Label, arg.FormatSize(p.TotalBytes), arg.FormatSize(p.LogBytes))

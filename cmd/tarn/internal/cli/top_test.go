@@ -23,7 +23,7 @@ type busy struct {
 func (b *busy) Stats(context.Context) (system.ServerStats, error) {
 	b.looks++
 	n := uint64(b.looks)
-	s := system.ServerStats{Started: time.Unix(1000, 0), Handles: 3, InFlight: 4096, InFlightLimit: 1 << 20, Methods: []system.MethodStats{
+	s := system.ServerStats{Started: time.Unix(1000, 0), Handles: 3, InFlight: 4096, InFlightLimit: 1 << 20, Watches: 7, WatchesLimit: 20, Refused: 10 * n, Methods: []system.MethodStats{
 		{Method: "/tarn.v1.KeyValueService/Get", Calls: 100 * n, Errors: n, Seconds: float64(n)},
 		{Method: "/tarn.v1.KeyValueService/Put", Calls: 1000 * n, Seconds: 2 * float64(n)},
 		{Method: "/tarn.v1.PoolService/GetPool", Calls: 5},
@@ -69,7 +69,10 @@ func TestTopJSON(t *testing.T) {
 		if m := r.Methods[1]; m.Latency != 0.01 || m.Errors <= 0 {
 			t.Errorf("%+v", m)
 		}
-		if len(r.Pools) != 1 || r.Server.Handles != 3 {
+		if got := r.Refused * r.Seconds; got < calls/100-0.1 || got > calls/100+0.1 {
+			t.Errorf("%v refused in %v s", got, r.Seconds)
+		}
+		if len(r.Pools) != 1 || r.Server.Handles != 3 || r.Server.Watches != 7 {
 			t.Errorf("%+v", r)
 		}
 	}
@@ -81,7 +84,7 @@ func TestTop(t *testing.T) {
 	defer cancel()
 	_, text, _ := runTop(t, ctx, &busy{})
 	if n := strings.Count(text, "CALLS/S"); n < 2 || !strings.Contains(text, "KeyValueService/Put") || !strings.Contains(text, "10ms") ||
-		!strings.Contains(text, "4 KiB of 1 MiB in flight") {
+		!strings.Contains(text, "4 KiB of 1 MiB in flight") || !strings.Contains(text, "7 of 20 watches") {
 		t.Errorf("%d looks:\n%s", n, text)
 	}
 }

@@ -374,6 +374,31 @@ static void test_everything_with_events(void **state)
 	assert_int_equal(started(tarn_pool_destroy(s->sys, "p", 0, &e), &e), 0);
 }
 
+/* What stays where it is until the call has completed is not copied: a change that nobody may make is seen. Without the flag it is copied. */
+static void test_lent_stays(void **state)
+{
+	struct scratch *s = *state;
+
+	for (unsigned flags = 0; flags <= TARN_EVENT_LENT; flags += TARN_EVENT_LENT) {
+		char	     piece[] = "piece", buf[8];
+		size_t	     len     = sizeof(buf);
+		tarn_writer *writer;
+		tarn_event   ev;
+
+		tarn_event_init(&ev, NULL, NULL, flags);
+		assert_ok(tarn_writer_open(s->kv, text("w"), TARN_COND_NONE, &writer));
+		block_workers(s);
+		assert_int_equal(tarn_writer_write(writer, text(piece), &ev), 0);
+		piece[0] = 'P';
+		release_workers(s);
+		assert_int_equal(tarn_event_wait(&ev, -1), 0);
+		assert_ok(tarn_writer_commit(writer, NULL));
+		assert_ok(tarn_kv_get(s->kv, text("w"), buf, &len, NULL));
+		assert_int_equal(len, 5);
+		assert_memory_equal(buf, flags ? "Piece" : "piece", 5);
+	}
+}
+
 /* A writer whose piece was cancelled cannot commit what it lacks. */
 static void test_writer_and_abort(void **state)
 {
@@ -535,6 +560,7 @@ int main(void)
 		scratch_test(test_wait_and_abort),
 		scratch_test(test_unpolled_is_in_use),
 		scratch_test(test_lent_is_copied),
+		scratch_test(test_lent_stays),
 		scratch_test(test_ten_thousand_in_flight),
 		scratch_test(test_everything_with_events),
 		scratch_test(test_writer_and_abort),

@@ -50,7 +50,7 @@ func alloc(op, ref string, size uintptr) (unsafe.Pointer, error) {
 // grow one. buffersMax bounds those that are kept.
 const (
 	bufferBytes = 256 << 10
-	buffersMax  = 8
+	buffersMax  = 32
 )
 
 type buffers struct {

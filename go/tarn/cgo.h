@@ -15,6 +15,8 @@
 
 typedef struct go_slot {
 	tarn_event   ev;
+	tarn_eq	    *eq;
+	uint32_t     index;
 	size_t	     len;
 	uint64_t     number;
 	tarn_kv_stat stat;
@@ -47,12 +49,21 @@ static inline void *go_alloc(size_t size)
 	return calloc(1, size);
 }
 
+/* Makes the event ready again, with flags more. No call may be running. */
+static inline void go_slot_init(go_slot *slot, unsigned flags)
+{
+	tarn_event_init(&slot->ev, slot->eq, (void *)(uintptr_t)slot->index, TARN_EVENT_INLINE | flags);
+}
+
 static inline go_slot *go_slot_new(tarn_eq *eq, uint32_t index)
 {
 	go_slot *slot = calloc(1, sizeof(*slot));
 
-	if (slot)
-		tarn_event_init(&slot->ev, eq, (void *)(uintptr_t)index, TARN_EVENT_INLINE);
+	if (!slot)
+		return NULL;
+	slot->eq    = eq;
+	slot->index = index;
+	go_slot_init(slot, 0);
 	return slot;
 }
 
@@ -232,8 +243,10 @@ static inline int go_writer_open(tarn_kv *kv, go_bytes key, tarn_cond cond, go_s
 	return tarn_writer_open(kv, go_buf(key), cond, (tarn_writer **)&s->handle);
 }
 
+/* The data stays where it is until the call has completed. */
 static inline int go_writer_write(tarn_writer *writer, go_bytes data, go_slot *s)
 {
+	go_slot_init(s, TARN_EVENT_LENT);
 	return go_came_to(tarn_writer_write(writer, go_buf(data), &s->ev), s);
 }
 

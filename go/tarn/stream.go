@@ -64,6 +64,7 @@ func (w *Writer) Write(p []byte) (int, error) {
 		return 0, nil
 	}
 	s.target(p)
+	defer C.go_slot_init(s.c, 0)
 	if err = s.settle(w.ctx, C.go_writer_write(w.c, lend(p), s.c)); err != nil {
 		return 0, err
 	}

@@ -28,6 +28,10 @@ struct tarn_event {
  * not pass its queue. */
 #define TARN_EVENT_INLINE 1u
 
+/* With this flag the caller leaves what it lends to a call (keys, values, pieces) as it is and where it is until the result has arrived,
+ * like the event itself. So the call need not copy it; without the flag a call that cannot answer at once does. */
+#define TARN_EVENT_LENT 2u
+
 /* A queue of completions. Errors: NOMEM; MISC when the process has no file descriptor left. */
 TARN_API int tarn_eq_create(tarn_eq **eq);
 

@@ -43,6 +43,12 @@ static int call_now(struct call *call)
 
 /* ---- with an event ---- */
 
+/* Is what the call was lent there until it has completed? */
+static bool stays(const struct call *call)
+{
+	return call->op->flags & TARN_EVENT_LENT;
+}
+
 static size_t bytes_lent(const struct call *call)
 {
 	const char *base  = (const char *)call;
@@ -65,10 +71,10 @@ static void copy_lent(struct call *call, char *to)
 	}
 }
 
-/* The call on the heap, with all that it was lent. NULL: no memory, with a sentence. */
+/* The call on the heap, with all that it was lent and may not use later. NULL: no memory, with a sentence. */
 static struct call *call_keep(const struct call *call)
 {
-	size_t	     lent = bytes_lent(call);
+	size_t	     lent = stays(call) ? 0 : bytes_lent(call);
 	struct call *kept = malloc(call->verb->size + lent);
 
 	if (!kept) {
@@ -76,7 +82,8 @@ static struct call *call_keep(const struct call *call)
 		return NULL;
 	}
 	memcpy(kept, call, call->verb->size);
-	copy_lent(kept, (char *)kept + call->verb->size);
+	if (!stays(call))
+		copy_lent(kept, (char *)kept + call->verb->size);
 	if (kept->verb->keep && kept->verb->keep(kept)) {
 		free(kept);
 		return NULL;

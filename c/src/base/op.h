@@ -22,7 +22,7 @@ struct op {
 	struct op	 *next; /* in whatever list holds it */
 	struct tarn_eq	 *eq;	/* where it completes; NULL: op_wait() */
 	void		 *user;
-	uint32_t	  flags; /* TARN_EVENT_INLINE */
+	uint32_t	  flags; /* TARN_EVENT_INLINE, TARN_EVENT_LENT */
 	_Atomic int	  state; /* enum op_state */
 	_Atomic int	  abort; /* asked for an early end */
 	int		  rc;

@@ -84,8 +84,11 @@ func Denied(ctx context.Context, where string) {
 	_ = one.write(codes.PermissionDenied.String()) // logged; the call is denied either way
 }
 
-// Principals are the names that a list may mean the caller by: a user of this machine is known by the number and the name.
-func (i *Identity) Principals() acl.Who {
+// Principals are the names that a list may mean the caller by: a user of this machine is known by the number and the name. They must not be
+// changed.
+func (i *Identity) Principals() acl.Who { return i.called().principals }
+
+func (i *Identity) findPrincipals() acl.Who {
 	switch {
 	case i.Name == "":
 		return acl.Who{}

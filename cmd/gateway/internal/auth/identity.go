@@ -9,6 +9,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc/metadata"
@@ -17,6 +18,7 @@ import (
 	"github.com/tarn-storage/tarn/cmd/internal/pki"
 	"github.com/tarn-storage/tarn/cmd/internal/role"
 	"github.com/tarn-storage/tarn/cmd/internal/token"
+	"github.com/tarn-storage/tarn/go/acl"
 	"github.com/tarn-storage/tarn/go/errno"
 )
 
@@ -31,15 +33,30 @@ type Identity struct {
 	expires time.Time           // of a token, with the skew
 	certs   []*x509.Certificate // of a client certificate
 	id, key string              // of a token
+
+	names atomic.Pointer[names]
+}
+
+// names are what an identity is called. They are made once: every call asks for them.
+type names struct {
+	who        string
+	principals acl.Who
+}
+
+func (i *Identity) called() *names {
+	if n := i.names.Load(); n != nil {
+		return n
+	}
+	n := &names{who: i.Kind, principals: i.findPrincipals()}
+	if i.Name != "" {
+		n.who += ":" + i.Name
+	}
+	i.names.Store(n)
+	return n
 }
 
 // Who names the principal with the kind of its credential.
-func (i *Identity) Who() string {
-	if i.Name == "" {
-		return i.Kind
-	}
-	return i.Kind + ":" + i.Name
-}
+func (i *Identity) Who() string { return i.called().who }
 
 // valid says what makes the credential invalid now.
 func (i *Identity) valid(s *state, now time.Time) error {

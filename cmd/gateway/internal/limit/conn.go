@@ -45,11 +45,11 @@ const (
 	wasteMost  = 2000
 	wasteRate  = 250 // forgotten each second
 
-	callCredit    = 1
+	callCredit    = 3         // with a call, clients that measure the way send a ping and one or two updates of windows
 	dataCredit    = 1. / 1024 // each byte that comes
 	writtenCredit = 1. / 4096 // each byte that goes
 	frameCost     = 1
-	resetCost     = 2
+	resetCost     = 4   // more than the call earned
 	refusalCost   = 0.5 // of a call
 	surplusCost   = 3   // of a call beyond those that a connection may have at once: the client was told how many
 	pauseMost     = 100 * time.Millisecond

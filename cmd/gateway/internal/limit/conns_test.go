@@ -103,8 +103,10 @@ func TestWorth(t *testing.T) {
 		for i := range uint32(3000) {
 			_ = fr.WriteHeaders(http2.HeadersFrameParam{StreamID: 2*i + 1, BlockFragment: []byte{0x82}, EndHeaders: true})
 			_ = fr.WriteData(2*i+1, true, make([]byte, 50))
+			_ = fr.WriteWindowUpdate(0, 100)
+			_ = fr.WritePing(false, [8]byte{2, 4, 16, 16, 9, 14, 7, 7}) // what a client of grpc-go measures the way with
 			if i%2 == 0 {
-				_ = fr.WriteWindowUpdate(0, 100)
+				_ = fr.WriteWindowUpdate(2*i+1, 100)
 			}
 		}
 	}

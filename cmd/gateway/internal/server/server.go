@@ -48,6 +48,9 @@ const (
 	connWindow   = 2 << 20
 )
 
+// bulkBuffer is how much is given to a connection at once. It is held only while there is something to write.
+const bulkBuffer = 128 << 10
+
 // Config says what is served, and where. A zero limit has its default.
 type Config struct {
 	System  system.System // closed by Stop
@@ -153,6 +156,7 @@ func New(cfg Config) (*Server, error) {
 		grpc.MaxRecvMsgSize(service.MessageMax),
 		grpc.MaxHeaderListSize(16<<10),
 		grpc.InitialWindowSize(streamWindow),
+		grpc.WriteBufferSize(bulkBuffer),
 		grpc.InitialConnWindowSize(connWindow),
 		grpc.MaxConcurrentStreams(cfg.Streams),
 		grpc.NumStreamWorkers(streamWorkers),

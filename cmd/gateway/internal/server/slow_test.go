@@ -27,7 +27,7 @@ func heap() uint64 {
 // TestSlowReaders: a client that does not read costs what the gate counts for a stream, whatever the value has; and one that reads
 // slowly gets all of it.
 func TestSlowReaders(t *testing.T) {
-	const readers, each = 16, 3 << 20 / 2
+	const readers, each = 16, 5 << 20 / 2
 	d := newDouble(func(context.Context, string) error { return nil })
 	val := bytes.Repeat([]byte("stadium."), 64<<20/8)
 	d.put([]byte("k"), val)

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/tarn-storage/tarn/cmd/gateway/internal/fault"
+	"github.com/tarn-storage/tarn/cmd/gateway/internal/handles"
 	apiv1 "github.com/tarn-storage/tarn/go/api/v1"
 	"github.com/tarn-storage/tarn/go/errno"
 	"github.com/tarn-storage/tarn/go/system"
@@ -126,14 +127,14 @@ func (s *keyValues) change(ctx context.Context, object string, m system.Mutation
 	if err = checkMutation(m); err != nil {
 		return err
 	}
-	return s.withKV(ctx, object, func(kv system.KV) error {
+	return s.withObject(ctx, object, func(h *handles.Handle) error {
 		switch {
+		case suits(m):
+			return s.together.change(ctx, h, m)
 		case m.Cond == system.CondRevision:
-			return alone(kv.Apply(ctx, []system.Mutation{m}))
-		case m.Delete:
-			return kv.Delete(ctx, m.Key, condArg(m.Cond)...)
+			return alone(h.KV.Apply(ctx, []system.Mutation{m}))
 		}
-		return kv.Put(ctx, m.Key, m.Value, condArg(m.Cond)...)
+		return one(ctx, h.KV, m)
 	})
 }
 

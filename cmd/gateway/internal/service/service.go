@@ -58,6 +58,7 @@ type Services struct {
 	sweeps     sweeps
 	operations operations
 	buffers    sync.Pool // of *[]byte, firstGuess long
+	together   together
 
 	sessions, sessionWaits atomic.Int64 // that are open; calls in their lanes
 }
@@ -140,13 +141,17 @@ func (s *Services) withContainer(ctx context.Context, name string, f func(system
 
 // withKV calls f with the open object of that name. What f does not find is a key.
 func (s *Services) withKV(ctx context.Context, name string, f func(system.KV) error) error {
+	return s.withObject(ctx, name, func(h *handles.Handle) error { return f(h.KV) })
+}
+
+func (s *Services) withObject(ctx context.Context, name string, f func(*handles.Handle) error) error {
 	ctx, span := s.Trace.Storage(ctx, "object", name)
 	h, err := s.handle(ctx, "object", name, handles.ObjectParts)
 	if err != nil {
 		return span.End(err)
 	}
 	defer h.Release()
-	return span.End(fault.Key(f(h.KV)))
+	return span.End(fault.Key(f(h)))
 }
 
 func (s *Services) handle(ctx context.Context, field, name string, parts int) (*handles.Handle, error) {

@@ -27,6 +27,7 @@ const (
 	sessionCalls = 1024      // of one session, under way at once
 	sessionReads = 16        // calls that one goroutine makes one after the other
 	sessionBytes = 256 << 10 // of answers in one message
+	callHead     = 128       // of a call, beside its key and value
 	answerBytes  = 1 << 10   // a value from this size on counts in the gate until it is sent; the others fit into what a stream has
 )
 
@@ -171,9 +172,20 @@ func (ss *session) counted(l *lane, calls []*apiv1.SessionCall) {
 
 func sizeOf(calls []*apiv1.SessionCall) (size int64) {
 	for _, c := range calls {
-		size += int64(proto.Size(c))
+		size += sizeOfCall(c)
 	}
 	return size
+}
+
+// sizeOfCall is about how much memory a call holds.
+func sizeOfCall(c *apiv1.SessionCall) int64 {
+	switch call := c.GetCall().(type) {
+	case *apiv1.SessionCall_Put:
+		return callHead + int64(len(call.Put.GetKey())+len(call.Put.GetValue()))
+	case *apiv1.SessionCall_Get:
+		return callHead + int64(len(call.Get.GetKey()))
+	}
+	return callHead + int64(proto.Size(c))
 }
 
 func (ss *session) laneOf(c *apiv1.SessionCall) *lane {

@@ -93,7 +93,7 @@ func (s *keyValues) GetStream(req *apiv1.GetStreamRequest, stream grpc.ServerStr
 		if err := stream.Send(&apiv1.GetStreamResponse{Part: &apiv1.GetStreamResponse_Header{Header: header}}); err != nil {
 			return err
 		}
-		if err := sendData(stream, r, sum); err != nil {
+		if err := s.sendData(stream, r, sum); err != nil {
 			return err
 		}
 		trailer := &apiv1.GetStreamTrailer{Checksum: sum.Sum(nil)}
@@ -101,9 +101,12 @@ func (s *keyValues) GetStream(req *apiv1.GetStreamRequest, stream grpc.ServerStr
 	})
 }
 
-// pieceBytes is how much of a value is read or written with one call of the engine, which may wait for the device each time. Its memory
-// is of one tier of the pool.
-const pieceBytes = 2 * wire.ChunkBytes
+// pieceBytes is how much of a value is read or written with one call of the engine, which may wait for the device each time. The engine
+// divides a value into such pieces, and copies none that is whole. Memory of this size is of one tier of the pool, and begins with a page.
+const pieceBytes = 1 << 20
+
+// moreBytes is what a stream with whole pieces holds beyond what every stream has in the gate.
+const moreBytes = pieceBytes
 
 // piece is a part of a value that was read: its first n bytes, and the error that came with them, io.EOF when it is the last.
 type piece struct {
@@ -134,9 +137,16 @@ func readPieces(r io.Reader, size int, pieces chan<- piece, stop <-chan struct{}
 
 // sendData sends what r has, and sums it. The chunks of a piece share its memory, which goes back to the pool when the last of them
 // has been sent. When it returns nobody reads r any more.
-func sendData(stream grpc.ServerStream, r system.Reader, sum hash.Hash) error {
+func (s *keyValues) sendData(stream grpc.ServerStream, r system.Reader, sum hash.Hash) error {
+	size := min(pieceBytes, max(r.Stat().Size, 1))
+	if size == pieceBytes {
+		if err := s.Gate.Take(stream.Context(), moreBytes); err != nil {
+			return err
+		}
+		defer s.Gate.Give(stream.Context(), moreBytes)
+	}
 	pieces, stop := make(chan piece), make(chan struct{})
-	go readPieces(r, int(min(pieceBytes, max(r.Stat().Size, 1))), pieces, stop)
+	go readPieces(r, int(size), pieces, stop)
 	defer func() {
 		close(stop)
 		for range pieces { // until the reader has ended
@@ -183,6 +193,10 @@ func (s *keyValues) PutStream(stream grpc.ClientStreamingServer[apiv1.PutStreamR
 	if err != nil {
 		return err
 	}
+	if err := s.Gate.Take(stream.Context(), moreBytes); err != nil {
+		return err
+	}
+	defer s.Gate.Give(stream.Context(), moreBytes)
 	err = s.withKV(stream.Context(), header.GetObject(), func(kv system.KV) error {
 		return u.run(stream.Context(), kv, next)
 	})

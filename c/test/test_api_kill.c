@@ -22,10 +22,11 @@ struct object_model {
 
 struct model {
 	bool		    conts[CONTS];
+	uint32_t	    attrs[CONTS]; /* two attributes that are always set together; 0: absent */
 	struct object_model objects[CONTS][OBJECTS];
 };
 
-enum verb_kind { PUT, DEL, APPLY, REMOVE_OBJECT, REMOVE_CONT };
+enum verb_kind { PUT, DEL, APPLY, ATTRS, RENAME_OBJECT, REMOVE_OBJECT, REMOVE_CONT };
 
 struct operation {
 	enum verb_kind kind;
@@ -35,8 +36,10 @@ struct operation {
 
 static struct operation operation(uint32_t number)
 {
-	static const enum verb_kind kinds[] = { PUT, PUT,   PUT,   PUT,	  PUT, PUT, PUT,	   PUT,		  DEL,
-						DEL, APPLY, APPLY, APPLY, PUT, PUT, REMOVE_OBJECT, REMOVE_OBJECT, REMOVE_CONT };
+	static const enum verb_kind kinds[] = { PUT,	       PUT,	      PUT,	     PUT,	 PUT,	PUT,
+						PUT,	       PUT,	      DEL,	     DEL,	 APPLY, APPLY,
+						APPLY,	       PUT,	      PUT,	     ATTRS,	 ATTRS, RENAME_OBJECT,
+						RENAME_OBJECT, REMOVE_OBJECT, REMOVE_OBJECT, REMOVE_CONT };
 	struct rng		    rng;
 
 	rng_seed(&rng, test_seed() * 1000003 + number);
@@ -49,13 +52,32 @@ static struct operation operation(uint32_t number)
 	};
 }
 
+static int renamed_to(struct operation op)
+{
+	return (op.object + 1 + op.key % (OBJECTS - 1)) % OBJECTS;
+}
+
+/* Nothing when there is no such object, or one of the new name. */
+static void model_rename(struct object_model *from, struct object_model *to)
+{
+	if (!from->exists || to->exists)
+		return;
+	*to = *from;
+	memset(from, 0, sizeof(*from));
+}
+
 static void model_do(struct model *model, struct operation op)
 {
 	struct object_model *object = &model->objects[op.cont][op.object];
 
 	if (op.kind == REMOVE_CONT) {
 		model->conts[op.cont] = false;
+		model->attrs[op.cont] = 0;
 		memset(model->objects[op.cont], 0, sizeof(model->objects[op.cont]));
+	} else if (op.kind == ATTRS) {
+		model->attrs[op.cont] = model->conts[op.cont] ? op.number : 0;
+	} else if (op.kind == RENAME_OBJECT) {
+		model_rename(object, &model->objects[op.cont][renamed_to(op)]);
 	} else if (op.kind == REMOVE_OBJECT) {
 		memset(object, 0, sizeof(*object));
 	} else {
@@ -110,10 +132,20 @@ static int change_keys(tarn_kv *kv, struct operation op)
 			      : tarn_kv_put(kv, muts[0].key, muts[0].val, TARN_COND_NONE, NULL);
 }
 
-static int remove_object(tarn_pool *pool, struct operation op)
+static int set_attrs(tarn_cont *cont, uint32_t number)
+{
+	static uint8_t val[32000];
+	tarn_buf       value	= { val, value_of(number, val) + 1 };
+	tarn_attr      attrs[2] = { { "left", value }, { "right", value } };
+
+	return tarn_cont_attr_set(cont, attrs, 2, NULL);
+}
+
+/* Does what concerns a container that is there; nothing when it is not. */
+static int change_cont(tarn_pool *pool, struct operation op)
 {
 	tarn_cont *cont;
-	char	   name[8];
+	char	   name[8], to[8];
 	int	   rc;
 
 	snprintf(name, sizeof(name), "c%d", op.cont);
@@ -121,9 +153,13 @@ static int remove_object(tarn_pool *pool, struct operation op)
 	if (rc)
 		return rc == -TARN_E_CONT_NONEXIST ? 0 : rc;
 	snprintf(name, sizeof(name), "o%d", op.object);
-	rc = tarn_object_destroy(cont, name, NULL);
+	snprintf(to, sizeof(to), "o%d", renamed_to(op));
+	if (op.kind == ATTRS)
+		rc = set_attrs(cont, op.number);
+	else
+		rc = op.kind == RENAME_OBJECT ? tarn_object_rename(cont, name, to, NULL) : tarn_object_destroy(cont, name, NULL);
 	tarn_cont_close(cont);
-	return rc == -TARN_E_NONEXIST ? 0 : rc;
+	return rc == -TARN_E_NONEXIST || rc == -TARN_E_EXIST ? 0 : rc;
 }
 
 static int do_operation(tarn_pool *pool, struct operation op)
@@ -138,8 +174,8 @@ static int do_operation(tarn_pool *pool, struct operation op)
 		rc = tarn_cont_destroy(pool, name, TARN_DESTROY_FORCE, NULL);
 		return rc == -TARN_E_CONT_NONEXIST ? 0 : rc;
 	}
-	if (op.kind == REMOVE_OBJECT)
-		return remove_object(pool, op);
+	if (op.kind == ATTRS || op.kind == RENAME_OBJECT || op.kind == REMOVE_OBJECT)
+		return change_cont(pool, op);
 	rc = open_object(pool, op, &cont, &kv);
 	if (rc)
 		return rc;
@@ -187,6 +223,35 @@ static uint32_t read_value(tarn_kv *kv, uint8_t key, const struct model *const m
 	return 0;
 }
 
+/* The operation that set an attribute of a container, 0 when it has none of that name. */
+static uint32_t read_attr(tarn_cont *cont, const char *name, int c, const struct model *const models[2])
+{
+	static uint8_t got[32001], want[32000];
+	size_t	       len = sizeof(got);
+	int	       rc  = tarn_cont_attr_get(cont, name, got, &len, NULL);
+
+	if (rc == -TARN_E_NONEXIST)
+		return 0;
+	assert_ok(rc);
+	for (int i = 0; i < 2; i++) {
+		uint32_t number = models[i]->attrs[c];
+
+		if (number && value_of(number, want) + 1 == len && memcmp(got, want, len - 1) == 0)
+			return number;
+	}
+	fail_msg("container %d has an attribute %s of %zu bytes that nobody wrote there", c, name, len);
+	return 0;
+}
+
+/* The operation that set both. */
+static uint32_t read_attrs(tarn_cont *cont, int c, const struct model *const models[2])
+{
+	uint32_t left = read_attr(cont, "left", c, models);
+
+	assert_int_equal(left, read_attr(cont, "right", c, models));
+	return left;
+}
+
 /* Reads one container into `found`. models: before and after the operation that was under way. */
 static void read_cont(tarn_cont *cont, int c, const struct model *const models[2], struct model *found)
 {
@@ -209,7 +274,9 @@ static void read_cont(tarn_cont *cont, int c, const struct model *const models[2
 		keys += all;
 		assert_ok(tarn_kv_close(kv));
 	}
-	/* Nothing else is in its tree: a name and an id for each object, one counter. */
+	found->attrs[c] = read_attrs(cont, c, models);
+	keys += found->attrs[c] ? 2 : 0;
+	/* Nothing else is in its tree: attributes, a name and an id for each object, one counter. */
 	assert_ok(tarn_cont_query(cont, &info, NULL));
 	assert_ok(driver->ops->count(driver, container_at(cont->container), &range, &entries, 0));
 	assert_in_range(entries, keys + 2 * info.objects, keys + 2 * info.objects + 1);
@@ -228,7 +295,7 @@ static bool same_keys(const struct model *a, const struct model *b)
 static bool matches(const struct model *found, const struct model *model)
 {
 	for (int c = 0; c < CONTS; c++) {
-		if (model->conts[c] && !found->conts[c])
+		if ((model->conts[c] && !found->conts[c]) || model->attrs[c] != found->attrs[c])
 			return false;
 		for (int o = 0; o < OBJECTS; o++)
 			if (model->objects[c][o].exists && !found->objects[c][o].exists)

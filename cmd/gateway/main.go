@@ -14,6 +14,7 @@ import (
 	"github.com/tarn-storage/tarn/cmd/gateway/internal/config"
 	"github.com/tarn-storage/tarn/cmd/gateway/internal/limit"
 	"github.com/tarn-storage/tarn/cmd/gateway/internal/server"
+	"github.com/tarn-storage/tarn/cmd/gateway/internal/service"
 	"github.com/tarn-storage/tarn/cmd/internal/localdev"
 	"github.com/tarn-storage/tarn/go/tarn"
 )
@@ -29,15 +30,23 @@ func main() {
 	case cfg.Printed != "":
 		fmt.Print(cfg.Printed)
 	default:
-		log := cfg.Logger(os.Stderr)
-		if err := run(cfg, log); err != nil {
+		var level slog.LevelVar
+		log := cfg.Logger(os.Stderr, &level)
+		if err := run(cfg, log, &level); err != nil {
 			log.Error("tarn-gateway", "error", err)
 			os.Exit(1)
 		}
 	}
 }
 
-func run(cfg config.Config, log *slog.Logger) error {
+func settings(cfg config.Config) (all []service.Setting) {
+	for _, s := range cfg.Settings {
+		all = append(all, service.Setting(s))
+	}
+	return all
+}
+
+func run(cfg config.Config, log *slog.Logger, level *slog.LevelVar) error {
 	server.CollectSeldom()
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
@@ -48,7 +57,7 @@ func run(cfg config.Config, log *slog.Logger) error {
 	socket := cfg.SocketIn(sys.Root())
 	srv, err := server.New(server.Config{System: sys.System(), Version: tarn.Version(), Listen: cfg.Listen, Socket: socket, HTTP: cfg.HTTP, Log: log,
 		Devices: localdev.Devices{}, AllowRaw: cfg.Raw, Auth: cfg.Auth, Admin: cfg.Admin, AdminExposed: cfg.AdminExposed, CoreInFlight: sys.InFlight,
-		InFlight: int64(cfg.MaxBytes), Calls: cfg.MaxCalls})
+		InFlight: int64(cfg.MaxBytes), Calls: cfg.MaxCalls, LogLevel: level, Settings: settings(cfg)})
 	if err != nil {
 		return errors.Join(err, sys.Close())
 	}
@@ -60,6 +69,8 @@ func run(cfg config.Config, log *slog.Logger) error {
 	select {
 	case sig := <-signals:
 		log.Info("stopping", "signal", sig.String())
+	case <-srv.Asked():
+		log.Info("stopping", "asked_by", "DrainServer")
 	case err = <-srv.Failed():
 	}
 	go func() { <-signals; os.Exit(130) }()

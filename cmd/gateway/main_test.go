@@ -7,10 +7,12 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -250,5 +252,36 @@ func TestRefused(t *testing.T) {
 	}
 	if status := g.exit(syscall.SIGTERM); status != 0 {
 		t.Errorf("the first one ended with status %d", status)
+	}
+}
+
+// TestDrainServer: who has the role admin stops the gateway as SIGTERM does, and its log level was the one that was set.
+func TestDrainServer(t *testing.T) {
+	root := filepath.Join(t.TempDir(), "root")
+	g := launch(t, "--root", root, "--listen", "")
+	sys, kv := open(t, "unix:"+g.info.Socket)
+	if err := kv.Put(t.Context(), []byte("a"), []byte("1")); err != nil {
+		t.Fatal(err)
+	}
+	settings, err := sys.Config(t.Context())
+	if err != nil || !slices.Contains(settings, system.Setting{Name: "root", Value: root, Source: "flag"}) {
+		t.Errorf("Config: %v, %v", settings, err)
+	}
+	if _, err := sys.SetLogLevel(t.Context(), slog.LevelDebug); err != nil {
+		t.Error(err)
+	}
+	if err := sys.Drain(t.Context()); err != nil {
+		t.Error(err)
+	}
+	said := ""
+	for line := range g.log {
+		said += line + "\n"
+	}
+	_ = g.cmd.Wait() // the status tells
+	if status := g.cmd.ProcessState.ExitCode(); status != 0 {
+		t.Errorf("after DrainServer the status is %d", status)
+	}
+	if !strings.Contains(said, `"asked_by":"DrainServer"`) || !strings.Contains(said, `"level":"DEBUG"`) {
+		t.Errorf("it said:\n%s", said)
 	}
 }

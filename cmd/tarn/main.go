@@ -43,16 +43,10 @@ func environment() cli.Env {
 		OpenLocal: func(_ context.Context, w cli.Where) (system.System, error) {
 			return connect.Local(connect.Where(w).FromEnv(os.Getenv).Root, out.Logger(os.Stderr))
 		},
-		Devices: localdev.Devices{},
-		OpenNVMe: func(path string, write bool) (system.NVMe, error) {
-			n, err := device.OpenNVMe(path, write)
-			if err != nil {
-				return nil, err
-			}
-			return n, nil
-		},
-		Bench:   devbench.Run,
-		Version: versions,
+		Devices:  localdev.Devices{},
+		OpenNVMe: localdev.Devices{}.OpenNVMe,
+		Bench:    devbench.Run,
+		Version:  versions,
 	}
 }
 

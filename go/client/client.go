@@ -204,6 +204,9 @@ func (s *System) CreatePool(ctx context.Context, label string, opts system.Creat
 	if err := s.checkName(ctx, op, label, label); err != nil {
 		return system.PoolInfo{}, err
 	}
+	if opts.Request != [16]byte{} {
+		return system.PoolInfo{}, errno.New(op, label, errno.NotSupported, "a gateway keeps the ids of its own requests: leave Request empty")
+	}
 	resp, err := s.pools.CreatePool(ctx, &apiv1.CreatePoolRequest{
 		Label: label, Size: opts.Size, Device: opts.Device, LogBytes: opts.LogBytes, NodeBytes: opts.NodeBytes, Overwrite: opts.Overwrite,
 		Owner: opts.Owner, Group: opts.Group,

@@ -108,8 +108,8 @@ func TestRetries(t *testing.T) {
 		"ContainerService.ListContainers", "ContainerService.GetContainerAcl", "ObjectService.GetObject", "ObjectService.ListObjects", "KeyValueService.Get",
 		"KeyValueService.Head", "KeyValueService.BatchGet", "KeyValueService.ListKeys", "KeyValueService.Count", "KeyValueService.Scan", "KeyValueService.Watch",
 		"KeyValueService.GetStream", "SnapshotService.GetSnapshot", "SnapshotService.ListSnapshots", "OperationService.GetOperation",
-		"OperationService.ListOperations", "OperationService.WaitOperation", "AdminService.GetServerInfo", "AdminService.GetStats",
-		"AdminService.Echo", "DeviceService.ListDevices", "DeviceService.GetDevice", "DeviceService.ReadDevice"}
+		"OperationService.ListOperations", "OperationService.WaitOperation", "AdminService.GetServerInfo", "AdminService.GetStats", "AdminService.StreamStats", "AdminService.GetConfig",
+		"AdminService.Echo", "DeviceService.ListDevices", "DeviceService.GetDevice", "DeviceService.GetDeviceHealth", "DeviceService.ReadDevice"}
 	if !slices.Equal(got, want) {
 		t.Errorf("repeated calls: %q", got)
 	}

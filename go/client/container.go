@@ -124,6 +124,19 @@ func (c *Container) object(ctx context.Context, op, name string) (system.ObjectI
 	return objectInfo(resp.GetObject()), nil
 }
 
+// RenameObject gives an object another name. EXIST when there is an object of the new name.
+func (c *Container) RenameObject(ctx context.Context, name, to string) error {
+	const op = "object rename"
+	ref := c.ref + "/" + name
+	for _, n := range []string{name, to} {
+		if err := c.checkName(ctx, op, ref, n); err != nil {
+			return err
+		}
+	}
+	_, err := c.sys.objects.RenameObject(ctx, &apiv1.RenameObjectRequest{Object: c.name + "/" + name, NewName: to})
+	return fromStatus(ctx, op, ref, err)
+}
+
 // DestroyObject removes an object with all its keys.
 func (c *Container) DestroyObject(ctx context.Context, name string) error {
 	const op = "object destroy"

@@ -55,6 +55,31 @@ func (s *System) GetDevice(ctx context.Context, uri string) (system.DeviceInfo, 
 	return deviceInfo(resp.GetDevice()), nil
 }
 
+// DeviceHealth is what an NVMe device of the gateway's machine reports of itself. Errors: NONEXIST, INVAL, NO_PERM, NOTSUPPORTED (it is no
+// NVMe device), IO.
+func (s *System) DeviceHealth(ctx context.Context, uri string) (system.NVMeHealth, error) {
+	const op = "device health"
+	if err := s.checkName(ctx, op, uri, uri); err != nil {
+		return system.NVMeHealth{}, err
+	}
+	resp, err := s.devices.GetDeviceHealth(ctx, &apiv1.GetDeviceHealthRequest{Device: uri})
+	if err != nil {
+		return system.NVMeHealth{}, fromStatus(ctx, op, uri, err)
+	}
+	return deviceHealth(resp.GetHealth()), nil
+}
+
+func deviceHealth(h *apiv1.DeviceHealth) system.NVMeHealth {
+	return system.NVMeHealth{
+		Warnings: append([]string{}, h.GetWarnings()...), Temperature: h.GetTemperature(), AvailableSpare: h.GetAvailableSpare(),
+		SpareThreshold: h.GetSpareThreshold(), PercentageUsed: h.GetPercentageUsed(), Sensors: append([]uint32{}, h.GetSensors()...),
+		DataUnitsRead: h.GetDataUnitsRead(), DataUnitsWritten: h.GetDataUnitsWritten(), ReadCommands: h.GetReadCommands(),
+		WriteCommands: h.GetWriteCommands(), BusyMinutes: h.GetBusyMinutes(), PowerCycles: h.GetPowerCycles(), PowerOnHours: h.GetPowerOnHours(),
+		UnsafeShutdowns: h.GetUnsafeShutdowns(), MediaErrors: h.GetMediaErrors(), ErrorLogEntries: h.GetErrorLogEntries(),
+		WarningTemperatureMinutes: h.GetWarningTemperatureMinutes(), CriticalTemperatureMinutes: h.GetCriticalTemperatureMinutes(),
+	}
+}
+
 // FlushDevice makes what was written before durable. Errors: NONEXIST, INVAL, NO_PERM, BUSY, IO.
 func (s *System) FlushDevice(ctx context.Context, uri string) error {
 	const op = "device flush"

@@ -19,6 +19,10 @@ func (s *System) Stats(ctx context.Context) (system.ServerStats, error) {
 	if err != nil {
 		return system.ServerStats{}, fromStatus(ctx, op, s.ref, err)
 	}
+	return serverStats(r), nil
+}
+
+func serverStats(r *apiv1.GetStatsResponse) system.ServerStats {
 	stats := system.ServerStats{
 		Started: r.GetStartTime().AsTime(), InFlight: r.GetInFlightBytes(), InFlightLimit: r.GetInFlightLimitBytes(),
 		Handles: r.GetOpenHandles(), Goroutines: r.GetGoroutines(), Heap: r.GetHeapBytes(),
@@ -28,5 +32,5 @@ func (s *System) Stats(ctx context.Context) (system.ServerStats, error) {
 		stats.Methods = append(stats.Methods, system.MethodStats{
 			Method: m.GetMethod(), Calls: m.GetCalls(), Errors: m.GetErrors(), Seconds: m.GetSeconds()})
 	}
-	return stats, nil
+	return stats
 }

@@ -53,6 +53,8 @@ type Devices interface {
 	WriteDevice(ctx context.Context, uri string, offset uint64, src io.Reader) (uint64, error)
 	FlushDevice(ctx context.Context, uri string) error
 	DiscardDevice(ctx context.Context, uri string, offset, length uint64) error
+	// DeviceHealth is what an NVMe device reports of itself; of another one it is NOTSUPPORTED.
+	DeviceHealth(ctx context.Context, uri string) (NVMeHealth, error)
 }
 
 // LocalDevices are the devices of this machine. Package device implements it on the C library.

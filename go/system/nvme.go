@@ -28,6 +28,12 @@ type NVMe interface {
 	io.Closer
 }
 
+// LocalNVMe is what a LocalDevices may have beside: the NVMe controllers of this machine.
+type LocalNVMe interface {
+	// OpenNVMe opens a controller, or a namespace, by its path or URI. INVAL when it is no NVMe device.
+	OpenNVMe(path string, write bool) (NVMe, error)
+}
+
 // NVMeAll is the namespace id that stands for all of them.
 const NVMeAll = 0xffffffff
 

@@ -25,3 +25,10 @@ type MethodStats struct {
 	Errors  uint64  `json:"errors"`
 	Seconds float64 `json:"seconds"` // that all of them took together
 }
+
+// Setting is one setting of a gateway: its name, as that of the flag, what is in effect, and where that was set.
+type Setting struct {
+	Name   string `json:"name"`
+	Value  string `json:"value"`
+	Source string `json:"source"` // "flag", the name of an environment variable, "FILE:LINE", "default", "SetLogLevel"
+}

@@ -44,6 +44,9 @@ type CreatePool struct {
 	Overwrite bool   // format a device although it holds something
 	Owner     string // "": nobody
 	Group     string // the owner's; "": none
+	// Request is the id of the creation, which the pool keeps (PoolInfo.Request): who serves others knows a repeated request by it. Elsewhere
+	// than in this process it is NOTSUPPORTED.
+	Request [16]byte
 }
 
 // PoolInfo describes a pool. Counters that only an open pool has are 0 when listed.
@@ -63,6 +66,8 @@ type PoolInfo struct {
 	CacheUsedBytes uint64 `json:"cache_used_bytes"`
 	Generation     uint64 `json:"generation"`
 	Containers     uint64 `json:"containers"`
+
+	Request [16]byte `json:"-"` // of its creation; elsewhere than in this process it is not known
 }
 
 // Pool is an open pool.
@@ -79,6 +84,7 @@ type Pool interface {
 	Check(ctx context.Context, o CheckOptions) (CheckReport, error)
 	Scrub(ctx context.Context, o CheckOptions) (CheckReport, error)
 	AccessControl
+	Attributes
 	io.Closer
 }
 
@@ -170,6 +176,9 @@ type Container interface {
 	Objects(ctx context.Context, after string) iter.Seq2[ObjectInfo, error] // in the order of their names, those after one; "": all
 	CreateObject(ctx context.Context, name string) (ObjectInfo, error)
 	Object(ctx context.Context, name string) (ObjectInfo, error)
+	// RenameObject gives an object another name, at one moment. EXIST when there is an object of the new name. What is open in this process
+	// goes on with the object; over a gateway a KV is of the name that it was opened by. Watches go on in both.
+	RenameObject(ctx context.Context, name, to string) error
 	DestroyObject(ctx context.Context, name string) error
 	OpenKV(ctx context.Context, name string, create bool) (KV, error)
 	Sync(ctx context.Context) error // everything acknowledged so far is durable
@@ -180,6 +189,7 @@ type Container interface {
 	// OpenSnapshot opens the container as it was, for reading: every change is EP_RO.
 	OpenSnapshot(ctx context.Context, at SnapshotRef) (Container, error)
 	AccessControl
+	Attributes
 	io.Closer
 }
 

@@ -106,6 +106,22 @@ func (c *Container) Object(ctx context.Context, name string) (ObjectInfo, error)
 	return objectInfo(info), nil
 }
 
+// RenameObject gives a named object another name, at one moment. Handles and watches that are open go on with the object, and their errors name
+// it as it was opened. Errors: NONEXIST, EXIST (the new name is taken), INVAL (a name), EP_RO, NOSPACE.
+//
+// Implements: int tarn_object_rename(tarn_cont *, const char *, const char *, tarn_event *)
+func (c *Container) RenameObject(ctx context.Context, name, to string) error {
+	var names cstrings
+	defer names.free()
+	n, err := names.add("object rename", to)
+	if err != nil {
+		return err
+	}
+	return c.named(ctx, "object rename", name, func(s *slot, cname *C.char) C.int {
+		return C.tarn_object_rename(c.c, cname, n, &s.c.ev)
+	})
+}
+
 // DestroyObject removes a named object with all its keys. Errors: NONEXIST, BUSY while it is open, EP_RO.
 //
 // Implements: int tarn_object_destroy(tarn_cont *, const char *, tarn_event *)

@@ -106,6 +106,7 @@ func poolInfo(i *C.tarn_pool_info) PoolInfo {
 		CacheUsedBytes: uint64(i.cache_used_bytes),
 		Generation:     uint64(i.generation),
 		Containers:     uint64(i.containers),
+		Request:        *(*[16]byte)(unsafe.Pointer(&i.request)),
 	}
 }
 

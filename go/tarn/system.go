@@ -207,6 +207,9 @@ func (s *System) createPool(ctx context.Context, label string, opts CreatePool) 
 	params := (*C.tarn_pool_params)(sl.data())
 	*params = C.tarn_pool_params{struct_size: C.sizeof_tarn_pool_params, size: C.uint64_t(opts.Size),
 		log_bytes: C.uint64_t(opts.LogBytes), node_bytes: C.uint32_t(opts.NodeBytes)}
+	for i, b := range opts.Request {
+		params.request.bytes[i] = C.uint8_t(b)
+	}
 	if opts.Overwrite {
 		params.flags = C.TARN_POOL_OVERWRITE
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -21,13 +22,15 @@ import (
 	"github.com/tarn-storage/tarn/tests/internal/rig"
 )
 
-// counting is a worker that increments a counter of its own, makes objects, and repeats with the same id what was not answered. It
-// must see every number once.
+// counting is a worker that increments a counter of its own, makes objects, gives them other names, makes pools, and repeats with the same id
+// what was not answered. It must see every number once.
 type counting struct {
 	name    string
 	random  *rand.Rand
 	last    int64
 	objects int
+	renamed int
+	pools   int
 	id      string // of the call that was not answered; "": all were
 	repeats int
 	failure error
@@ -47,12 +50,7 @@ func (c *counting) run(conn *grpc.ClientConn, calls *atomic.Int64) {
 		if !again {
 			c.id = c.newID()
 		}
-		var err error
-		if (c.last+int64(c.objects))%5 == 4 {
-			err = c.create(ctx, objects)
-		} else {
-			err = c.increment(ctx, kv)
-		}
+		err := c.next(ctx, kv, objects, apiv1.NewPoolServiceClient(conn))
 		if status.Code(err) == codes.Unavailable || status.Code(err) == codes.Canceled {
 			return
 		}
@@ -62,6 +60,66 @@ func (c *counting) run(conn *grpc.ClientConn, calls *atomic.Int64) {
 		}
 		if again {
 			c.repeats++
+		}
+	}
+}
+
+// next makes the call that follows from what was answered: so a repetition is the same call.
+func (c *counting) next(ctx context.Context, kv apiv1.KeyValueServiceClient, objects apiv1.ObjectServiceClient, pools apiv1.PoolServiceClient) error {
+	switch {
+	case c.renamed < c.objects:
+		return c.rename(ctx, objects)
+	case c.pools < min(c.objects/4, poolsMax):
+		return c.createPool(ctx, pools)
+	case (c.last+int64(c.objects))%5 == 4:
+		return c.create(ctx, objects)
+	}
+	return c.increment(ctx, kv)
+}
+
+// poolsMax is how many pools a worker makes.
+const poolsMax = 3
+
+func (c *counting) rename(ctx context.Context, objects apiv1.ObjectServiceClient) error {
+	name := fmt.Sprintf("%s-%d", c.name, c.renamed)
+	resp, err := objects.RenameObject(ctx, &apiv1.RenameObjectRequest{Object: "tank/neo/" + name, NewName: name + "-renamed", RequestId: c.id})
+	if err == nil && resp.GetObject().GetName() != name+"-renamed" {
+		return fmt.Errorf("RenameObject answers %v", resp)
+	}
+	if err == nil {
+		c.renamed++
+	}
+	return err
+}
+
+func (c *counting) createPool(ctx context.Context, pools apiv1.PoolServiceClient) error {
+	label := fmt.Sprintf("w%s-%d", c.name, c.pools)
+	resp, err := pools.CreatePool(ctx, &apiv1.CreatePoolRequest{Label: label, Size: 4 << 20, Owner: "worker", RequestId: c.id})
+	if err == nil && resp.GetPool().GetLabel() != label {
+		return fmt.Errorf("CreatePool answers %v", resp)
+	}
+	if err == nil {
+		c.pools++
+	}
+	return err
+}
+
+// check compares what is there with what was answered; the call that was not may be done.
+func (c *counting) check(t *testing.T, cli rig.CLI, objects map[string]bool) {
+	t.Helper()
+	got := cli.OK("kv", "get", "tank/neo/counters", c.name)
+	if n, _ := strconv.ParseInt(got, 10, 64); n != c.last && !(c.id != "" && n == c.last+1) {
+		t.Errorf("counter %s is %s, and %d increments were answered", c.name, got, c.last)
+	}
+	for i := range c.renamed {
+		name := fmt.Sprintf("%s-%d", c.name, i)
+		if objects[name] || !objects[name+"-renamed"] {
+			t.Errorf("the object %s was renamed, and is there: %v; under its new name: %v", name, objects[name], objects[name+"-renamed"])
+		}
+	}
+	for i := range c.pools {
+		if acl := cli.OK("pool", "acl", "get", fmt.Sprintf("w%s-%d", c.name, i)); !strings.Contains(acl, "# Owner: worker@") {
+			t.Errorf("a pool of worker %s has no owner: %s", c.name, acl)
 		}
 	}
 }
@@ -106,15 +164,17 @@ func TestReplay(t *testing.T) {
 	for range max(*rounds/2, 1) {
 		replayRound(t, cli.Root, all, time.Duration(50+random.IntN(300))*time.Millisecond)
 	}
-	repeats := 0
-	for _, c := range all {
-		got := cli.OK("kv", "get", "tank/neo/counters", c.name)
-		if n, _ := strconv.ParseInt(got, 10, 64); n != c.last && !(c.id != "" && n == c.last+1) {
-			t.Errorf("counter %s is %s, and %d increments were answered", c.name, got, c.last)
+	repeats, renamed, pools, objects := 0, 0, 0, map[string]bool{}
+	for _, line := range strings.Split(cli.OK("obj", "list", "tank/neo"), "\n") {
+		if fields := strings.Fields(line); len(fields) > 0 {
+			objects[fields[0]] = true
 		}
-		repeats += c.repeats
 	}
-	t.Logf("%d calls were repeated on the next gateway", repeats)
+	for _, c := range all {
+		c.check(t, cli, objects)
+		repeats, renamed, pools = repeats+c.repeats, renamed+c.renamed, pools+c.pools
+	}
+	t.Logf("%d calls were repeated on the next gateway; %d objects were renamed, %d pools made", repeats, renamed, pools)
 	if repeats == 0 {
 		t.Error("no call was repeated: the test shows nothing")
 	}

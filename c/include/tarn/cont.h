@@ -109,6 +109,11 @@ TARN_API int tarn_object_create(tarn_cont *cont, const char *name, tarn_event *e
 /* NONEXIST when there is none of that name. */
 TARN_API int tarn_object_query(tarn_cont *cont, const char *name, tarn_object_info *info, tarn_event *ev);
 
+/* Gives a named object another name, at one moment: there is never none, and never two. Handles and watches that are open go on with the
+ * object; their errors name it as it was opened. A snapshot keeps the name of its time. Errors: NONEXIST; EXIST when the new name is
+ * taken (its own is); INVAL (a name), EP_RO, NOSPACE. */
+TARN_API int tarn_object_rename(tarn_cont *cont, const char *name, const char *to, tarn_event *ev);
+
 /* Removes a named object with all its keys. NONEXIST; BUSY while it is open. */
 TARN_API int tarn_object_destroy(tarn_cont *cont, const char *name, tarn_event *ev);
 

@@ -30,8 +30,9 @@ typedef struct tarn_pool_params {
 	const char *device;	 /* URI or path of the first target; NULL: a file in the root directory */
 	uint64_t
 		log_bytes; /* size of the write-ahead log; 0: 1/16 of the first GiB of the pool and 1/4 of the rest, 256 KiB to 256 MiB */
-	uint32_t node_bytes; /* target size of a tree node; 0: 4 KiB */
-	uint32_t flags;	     /* TARN_POOL_OVERWRITE */
+	uint32_t  node_bytes; /* target size of a tree node; 0: 4 KiB */
+	uint32_t  flags;      /* TARN_POOL_OVERWRITE */
+	tarn_uuid request;    /* the creation's own id, which the pool keeps for ever (tarn_pool_info); all zero: none */
 } tarn_pool_params;
 
 #define TARN_POOL_OVERWRITE 1u /* format a device although it holds something: without it EXIST */
@@ -74,6 +75,7 @@ typedef struct tarn_pool_info {
 	uint64_t  cache_used_bytes; /* of the budget */
 	uint64_t  generation;	    /* of the last checkpoint */
 	uint64_t  containers;	    /* number of them; 0 when listed */
+	tarn_uuid request;	    /* of its creation: by this a caller knows whether that was its own; all zero: none */
 } tarn_pool_info;
 
 /* Errors: IO, CSUM. */

@@ -4,6 +4,7 @@
 #define TARN_TARN_H
 
 #include <tarn/acl.h>
+#include <tarn/attr.h>
 #include <tarn/cont.h>
 #include <tarn/dev.h>
 #include <tarn/dev_queue.h>

@@ -8,6 +8,7 @@ struct object_call {
 	struct call	  call;
 	tarn_cont	 *cont;
 	tarn_buf	  name; /* lent, with its NUL; may be empty */
+	tarn_buf	  to;	/* as name */
 	unsigned	  flags;
 	tarn_kv		**kv;
 	tarn_object_info *infos;
@@ -21,7 +22,10 @@ static struct object_call *of(struct call *call)
 
 #define OBJECT_VERB(function)                                                                                                    \
 	{                                                                                                                        \
-		.body = function, .size = sizeof(struct object_call), .lent = { offsetof(struct object_call, name) }             \
+		.body = function, .size = sizeof(struct object_call), .lent = {                                                  \
+			offsetof(struct object_call, name),                                                                      \
+			offsetof(struct object_call, to)                                                                         \
+		}                                                                                                                \
 	}
 
 static int check(tarn_cont *cont, const char *name, bool change)
@@ -69,6 +73,28 @@ int tarn_object_query(tarn_cont *cont, const char *name, tarn_object_info *info,
 	if (rc == 0 && !info)
 		rc = fail(INVAL, "tarn_object_query: there is no place for the answer (NULL)");
 	return rc ? call_refuse(ev, rc) : run(&c, &verb, name, ev);
+}
+
+static int rename_body(struct call *call, unsigned flags)
+{
+	struct object_call *c = of(call);
+
+	(void)flags;
+	return object_rename(c->cont->container, c->name.ptr, c->to.ptr, &call->lsn);
+}
+
+int tarn_object_rename(tarn_cont *cont, const char *name, const char *to, tarn_event *ev)
+{
+	static const struct verb verb = OBJECT_VERB(rename_body);
+	struct object_call	 c    = { .cont = cont };
+	int			 rc   = check(cont, name, true);
+
+	if (rc == 0)
+		rc = name_check(to);
+	if (rc)
+		return call_refuse(ev, rc);
+	c.to = (tarn_buf){ to, strlen(to) + 1 };
+	return run(&c, &verb, name, ev);
 }
 
 static int destroy_body(struct call *call, unsigned flags)

@@ -8,6 +8,7 @@
  *	'l' label	the uuid
  *	'n'		the next tree, 8 bytes, little-endian; from 16, never used again
  *	'a' uuid	AccessRecord (access.proto) of a container; 'a' alone: that of the pool
+ *	't' name	the value of a user attribute of the pool (attr.h)
  *	's' uuid name	SnapshotRecord; without a name: a zero byte and 8 random ones. The key's revision is the epoch
  *
  * Always true: a record, its label and its tree come and go in one batch, and so do a snapshot and its record. Changes of the
@@ -23,6 +24,8 @@
 #define CATALOG_TREE 1u
 #define CATALOG	     ((struct store_at){ .tree = CATALOG_TREE })
 #define TREE_FIRST   16u
+
+#define ROOT_ATTRS 4 /* in a container's tree, lo of the id {0, 4} whose keys are its user attributes */
 
 #define OWNER_SIZE	 sizeof(((tarn_cont_info *)0)->owner)
 #define DESCRIPTION_SIZE sizeof(((tarn_cont_info *)0)->description)

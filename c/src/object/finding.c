@@ -23,18 +23,17 @@ static int match_tree(const struct record *record, unsigned opens, void *arg)
 /* The name of the object that a key in a container's tree belongs to, "" when it has none. */
 static void name_of_key(struct pool *pool, struct store_at at, tarn_buf key, char name[TARN_OBJECT_NAME_MAX + 1])
 {
-	uint8_t by_id[2 * OID_BYTES] = { 0 };
-	size_t	len		     = TARN_OBJECT_NAME_MAX;
+	uint8_t by_id[2 * OID_BYTES]	= { 0 };
+	char	value[ID_VALUE_MAX + 1] = "";
+	size_t	len			= ID_VALUE_MAX;
 
 	name[0] = 0;
 	if (key.len < OID_BYTES)
 		return;
 	put64be(by_id + 8, ROOT_IDS);
 	memcpy(by_id + OID_BYTES, key.ptr, OID_BYTES);
-	if (pool->driver->ops->get(pool->driver, at, (tarn_buf){ by_id, sizeof(by_id) }, name, &len, NULL, 0) == 0)
-		name[len] = 0;
-	else
-		name[0] = 0;
+	if (pool->driver->ops->get(pool->driver, at, (tarn_buf){ by_id, sizeof(by_id) }, value, &len, NULL, 0) == 0)
+		snprintf(name, TARN_OBJECT_NAME_MAX + 1, "%.255s", value); /* which ends at a NUL: see object.h */
 }
 
 static tarn_buf without_id(tarn_buf key)

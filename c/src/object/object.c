@@ -155,9 +155,18 @@ int object_create(struct container *container, const char *name, uint64_t *lsn)
 static struct object *find_open(struct container *container, const char *name)
 {
 	for (struct object *object = container->objects; object; object = object->next)
-		if (strcmp(object->name, name) == 0)
+		if (!object->moved && strcmp(object->name, name) == 0)
 			return object;
 	return NULL;
+}
+
+/* An open object of that id, under whatever name. */
+static bool is_open(const struct container *container, const uint8_t oid[OID_BYTES])
+{
+	for (const struct object *object = container->objects; object; object = object->next)
+		if (memcmp(object->oid, oid, OID_BYTES) == 0)
+			return true;
+	return false;
 }
 
 static int lookup_or_create(struct container *container, const char *name, bool create, bool readonly, struct named *named,
@@ -329,10 +338,12 @@ static int unname(struct container *container, const char *name, struct named *n
 	struct store_mutation del     = { .change = STORE_DEL, .key = key_buf(&by_name) };
 	int		      rc;
 
-	if (find_open(container, name))
-		return fail(BUSY, "object %s is open: close it first", name);
 	rc = lookup(container, name, named);
-	return rc ? rc : apply(container, &del, 1, lsn);
+	if (rc)
+		return rc;
+	if (is_open(container, named->oid))
+		return fail(BUSY, "object %s is open: close it first", name);
+	return apply(container, &del, 1, lsn);
 }
 
 /* Deletes what is left of an object that has no name any more, and then its id. */
@@ -361,6 +372,83 @@ int object_destroy(struct container *container, const char *name, uint64_t *lsn)
 	rc = unname(container, name, &named, lsn);
 	pthread_mutex_unlock(&container->names);
 	return rc ? rc : reclaim(container, named.oid, lsn);
+}
+
+/* ---- another name ---- */
+
+/* What stands under an object's id when it is called `to`; its length. The entry is put anew, so it must say when the object was made. */
+static int id_value(struct container *container, struct root_key by_id, const char *to, uint8_t value[ID_VALUE_MAX], size_t *len)
+{
+	struct driver *driver = container->pool->driver;
+	uint64_t       born;
+	int	       rc = driver->ops->get(driver, container_at(container), key_buf(&by_id), value, len, &born, 0);
+
+	if (rc)
+		return rc == -TARN_E_NONEXIST ? fail(DF_INVAL, "container %s does not list the id of the object to be called %s",
+						     container->record.label, to)
+					      : rc;
+	born = id_born(value, *len, born);
+	*len = strlen(to) + 1;
+	memcpy(value, to, *len);
+	put64(value + *len, born);
+	*len += 8;
+	return 0;
+}
+
+uint64_t id_born(const uint8_t *value, size_t len, uint64_t revision)
+{
+	const uint8_t *nul = memchr(value, 0, len);
+
+	return nul && (size_t)(value + len - nul) == 1 + 8 ? get64(nul + 1) : revision;
+}
+
+static int put_renamed(struct container *container, const struct named *named, const char *name, const char *to, uint64_t *lsn)
+{
+	struct root_key from = key_of_name(name), by_name = key_of_name(to);
+	struct root_key by_id = make_key(ROOT_IDS, named->oid, OID_BYTES);
+	uint8_t		value[ID_VALUE_MAX];
+	size_t		len = sizeof(value);
+	int		rc  = id_value(container, by_id, to, value, &len);
+
+	struct store_mutation muts[] = {
+		{ .change = STORE_PUT, .cond = TARN_COND_INSERT, .key = key_buf(&by_name), .val = { named, sizeof(*named) } },
+		{ .change = STORE_PUT, .key = key_buf(&by_id), .val = { value, len } },
+		{ .change = STORE_DEL, .key = key_buf(&from) },
+	};
+	if (rc)
+		return rc;
+	rc = apply(container, muts, ARRAY_LEN(muts), lsn);
+	if (rc == -TARN_E_EXIST)
+		return fail(EXIST, "there is an object %s in container %s already: %s keeps its name", to,
+			    container->record.label, name);
+	return rc;
+}
+
+static int rename_locked(struct container *container, const char *name, const char *to, uint64_t *lsn)
+{
+	struct named named;
+	int	     rc = lookup(container, name, &named);
+
+	if (rc == 0 && strcmp(name, to) == 0)
+		return fail(EXIST, "object %s is called that already", name);
+	if (rc == 0)
+		rc = put_renamed(container, &named, name, to, lsn);
+	if (rc)
+		return rc;
+	for (struct object *object = container->objects; object; object = object->next)
+		if (memcmp(object->oid, named.oid, OID_BYTES) == 0)
+			object->moved = true;
+	return 0;
+}
+
+int object_rename(struct container *container, const char *name, const char *to, uint64_t *lsn)
+{
+	int rc;
+
+	pthread_mutex_lock(&container->names);
+	rc = rename_locked(container, name, to, lsn);
+	pthread_mutex_unlock(&container->names);
+	return rc;
 }
 
 /* ---- what a crash left ---- */

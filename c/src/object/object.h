@@ -6,11 +6,13 @@
  *	id		key			value
  *	{0, 0}		an object's name	struct named: its id and type: the root namespace
  *	{0, 1}		"next"			the next free lo, 8 bytes, little-endian; from 1024, never used again
- *	{0, 2}		an object's id		its name: every object whose keys may be there
+ *	{0, 2}		an object's id		its name: every object whose keys may be there; of a renamed one also a NUL and the
+ *						revision at which it was made, 8 bytes, little-endian
  *	{0, 3}		a note's key		a note: the object without a name, which is always there
+ *	{0, 4}		an attribute's name	its value: the container's user attributes (container/attr.c)
  *	{type, 1024..}	the user's key		the user's value; hi is DAOS's: the type in its top byte
  *
- * Making an object adds its entries under {0, 0} and {0, 2} in one batch. Removing it takes the name away first, then deletes its keys
+ * Making an object adds its entries under {0, 0} and {0, 2} in one batch, and renaming it changes both in one. Removing it takes the name away first, then deletes its keys
  * in batches, then the entry under {0, 2}. So a crash leaves either the whole object or none that can be seen; a new object of
  * the same name has another id, and cannot meet what is left. There is such a rest exactly when {0, 2} has more entries than {0, 0},
  * which costs two counts to know: whoever first opens the container for writing looks, and sweeps. Removing only ever deletes, so it
@@ -34,10 +36,16 @@ struct object {
 	struct container *container;
 	struct object	 *next;	 /* under container->names */
 	unsigned	  opens; /* under container->names */
+	bool		  moved; /* under container->names: it is not called `name` any more */
 	uint8_t		  oid[OID_BYTES];
 	uint32_t	  type;
-	char		  name[TARN_OBJECT_NAME_MAX + 1];
+	char		  name[TARN_OBJECT_NAME_MAX + 1]; /* that it was opened by */
 };
+
+#define ID_VALUE_MAX (TARN_OBJECT_NAME_MAX + 1 + 8) /* bytes of an entry under {0, 2} */
+
+/* The revision at which an object was made, from its entry under {0, 2} and that entry's own revision. */
+uint64_t id_born(const uint8_t *value, size_t len, uint64_t revision);
 
 int name_check(const char *name); /* INVAL */
 
@@ -47,7 +55,8 @@ void object_close(struct object *object);
 int  object_create(struct container *container, const char *name, uint64_t *lsn); /* EXIST */
 int  object_query(struct container *container, const char *name, tarn_object_info *info);
 int  object_list(struct container *container, const char *after, tarn_object_info *infos, size_t *count);
-int  object_destroy(struct container *container, const char *name, uint64_t *lsn); /* NONEXIST, BUSY */
+int  object_rename(struct container *container, const char *name, const char *to, uint64_t *lsn); /* NONEXIST, EXIST */
+int  object_destroy(struct container *container, const char *name, uint64_t *lsn);		  /* NONEXIST, BUSY */
 int  objects_sweep(struct container *container); /* deletes what a crash left of removed objects */
 
 /* A range of a tree: the keys of the user's range in the object. Its memory is its own; free with span_free(). */

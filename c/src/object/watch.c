@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* object/watch.c: what changes in an object: the changes of its tree's keys that begin with its id. See object.h.
  *
- * An id is never used again, and its entry under {0, 2} is put once and deleted last: its revision is when the object was made, its
- * deletion the end. */
+ * An id is never used again. Its entry under {0, 2} says when the object was made, and is deleted last: that is the end. A watch goes on
+ * with an object that is renamed. */
 #include "object.h"
 #include <stdlib.h>
 
@@ -22,9 +22,12 @@ static struct id_key id_key(const struct object *object)
 static int born(struct object *object, tarn_buf id, uint64_t *revision)
 {
 	struct driver *driver = object->container->pool->driver;
-	size_t	       len    = 0;
-	int	       rc     = driver->ops->get(driver, container_at(object->container), id, NULL, &len, revision, 0);
+	uint8_t	       value[ID_VALUE_MAX];
+	size_t	       len = sizeof(value);
+	int	       rc  = driver->ops->get(driver, container_at(object->container), id, value, &len, revision, 0);
 
+	if (rc == 0)
+		*revision = id_born(value, len, *revision);
 	return rc == -TARN_E_NONEXIST ? fail(NONEXIST, "object %s is being destroyed", object->name) : rc;
 }
 

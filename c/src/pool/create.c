@@ -219,7 +219,8 @@ int pool_create(const struct places *places, const char *label, const tarn_pool_
 	if (rc)
 		return rc;
 	name_pool(places, label, &new);
-	lock = places_lock(places);
+	new.meta.request = params->request;
+	lock		 = places_lock(places);
 	if (lock < 0)
 		return lock;
 	rc = create_locked(params, &new, lock);

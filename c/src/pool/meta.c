@@ -8,6 +8,7 @@ size_t meta_encode(const struct pool_meta *meta, const tarn_uuid *target, uint64
 	Tarn__Store__V1__Target	  one = TARN__STORE__V1__TARGET__INIT, *targets[] = { &one };
 	Tarn__Store__V1__PoolMap  map	 = TARN__STORE__V1__POOL_MAP__INIT;
 	Tarn__Store__V1__PoolMeta record = TARN__STORE__V1__POOL_META__INIT;
+	static const tarn_uuid	  none;
 
 	one.uuid	  = (ProtobufCBinaryData){ sizeof(target->bytes), (uint8_t *)target->bytes };
 	one.size	  = size;
@@ -19,6 +20,8 @@ size_t meta_encode(const struct pool_meta *meta, const tarn_uuid *target, uint64
 	record.label	  = (char *)meta->label;
 	record.created_ns = meta->created_ns;
 	record.map	  = &map;
+	if (memcmp(&meta->request, &none, sizeof(none)) != 0)
+		record.request = (ProtobufCBinaryData){ sizeof(meta->request.bytes), (uint8_t *)meta->request.bytes };
 	return tarn__store__v1__pool_meta__pack(&record, buf);
 }
 
@@ -37,6 +40,8 @@ static int decode(const Tarn__Store__V1__PoolMeta *record, struct pool_meta *met
 	meta->created_ns  = record->created_ns;
 	meta->map.version = record->map->version;
 	meta->map.targets = (uint32_t)record->map->n_targets;
+	if (record->request.len == sizeof(meta->request.bytes))
+		memcpy(meta->request.bytes, record->request.data, sizeof(meta->request.bytes));
 	return 0;
 }
 

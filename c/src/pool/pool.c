@@ -179,6 +179,7 @@ static void fill_identity(const struct pool_meta *meta, const char *path, tarn_p
 	snprintf(info->path, sizeof(info->path), "%s", path);
 	info->targets	  = meta->map.targets;
 	info->map_version = meta->map.version;
+	info->request	  = meta->request;
 }
 
 void pool_fill_info(struct pool *pool, tarn_pool_info *info)

@@ -27,6 +27,7 @@ struct pool_meta {
 	char		label[TARN_LABEL_MAX + 1];
 	uint64_t	created_ns;
 	struct pool_map map;
+	tarn_uuid	request; /* of its creation; all zero: none */
 };
 
 /* Encodes the record of a new pool of one target into buf[STORE_META_MAX]; its length. */

@@ -18,7 +18,10 @@ import (
 // Devices are the devices of this machine.
 type Devices struct{}
 
-var _ system.LocalDevices = Devices{}
+var (
+	_ system.LocalDevices = Devices{}
+	_ system.LocalNVMe    = Devices{}
+)
 
 // List implements system.LocalDevices.
 func (Devices) List(ctx context.Context) ([]system.DeviceInfo, error) {
@@ -54,6 +57,15 @@ func (d Devices) readOnly(ctx context.Context, info system.DeviceInfo) (bool, er
 	}
 	const write = 2 // W_OK
 	return syscall.Access(path, write) != nil, err
+}
+
+// OpenNVMe implements system.LocalNVMe.
+func (Devices) OpenNVMe(path string, write bool) (system.NVMe, error) {
+	n, err := device.OpenNVMe(path, write)
+	if err != nil {
+		return nil, err
+	}
+	return n, nil
 }
 
 // Buffer implements system.LocalDevices.

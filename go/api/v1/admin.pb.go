@@ -26,6 +26,67 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// LogLevel is from where on messages are logged.
+type LogLevel int32
+
+const (
+	// LOG_LEVEL_UNSPECIFIED is refused.
+	LogLevel_LOG_LEVEL_UNSPECIFIED LogLevel = 0
+	// LOG_LEVEL_DEBUG logs every call, too.
+	LogLevel_LOG_LEVEL_DEBUG LogLevel = 1
+	// LOG_LEVEL_INFO is what a server logs that is told nothing else.
+	LogLevel_LOG_LEVEL_INFO LogLevel = 2
+	// LOG_LEVEL_WARN is for what somebody should look at.
+	LogLevel_LOG_LEVEL_WARN LogLevel = 3
+	// LOG_LEVEL_ERROR is for what has failed.
+	LogLevel_LOG_LEVEL_ERROR LogLevel = 4
+)
+
+// Enum value maps for LogLevel.
+var (
+	LogLevel_name = map[int32]string{
+		0: "LOG_LEVEL_UNSPECIFIED",
+		1: "LOG_LEVEL_DEBUG",
+		2: "LOG_LEVEL_INFO",
+		3: "LOG_LEVEL_WARN",
+		4: "LOG_LEVEL_ERROR",
+	}
+	LogLevel_value = map[string]int32{
+		"LOG_LEVEL_UNSPECIFIED": 0,
+		"LOG_LEVEL_DEBUG":       1,
+		"LOG_LEVEL_INFO":        2,
+		"LOG_LEVEL_WARN":        3,
+		"LOG_LEVEL_ERROR":       4,
+	}
+)
+
+func (x LogLevel) Enum() *LogLevel {
+	p := new(LogLevel)
+	*p = x
+	return p
+}
+
+func (x LogLevel) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (LogLevel) Descriptor() protoreflect.EnumDescriptor {
+	return file_tarn_v1_admin_proto_enumTypes[0].Descriptor()
+}
+
+func (LogLevel) Type() protoreflect.EnumType {
+	return &file_tarn_v1_admin_proto_enumTypes[0]
+}
+
+func (x LogLevel) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use LogLevel.Descriptor instead.
+func (LogLevel) EnumDescriptor() ([]byte, []int) {
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{0}
+}
+
 // ServerLimits are the limits of this server.
 type ServerLimits struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -482,6 +543,411 @@ func (x *MethodStats) GetSeconds() float64 {
 	return 0
 }
 
+// StreamStatsRequest is the request of StreamStats.
+type StreamStatsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// interval_ms is the time between two answers, 100 ms to one hour; 0: one second.
+	IntervalMs    uint32 `protobuf:"varint,1,opt,name=interval_ms,json=intervalMs,proto3" json:"interval_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StreamStatsRequest) Reset() {
+	*x = StreamStatsRequest{}
+	mi := &file_tarn_v1_admin_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StreamStatsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StreamStatsRequest) ProtoMessage() {}
+
+func (x *StreamStatsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_admin_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StreamStatsRequest.ProtoReflect.Descriptor instead.
+func (*StreamStatsRequest) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *StreamStatsRequest) GetIntervalMs() uint32 {
+	if x != nil {
+		return x.IntervalMs
+	}
+	return 0
+}
+
+// StreamStatsResponse is one answer of StreamStats.
+type StreamStatsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// stats is what GetStats would have answered.
+	Stats         *GetStatsResponse `protobuf:"bytes,1,opt,name=stats,proto3" json:"stats,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StreamStatsResponse) Reset() {
+	*x = StreamStatsResponse{}
+	mi := &file_tarn_v1_admin_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StreamStatsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StreamStatsResponse) ProtoMessage() {}
+
+func (x *StreamStatsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_admin_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StreamStatsResponse.ProtoReflect.Descriptor instead.
+func (*StreamStatsResponse) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *StreamStatsResponse) GetStats() *GetStatsResponse {
+	if x != nil {
+		return x.Stats
+	}
+	return nil
+}
+
+// GetConfigRequest is the request of GetConfig.
+type GetConfigRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetConfigRequest) Reset() {
+	*x = GetConfigRequest{}
+	mi := &file_tarn_v1_admin_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetConfigRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetConfigRequest) ProtoMessage() {}
+
+func (x *GetConfigRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_admin_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetConfigRequest.ProtoReflect.Descriptor instead.
+func (*GetConfigRequest) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{8}
+}
+
+// GetConfigResponse is the answer of GetConfig.
+type GetConfigResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// settings are in the order of their names.
+	Settings      []*Setting `protobuf:"bytes,1,rep,name=settings,proto3" json:"settings,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetConfigResponse) Reset() {
+	*x = GetConfigResponse{}
+	mi := &file_tarn_v1_admin_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetConfigResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetConfigResponse) ProtoMessage() {}
+
+func (x *GetConfigResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_admin_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetConfigResponse.ProtoReflect.Descriptor instead.
+func (*GetConfigResponse) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *GetConfigResponse) GetSettings() []*Setting {
+	if x != nil {
+		return x.Settings
+	}
+	return nil
+}
+
+// Setting is one setting of the server.
+type Setting struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// name is that of the flag: "max-calls".
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// value is what is in effect.
+	Value string `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	// source is where it was set: "flag", the name of an environment variable, "FILE:LINE", "default", or "SetLogLevel".
+	Source        string `protobuf:"bytes,3,opt,name=source,proto3" json:"source,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Setting) Reset() {
+	*x = Setting{}
+	mi := &file_tarn_v1_admin_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Setting) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Setting) ProtoMessage() {}
+
+func (x *Setting) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_admin_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Setting.ProtoReflect.Descriptor instead.
+func (*Setting) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *Setting) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Setting) GetValue() string {
+	if x != nil {
+		return x.Value
+	}
+	return ""
+}
+
+func (x *Setting) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+// SetLogLevelRequest is the request of SetLogLevel.
+type SetLogLevelRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// level is the new one.
+	Level         LogLevel `protobuf:"varint,1,opt,name=level,proto3,enum=tarn.v1.LogLevel" json:"level,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetLogLevelRequest) Reset() {
+	*x = SetLogLevelRequest{}
+	mi := &file_tarn_v1_admin_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetLogLevelRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetLogLevelRequest) ProtoMessage() {}
+
+func (x *SetLogLevelRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_admin_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetLogLevelRequest.ProtoReflect.Descriptor instead.
+func (*SetLogLevelRequest) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *SetLogLevelRequest) GetLevel() LogLevel {
+	if x != nil {
+		return x.Level
+	}
+	return LogLevel_LOG_LEVEL_UNSPECIFIED
+}
+
+// SetLogLevelResponse is the answer of SetLogLevel.
+type SetLogLevelResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// previous is the level until now; the one below it, when that has no name here.
+	Previous      LogLevel `protobuf:"varint,1,opt,name=previous,proto3,enum=tarn.v1.LogLevel" json:"previous,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetLogLevelResponse) Reset() {
+	*x = SetLogLevelResponse{}
+	mi := &file_tarn_v1_admin_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetLogLevelResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetLogLevelResponse) ProtoMessage() {}
+
+func (x *SetLogLevelResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_admin_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetLogLevelResponse.ProtoReflect.Descriptor instead.
+func (*SetLogLevelResponse) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *SetLogLevelResponse) GetPrevious() LogLevel {
+	if x != nil {
+		return x.Previous
+	}
+	return LogLevel_LOG_LEVEL_UNSPECIFIED
+}
+
+// DrainServerRequest is the request of DrainServer.
+type DrainServerRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DrainServerRequest) Reset() {
+	*x = DrainServerRequest{}
+	mi := &file_tarn_v1_admin_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DrainServerRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DrainServerRequest) ProtoMessage() {}
+
+func (x *DrainServerRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_admin_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DrainServerRequest.ProtoReflect.Descriptor instead.
+func (*DrainServerRequest) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{13}
+}
+
+// DrainServerResponse is the answer of DrainServer.
+type DrainServerResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DrainServerResponse) Reset() {
+	*x = DrainServerResponse{}
+	mi := &file_tarn_v1_admin_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DrainServerResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DrainServerResponse) ProtoMessage() {}
+
+func (x *DrainServerResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_admin_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DrainServerResponse.ProtoReflect.Descriptor instead.
+func (*DrainServerResponse) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{14}
+}
+
 // EchoRequest is the request of Echo.
 type EchoRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -491,7 +957,7 @@ type EchoRequest struct {
 
 func (x *EchoRequest) Reset() {
 	*x = EchoRequest{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[6]
+	mi := &file_tarn_v1_admin_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -503,7 +969,7 @@ func (x *EchoRequest) String() string {
 func (*EchoRequest) ProtoMessage() {}
 
 func (x *EchoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[6]
+	mi := &file_tarn_v1_admin_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -516,7 +982,7 @@ func (x *EchoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EchoRequest.ProtoReflect.Descriptor instead.
 func (*EchoRequest) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{6}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{15}
 }
 
 // EchoResponse is the answer of Echo.
@@ -528,7 +994,7 @@ type EchoResponse struct {
 
 func (x *EchoResponse) Reset() {
 	*x = EchoResponse{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[7]
+	mi := &file_tarn_v1_admin_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -540,7 +1006,7 @@ func (x *EchoResponse) String() string {
 func (*EchoResponse) ProtoMessage() {}
 
 func (x *EchoResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[7]
+	mi := &file_tarn_v1_admin_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -553,7 +1019,7 @@ func (x *EchoResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EchoResponse.ProtoReflect.Descriptor instead.
 func (*EchoResponse) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{7}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{16}
 }
 
 var File_tarn_v1_admin_proto protoreflect.FileDescriptor
@@ -600,12 +1066,40 @@ const file_tarn_v1_admin_proto_rawDesc = "" +
 	"\x06method\x18\x01 \x01(\tR\x06method\x12\x14\n" +
 	"\x05calls\x18\x02 \x01(\x04R\x05calls\x12\x16\n" +
 	"\x06errors\x18\x03 \x01(\x04R\x06errors\x12\x18\n" +
-	"\aseconds\x18\x04 \x01(\x01R\aseconds\"\r\n" +
+	"\aseconds\x18\x04 \x01(\x01R\aseconds\"5\n" +
+	"\x12StreamStatsRequest\x12\x1f\n" +
+	"\vinterval_ms\x18\x01 \x01(\rR\n" +
+	"intervalMs\"F\n" +
+	"\x13StreamStatsResponse\x12/\n" +
+	"\x05stats\x18\x01 \x01(\v2\x19.tarn.v1.GetStatsResponseR\x05stats\"\x12\n" +
+	"\x10GetConfigRequest\"A\n" +
+	"\x11GetConfigResponse\x12,\n" +
+	"\bsettings\x18\x01 \x03(\v2\x10.tarn.v1.SettingR\bsettings\"K\n" +
+	"\aSetting\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value\x12\x16\n" +
+	"\x06source\x18\x03 \x01(\tR\x06source\"=\n" +
+	"\x12SetLogLevelRequest\x12'\n" +
+	"\x05level\x18\x01 \x01(\x0e2\x11.tarn.v1.LogLevelR\x05level\"D\n" +
+	"\x13SetLogLevelResponse\x12-\n" +
+	"\bprevious\x18\x01 \x01(\x0e2\x11.tarn.v1.LogLevelR\bprevious\"\x14\n" +
+	"\x12DrainServerRequest\"\x15\n" +
+	"\x13DrainServerResponse\"\r\n" +
 	"\vEchoRequest\"\x0e\n" +
-	"\fEchoResponse2\xfe\x01\n" +
+	"\fEchoResponse*w\n" +
+	"\bLogLevel\x12\x19\n" +
+	"\x15LOG_LEVEL_UNSPECIFIED\x10\x00\x12\x13\n" +
+	"\x0fLOG_LEVEL_DEBUG\x10\x01\x12\x12\n" +
+	"\x0eLOG_LEVEL_INFO\x10\x02\x12\x12\n" +
+	"\x0eLOG_LEVEL_WARN\x10\x03\x12\x13\n" +
+	"\x0fLOG_LEVEL_ERROR\x10\x042\xda\x04\n" +
 	"\fAdminService\x12\\\n" +
 	"\rGetServerInfo\x12\x1d.tarn.v1.GetServerInfoRequest\x1a\x1e.tarn.v1.GetServerInfoResponse\"\f\xd8\xe3\x18\x01\xe2\xe3\x18\x01\x01\x90\x02\x01\x12M\n" +
-	"\bGetStats\x12\x18.tarn.v1.GetStatsRequest\x1a\x19.tarn.v1.GetStatsResponse\"\f\xd8\xe3\x18\x02\xe2\xe3\x18\x01\x01\x90\x02\x01\x12A\n" +
+	"\bGetStats\x12\x18.tarn.v1.GetStatsRequest\x1a\x19.tarn.v1.GetStatsResponse\"\f\xd8\xe3\x18\x02\xe2\xe3\x18\x01\x01\x90\x02\x01\x12X\n" +
+	"\vStreamStats\x12\x1b.tarn.v1.StreamStatsRequest\x1a\x1c.tarn.v1.StreamStatsResponse\"\f\xd8\xe3\x18\x02\xe2\xe3\x18\x01\x01\x90\x02\x010\x01\x12P\n" +
+	"\tGetConfig\x12\x19.tarn.v1.GetConfigRequest\x1a\x1a.tarn.v1.GetConfigResponse\"\f\xd8\xe3\x18\x04\xe2\xe3\x18\x01\x01\x90\x02\x01\x12V\n" +
+	"\vSetLogLevel\x12\x1b.tarn.v1.SetLogLevelRequest\x1a\x1c.tarn.v1.SetLogLevelResponse\"\f\xd8\xe3\x18\x04\xe2\xe3\x18\x01\x01\x90\x02\x02\x12V\n" +
+	"\vDrainServer\x12\x1b.tarn.v1.DrainServerRequest\x1a\x1c.tarn.v1.DrainServerResponse\"\f\xd8\xe3\x18\x04\xe2\xe3\x18\x01\x01\x90\x02\x02\x12A\n" +
 	"\x04Echo\x12\x14.tarn.v1.EchoRequest\x1a\x15.tarn.v1.EchoResponse\"\f\xd8\xe3\x18\x01\xe2\xe3\x18\x01\x01\x90\x02\x01B.Z,github.com/tarn-storage/tarn/go/api/v1;apiv1b\x06proto3"
 
 var (
@@ -620,33 +1114,56 @@ func file_tarn_v1_admin_proto_rawDescGZIP() []byte {
 	return file_tarn_v1_admin_proto_rawDescData
 }
 
-var file_tarn_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_tarn_v1_admin_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_tarn_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_tarn_v1_admin_proto_goTypes = []any{
-	(*ServerLimits)(nil),          // 0: tarn.v1.ServerLimits
-	(*GetServerInfoRequest)(nil),  // 1: tarn.v1.GetServerInfoRequest
-	(*GetServerInfoResponse)(nil), // 2: tarn.v1.GetServerInfoResponse
-	(*GetStatsRequest)(nil),       // 3: tarn.v1.GetStatsRequest
-	(*GetStatsResponse)(nil),      // 4: tarn.v1.GetStatsResponse
-	(*MethodStats)(nil),           // 5: tarn.v1.MethodStats
-	(*EchoRequest)(nil),           // 6: tarn.v1.EchoRequest
-	(*EchoResponse)(nil),          // 7: tarn.v1.EchoResponse
-	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
+	(LogLevel)(0),                 // 0: tarn.v1.LogLevel
+	(*ServerLimits)(nil),          // 1: tarn.v1.ServerLimits
+	(*GetServerInfoRequest)(nil),  // 2: tarn.v1.GetServerInfoRequest
+	(*GetServerInfoResponse)(nil), // 3: tarn.v1.GetServerInfoResponse
+	(*GetStatsRequest)(nil),       // 4: tarn.v1.GetStatsRequest
+	(*GetStatsResponse)(nil),      // 5: tarn.v1.GetStatsResponse
+	(*MethodStats)(nil),           // 6: tarn.v1.MethodStats
+	(*StreamStatsRequest)(nil),    // 7: tarn.v1.StreamStatsRequest
+	(*StreamStatsResponse)(nil),   // 8: tarn.v1.StreamStatsResponse
+	(*GetConfigRequest)(nil),      // 9: tarn.v1.GetConfigRequest
+	(*GetConfigResponse)(nil),     // 10: tarn.v1.GetConfigResponse
+	(*Setting)(nil),               // 11: tarn.v1.Setting
+	(*SetLogLevelRequest)(nil),    // 12: tarn.v1.SetLogLevelRequest
+	(*SetLogLevelResponse)(nil),   // 13: tarn.v1.SetLogLevelResponse
+	(*DrainServerRequest)(nil),    // 14: tarn.v1.DrainServerRequest
+	(*DrainServerResponse)(nil),   // 15: tarn.v1.DrainServerResponse
+	(*EchoRequest)(nil),           // 16: tarn.v1.EchoRequest
+	(*EchoResponse)(nil),          // 17: tarn.v1.EchoResponse
+	(*timestamppb.Timestamp)(nil), // 18: google.protobuf.Timestamp
 }
 var file_tarn_v1_admin_proto_depIdxs = []int32{
-	0, // 0: tarn.v1.GetServerInfoResponse.limits:type_name -> tarn.v1.ServerLimits
-	8, // 1: tarn.v1.GetStatsResponse.start_time:type_name -> google.protobuf.Timestamp
-	5, // 2: tarn.v1.GetStatsResponse.methods:type_name -> tarn.v1.MethodStats
-	1, // 3: tarn.v1.AdminService.GetServerInfo:input_type -> tarn.v1.GetServerInfoRequest
-	3, // 4: tarn.v1.AdminService.GetStats:input_type -> tarn.v1.GetStatsRequest
-	6, // 5: tarn.v1.AdminService.Echo:input_type -> tarn.v1.EchoRequest
-	2, // 6: tarn.v1.AdminService.GetServerInfo:output_type -> tarn.v1.GetServerInfoResponse
-	4, // 7: tarn.v1.AdminService.GetStats:output_type -> tarn.v1.GetStatsResponse
-	7, // 8: tarn.v1.AdminService.Echo:output_type -> tarn.v1.EchoResponse
-	6, // [6:9] is the sub-list for method output_type
-	3, // [3:6] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	1,  // 0: tarn.v1.GetServerInfoResponse.limits:type_name -> tarn.v1.ServerLimits
+	18, // 1: tarn.v1.GetStatsResponse.start_time:type_name -> google.protobuf.Timestamp
+	6,  // 2: tarn.v1.GetStatsResponse.methods:type_name -> tarn.v1.MethodStats
+	5,  // 3: tarn.v1.StreamStatsResponse.stats:type_name -> tarn.v1.GetStatsResponse
+	11, // 4: tarn.v1.GetConfigResponse.settings:type_name -> tarn.v1.Setting
+	0,  // 5: tarn.v1.SetLogLevelRequest.level:type_name -> tarn.v1.LogLevel
+	0,  // 6: tarn.v1.SetLogLevelResponse.previous:type_name -> tarn.v1.LogLevel
+	2,  // 7: tarn.v1.AdminService.GetServerInfo:input_type -> tarn.v1.GetServerInfoRequest
+	4,  // 8: tarn.v1.AdminService.GetStats:input_type -> tarn.v1.GetStatsRequest
+	7,  // 9: tarn.v1.AdminService.StreamStats:input_type -> tarn.v1.StreamStatsRequest
+	9,  // 10: tarn.v1.AdminService.GetConfig:input_type -> tarn.v1.GetConfigRequest
+	12, // 11: tarn.v1.AdminService.SetLogLevel:input_type -> tarn.v1.SetLogLevelRequest
+	14, // 12: tarn.v1.AdminService.DrainServer:input_type -> tarn.v1.DrainServerRequest
+	16, // 13: tarn.v1.AdminService.Echo:input_type -> tarn.v1.EchoRequest
+	3,  // 14: tarn.v1.AdminService.GetServerInfo:output_type -> tarn.v1.GetServerInfoResponse
+	5,  // 15: tarn.v1.AdminService.GetStats:output_type -> tarn.v1.GetStatsResponse
+	8,  // 16: tarn.v1.AdminService.StreamStats:output_type -> tarn.v1.StreamStatsResponse
+	10, // 17: tarn.v1.AdminService.GetConfig:output_type -> tarn.v1.GetConfigResponse
+	13, // 18: tarn.v1.AdminService.SetLogLevel:output_type -> tarn.v1.SetLogLevelResponse
+	15, // 19: tarn.v1.AdminService.DrainServer:output_type -> tarn.v1.DrainServerResponse
+	17, // 20: tarn.v1.AdminService.Echo:output_type -> tarn.v1.EchoResponse
+	14, // [14:21] is the sub-list for method output_type
+	7,  // [7:14] is the sub-list for method input_type
+	7,  // [7:7] is the sub-list for extension type_name
+	7,  // [7:7] is the sub-list for extension extendee
+	0,  // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_tarn_v1_admin_proto_init() }
@@ -660,13 +1177,14 @@ func file_tarn_v1_admin_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tarn_v1_admin_proto_rawDesc), len(file_tarn_v1_admin_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   8,
+			NumEnums:      1,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_tarn_v1_admin_proto_goTypes,
 		DependencyIndexes: file_tarn_v1_admin_proto_depIdxs,
+		EnumInfos:         file_tarn_v1_admin_proto_enumTypes,
 		MessageInfos:      file_tarn_v1_admin_proto_msgTypes,
 	}.Build()
 	File_tarn_v1_admin_proto = out.File

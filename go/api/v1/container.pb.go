@@ -165,7 +165,13 @@ type Container struct {
 	// snapshots is the number of its snapshots.
 	Snapshots uint64 `protobuf:"varint,8,opt,name=snapshots,proto3" json:"snapshots,omitempty"`
 	// epoch is that of the snapshot that was asked for; 0: the container as it is.
-	Epoch         uint64 `protobuf:"varint,9,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Epoch uint64 `protobuf:"varint,9,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// attributes are the user attributes, which mean nothing to the server; when read_mask of GetContainer names them. A name has 1 to 511 bytes,
+	// a value 1 to 65536, and all of a container at most 1 MiB, each with 64 bytes more than its name and its value. A snapshot has those of
+	// its time. Who does not see the properties does not see them either.
+	Attributes map[string][]byte `protobuf:"bytes,10,rep,name=attributes,proto3" json:"attributes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// etag changes when an attribute does; it comes with them.
+	Etag          string `protobuf:"bytes,11,opt,name=etag,proto3" json:"etag,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -261,6 +267,20 @@ func (x *Container) GetEpoch() uint64 {
 		return x.Epoch
 	}
 	return 0
+}
+
+func (x *Container) GetAttributes() map[string][]byte {
+	if x != nil {
+		return x.Attributes
+	}
+	return nil
+}
+
+func (x *Container) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
 }
 
 // ContainerProperties are the typed properties of a container. A field that is not set has its default.
@@ -477,7 +497,9 @@ func (x *CreateContainerResponse) GetContainer() *Container {
 type GetContainerRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// container is "pool/container".
-	Container     string `protobuf:"bytes,1,opt,name=container,proto3" json:"container,omitempty"`
+	Container string `protobuf:"bytes,1,opt,name=container,proto3" json:"container,omitempty"`
+	// read_mask names the fields of Container that are wanted, or "*" for all of them. Empty: all but attributes and etag.
+	ReadMask      *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=read_mask,json=readMask,proto3" json:"read_mask,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -517,6 +539,13 @@ func (x *GetContainerRequest) GetContainer() string {
 		return x.Container
 	}
 	return ""
+}
+
+func (x *GetContainerRequest) GetReadMask() *fieldmaskpb.FieldMask {
+	if x != nil {
+		return x.ReadMask
+	}
+	return nil
 }
 
 // GetContainerResponse is the answer of GetContainer.
@@ -691,9 +720,14 @@ type UpdateContainerRequest struct {
 	Container string `protobuf:"bytes,1,opt,name=container,proto3" json:"container,omitempty"`
 	// properties are the new values.
 	Properties *ContainerProperties `protobuf:"bytes,2,opt,name=properties,proto3" json:"properties,omitempty"`
-	// update_mask names what is changed: "owner", "group", "description", "value_max", "durability". Empty: those that are set in properties. A property that
-	// is named must be set.
-	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,3,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	// update_mask names what is changed: "owner", "group", "description", "value_max", "durability", or "attributes.NAME" for one attribute and
+	// "attributes" for all of them. Empty: what is set in properties or attributes. A property that is named must be set; an attribute that is named
+	// and not given, or given with an empty value, is deleted.
+	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,3,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	// attributes are the new values of user attributes.
+	Attributes map[string][]byte `protobuf:"bytes,4,rep,name=attributes,proto3" json:"attributes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// etag, when it is set, is what the attributes' must be.
+	Etag          string `protobuf:"bytes,5,opt,name=etag,proto3" json:"etag,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -747,6 +781,20 @@ func (x *UpdateContainerRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
 		return x.UpdateMask
 	}
 	return nil
+}
+
+func (x *UpdateContainerRequest) GetAttributes() map[string][]byte {
+	if x != nil {
+		return x.Attributes
+	}
+	return nil
+}
+
+func (x *UpdateContainerRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
 }
 
 // UpdateContainerResponse is the answer of UpdateContainer.
@@ -974,7 +1022,7 @@ var File_tarn_v1_container_proto protoreflect.FileDescriptor
 
 const file_tarn_v1_container_proto_rawDesc = "" +
 	"\n" +
-	"\x17tarn/v1/container.proto\x12\atarn.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14tarn/v1/access.proto\x1a\x11tarn/v1/acl.proto\"\xcd\x02\n" +
+	"\x17tarn/v1/container.proto\x12\atarn.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14tarn/v1/access.proto\x1a\x11tarn/v1/acl.proto\"\xe4\x03\n" +
 	"\tContainer\x12\x12\n" +
 	"\x04uuid\x18\x01 \x01(\tR\x04uuid\x12\x14\n" +
 	"\x05label\x18\x02 \x01(\tR\x05label\x12*\n" +
@@ -987,7 +1035,15 @@ const file_tarn_v1_container_proto_rawDesc = "" +
 	"properties\x18\a \x01(\v2\x1c.tarn.v1.ContainerPropertiesR\n" +
 	"properties\x12\x1c\n" +
 	"\tsnapshots\x18\b \x01(\x04R\tsnapshots\x12\x14\n" +
-	"\x05epoch\x18\t \x01(\x04R\x05epoch\"\x8f\x02\n" +
+	"\x05epoch\x18\t \x01(\x04R\x05epoch\x12B\n" +
+	"\n" +
+	"attributes\x18\n" +
+	" \x03(\v2\".tarn.v1.Container.AttributesEntryR\n" +
+	"attributes\x12\x12\n" +
+	"\x04etag\x18\v \x01(\tR\x04etag\x1a=\n" +
+	"\x0fAttributesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01\"\x8f\x02\n" +
 	"\x13ContainerProperties\x12\x19\n" +
 	"\x05owner\x18\x01 \x01(\tH\x00R\x05owner\x88\x01\x01\x12%\n" +
 	"\vdescription\x18\x02 \x01(\tH\x01R\vdescription\x88\x01\x01\x12 \n" +
@@ -1012,9 +1068,10 @@ const file_tarn_v1_container_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\x05 \x01(\tR\trequestId\"K\n" +
 	"\x17CreateContainerResponse\x120\n" +
-	"\tcontainer\x18\x01 \x01(\v2\x12.tarn.v1.ContainerR\tcontainer\"3\n" +
+	"\tcontainer\x18\x01 \x01(\v2\x12.tarn.v1.ContainerR\tcontainer\"l\n" +
 	"\x13GetContainerRequest\x12\x1c\n" +
-	"\tcontainer\x18\x01 \x01(\tR\tcontainer\"H\n" +
+	"\tcontainer\x18\x01 \x01(\tR\tcontainer\x127\n" +
+	"\tread_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\breadMask\"H\n" +
 	"\x14GetContainerResponse\x120\n" +
 	"\tcontainer\x18\x01 \x01(\v2\x12.tarn.v1.ContainerR\tcontainer\"g\n" +
 	"\x15ListContainersRequest\x12\x12\n" +
@@ -1026,14 +1083,21 @@ const file_tarn_v1_container_proto_rawDesc = "" +
 	"\n" +
 	"containers\x18\x01 \x03(\v2\x12.tarn.v1.ContainerR\n" +
 	"containers\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xb1\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xd5\x02\n" +
 	"\x16UpdateContainerRequest\x12\x1c\n" +
 	"\tcontainer\x18\x01 \x01(\tR\tcontainer\x12<\n" +
 	"\n" +
 	"properties\x18\x02 \x01(\v2\x1c.tarn.v1.ContainerPropertiesR\n" +
 	"properties\x12;\n" +
 	"\vupdate_mask\x18\x03 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
-	"updateMask\"K\n" +
+	"updateMask\x12O\n" +
+	"\n" +
+	"attributes\x18\x04 \x03(\v2/.tarn.v1.UpdateContainerRequest.AttributesEntryR\n" +
+	"attributes\x12\x12\n" +
+	"\x04etag\x18\x05 \x01(\tR\x04etag\x1a=\n" +
+	"\x0fAttributesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01\"K\n" +
 	"\x17UpdateContainerResponse\x120\n" +
 	"\tcontainer\x18\x01 \x01(\v2\x12.tarn.v1.ContainerR\tcontainer\"4\n" +
 	"\x14SyncContainerRequest\x12\x1c\n" +
@@ -1082,7 +1146,7 @@ func file_tarn_v1_container_proto_rawDescGZIP() []byte {
 }
 
 var file_tarn_v1_container_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_tarn_v1_container_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_tarn_v1_container_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_tarn_v1_container_proto_goTypes = []any{
 	(ContainerType)(0),                    // 0: tarn.v1.ContainerType
 	(Durability)(0),                       // 1: tarn.v1.Durability
@@ -1100,59 +1164,64 @@ var file_tarn_v1_container_proto_goTypes = []any{
 	(*SyncContainerResponse)(nil),         // 13: tarn.v1.SyncContainerResponse
 	(*DeleteContainerRequest)(nil),        // 14: tarn.v1.DeleteContainerRequest
 	(*DeleteContainerResponse)(nil),       // 15: tarn.v1.DeleteContainerResponse
-	(*timestamppb.Timestamp)(nil),         // 16: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),         // 17: google.protobuf.FieldMask
-	(*GetContainerAclRequest)(nil),        // 18: tarn.v1.GetContainerAclRequest
-	(*OverwriteContainerAclRequest)(nil),  // 19: tarn.v1.OverwriteContainerAclRequest
-	(*UpdateContainerAclRequest)(nil),     // 20: tarn.v1.UpdateContainerAclRequest
-	(*DeleteContainerAclRequest)(nil),     // 21: tarn.v1.DeleteContainerAclRequest
-	(*SetContainerOwnerRequest)(nil),      // 22: tarn.v1.SetContainerOwnerRequest
-	(*GetContainerAclResponse)(nil),       // 23: tarn.v1.GetContainerAclResponse
-	(*OverwriteContainerAclResponse)(nil), // 24: tarn.v1.OverwriteContainerAclResponse
-	(*UpdateContainerAclResponse)(nil),    // 25: tarn.v1.UpdateContainerAclResponse
-	(*DeleteContainerAclResponse)(nil),    // 26: tarn.v1.DeleteContainerAclResponse
-	(*SetContainerOwnerResponse)(nil),     // 27: tarn.v1.SetContainerOwnerResponse
+	nil,                                   // 16: tarn.v1.Container.AttributesEntry
+	nil,                                   // 17: tarn.v1.UpdateContainerRequest.AttributesEntry
+	(*timestamppb.Timestamp)(nil),         // 18: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),         // 19: google.protobuf.FieldMask
+	(*GetContainerAclRequest)(nil),        // 20: tarn.v1.GetContainerAclRequest
+	(*OverwriteContainerAclRequest)(nil),  // 21: tarn.v1.OverwriteContainerAclRequest
+	(*UpdateContainerAclRequest)(nil),     // 22: tarn.v1.UpdateContainerAclRequest
+	(*DeleteContainerAclRequest)(nil),     // 23: tarn.v1.DeleteContainerAclRequest
+	(*SetContainerOwnerRequest)(nil),      // 24: tarn.v1.SetContainerOwnerRequest
+	(*GetContainerAclResponse)(nil),       // 25: tarn.v1.GetContainerAclResponse
+	(*OverwriteContainerAclResponse)(nil), // 26: tarn.v1.OverwriteContainerAclResponse
+	(*UpdateContainerAclResponse)(nil),    // 27: tarn.v1.UpdateContainerAclResponse
+	(*DeleteContainerAclResponse)(nil),    // 28: tarn.v1.DeleteContainerAclResponse
+	(*SetContainerOwnerResponse)(nil),     // 29: tarn.v1.SetContainerOwnerResponse
 }
 var file_tarn_v1_container_proto_depIdxs = []int32{
 	0,  // 0: tarn.v1.Container.type:type_name -> tarn.v1.ContainerType
-	16, // 1: tarn.v1.Container.create_time:type_name -> google.protobuf.Timestamp
+	18, // 1: tarn.v1.Container.create_time:type_name -> google.protobuf.Timestamp
 	3,  // 2: tarn.v1.Container.properties:type_name -> tarn.v1.ContainerProperties
-	1,  // 3: tarn.v1.ContainerProperties.durability:type_name -> tarn.v1.Durability
-	0,  // 4: tarn.v1.CreateContainerRequest.type:type_name -> tarn.v1.ContainerType
-	3,  // 5: tarn.v1.CreateContainerRequest.properties:type_name -> tarn.v1.ContainerProperties
-	2,  // 6: tarn.v1.CreateContainerResponse.container:type_name -> tarn.v1.Container
-	2,  // 7: tarn.v1.GetContainerResponse.container:type_name -> tarn.v1.Container
-	2,  // 8: tarn.v1.ListContainersResponse.containers:type_name -> tarn.v1.Container
-	3,  // 9: tarn.v1.UpdateContainerRequest.properties:type_name -> tarn.v1.ContainerProperties
-	17, // 10: tarn.v1.UpdateContainerRequest.update_mask:type_name -> google.protobuf.FieldMask
-	2,  // 11: tarn.v1.UpdateContainerResponse.container:type_name -> tarn.v1.Container
-	4,  // 12: tarn.v1.ContainerService.CreateContainer:input_type -> tarn.v1.CreateContainerRequest
-	6,  // 13: tarn.v1.ContainerService.GetContainer:input_type -> tarn.v1.GetContainerRequest
-	8,  // 14: tarn.v1.ContainerService.ListContainers:input_type -> tarn.v1.ListContainersRequest
-	10, // 15: tarn.v1.ContainerService.UpdateContainer:input_type -> tarn.v1.UpdateContainerRequest
-	12, // 16: tarn.v1.ContainerService.SyncContainer:input_type -> tarn.v1.SyncContainerRequest
-	14, // 17: tarn.v1.ContainerService.DeleteContainer:input_type -> tarn.v1.DeleteContainerRequest
-	18, // 18: tarn.v1.ContainerService.GetContainerAcl:input_type -> tarn.v1.GetContainerAclRequest
-	19, // 19: tarn.v1.ContainerService.OverwriteContainerAcl:input_type -> tarn.v1.OverwriteContainerAclRequest
-	20, // 20: tarn.v1.ContainerService.UpdateContainerAcl:input_type -> tarn.v1.UpdateContainerAclRequest
-	21, // 21: tarn.v1.ContainerService.DeleteContainerAcl:input_type -> tarn.v1.DeleteContainerAclRequest
-	22, // 22: tarn.v1.ContainerService.SetContainerOwner:input_type -> tarn.v1.SetContainerOwnerRequest
-	5,  // 23: tarn.v1.ContainerService.CreateContainer:output_type -> tarn.v1.CreateContainerResponse
-	7,  // 24: tarn.v1.ContainerService.GetContainer:output_type -> tarn.v1.GetContainerResponse
-	9,  // 25: tarn.v1.ContainerService.ListContainers:output_type -> tarn.v1.ListContainersResponse
-	11, // 26: tarn.v1.ContainerService.UpdateContainer:output_type -> tarn.v1.UpdateContainerResponse
-	13, // 27: tarn.v1.ContainerService.SyncContainer:output_type -> tarn.v1.SyncContainerResponse
-	15, // 28: tarn.v1.ContainerService.DeleteContainer:output_type -> tarn.v1.DeleteContainerResponse
-	23, // 29: tarn.v1.ContainerService.GetContainerAcl:output_type -> tarn.v1.GetContainerAclResponse
-	24, // 30: tarn.v1.ContainerService.OverwriteContainerAcl:output_type -> tarn.v1.OverwriteContainerAclResponse
-	25, // 31: tarn.v1.ContainerService.UpdateContainerAcl:output_type -> tarn.v1.UpdateContainerAclResponse
-	26, // 32: tarn.v1.ContainerService.DeleteContainerAcl:output_type -> tarn.v1.DeleteContainerAclResponse
-	27, // 33: tarn.v1.ContainerService.SetContainerOwner:output_type -> tarn.v1.SetContainerOwnerResponse
-	23, // [23:34] is the sub-list for method output_type
-	12, // [12:23] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	16, // 3: tarn.v1.Container.attributes:type_name -> tarn.v1.Container.AttributesEntry
+	1,  // 4: tarn.v1.ContainerProperties.durability:type_name -> tarn.v1.Durability
+	0,  // 5: tarn.v1.CreateContainerRequest.type:type_name -> tarn.v1.ContainerType
+	3,  // 6: tarn.v1.CreateContainerRequest.properties:type_name -> tarn.v1.ContainerProperties
+	2,  // 7: tarn.v1.CreateContainerResponse.container:type_name -> tarn.v1.Container
+	19, // 8: tarn.v1.GetContainerRequest.read_mask:type_name -> google.protobuf.FieldMask
+	2,  // 9: tarn.v1.GetContainerResponse.container:type_name -> tarn.v1.Container
+	2,  // 10: tarn.v1.ListContainersResponse.containers:type_name -> tarn.v1.Container
+	3,  // 11: tarn.v1.UpdateContainerRequest.properties:type_name -> tarn.v1.ContainerProperties
+	19, // 12: tarn.v1.UpdateContainerRequest.update_mask:type_name -> google.protobuf.FieldMask
+	17, // 13: tarn.v1.UpdateContainerRequest.attributes:type_name -> tarn.v1.UpdateContainerRequest.AttributesEntry
+	2,  // 14: tarn.v1.UpdateContainerResponse.container:type_name -> tarn.v1.Container
+	4,  // 15: tarn.v1.ContainerService.CreateContainer:input_type -> tarn.v1.CreateContainerRequest
+	6,  // 16: tarn.v1.ContainerService.GetContainer:input_type -> tarn.v1.GetContainerRequest
+	8,  // 17: tarn.v1.ContainerService.ListContainers:input_type -> tarn.v1.ListContainersRequest
+	10, // 18: tarn.v1.ContainerService.UpdateContainer:input_type -> tarn.v1.UpdateContainerRequest
+	12, // 19: tarn.v1.ContainerService.SyncContainer:input_type -> tarn.v1.SyncContainerRequest
+	14, // 20: tarn.v1.ContainerService.DeleteContainer:input_type -> tarn.v1.DeleteContainerRequest
+	20, // 21: tarn.v1.ContainerService.GetContainerAcl:input_type -> tarn.v1.GetContainerAclRequest
+	21, // 22: tarn.v1.ContainerService.OverwriteContainerAcl:input_type -> tarn.v1.OverwriteContainerAclRequest
+	22, // 23: tarn.v1.ContainerService.UpdateContainerAcl:input_type -> tarn.v1.UpdateContainerAclRequest
+	23, // 24: tarn.v1.ContainerService.DeleteContainerAcl:input_type -> tarn.v1.DeleteContainerAclRequest
+	24, // 25: tarn.v1.ContainerService.SetContainerOwner:input_type -> tarn.v1.SetContainerOwnerRequest
+	5,  // 26: tarn.v1.ContainerService.CreateContainer:output_type -> tarn.v1.CreateContainerResponse
+	7,  // 27: tarn.v1.ContainerService.GetContainer:output_type -> tarn.v1.GetContainerResponse
+	9,  // 28: tarn.v1.ContainerService.ListContainers:output_type -> tarn.v1.ListContainersResponse
+	11, // 29: tarn.v1.ContainerService.UpdateContainer:output_type -> tarn.v1.UpdateContainerResponse
+	13, // 30: tarn.v1.ContainerService.SyncContainer:output_type -> tarn.v1.SyncContainerResponse
+	15, // 31: tarn.v1.ContainerService.DeleteContainer:output_type -> tarn.v1.DeleteContainerResponse
+	25, // 32: tarn.v1.ContainerService.GetContainerAcl:output_type -> tarn.v1.GetContainerAclResponse
+	26, // 33: tarn.v1.ContainerService.OverwriteContainerAcl:output_type -> tarn.v1.OverwriteContainerAclResponse
+	27, // 34: tarn.v1.ContainerService.UpdateContainerAcl:output_type -> tarn.v1.UpdateContainerAclResponse
+	28, // 35: tarn.v1.ContainerService.DeleteContainerAcl:output_type -> tarn.v1.DeleteContainerAclResponse
+	29, // 36: tarn.v1.ContainerService.SetContainerOwner:output_type -> tarn.v1.SetContainerOwnerResponse
+	26, // [26:37] is the sub-list for method output_type
+	15, // [15:26] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_tarn_v1_container_proto_init() }
@@ -1169,7 +1238,7 @@ func file_tarn_v1_container_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tarn_v1_container_proto_rawDesc), len(file_tarn_v1_container_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   14,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

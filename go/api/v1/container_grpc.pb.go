@@ -50,8 +50,9 @@ type ContainerServiceClient interface {
 	// ListContainers lists the containers of a pool in the order of their labels, a page at a time. A container whose list gives the caller
 	// nothing is left out, but for the role admin. Errors: NOT_FOUND.
 	ListContainers(ctx context.Context, in *ListContainersRequest, opts ...grpc.CallOption) (*ListContainersResponse, error)
-	// UpdateContainer sets the properties that update_mask names, all or none. Errors: NOT_FOUND, INVALID_ARGUMENT (a path that cannot
-	// be changed, a property).
+	// UpdateContainer sets the properties, or the user attributes, that update_mask names, all or none. One call changes one of the two. Errors:
+	// NOT_FOUND (also when all of the attributes to delete are not there), INVALID_ARGUMENT (a path that cannot be changed, a property, an
+	// attribute), ABORTED (DER_TX_RESTART: the etag is not that of the attributes any more).
 	UpdateContainer(ctx context.Context, in *UpdateContainerRequest, opts ...grpc.CallOption) (*UpdateContainerResponse, error)
 	// SyncContainer waits until every change of the container that was acknowledged before it is durable. It matters where its property
 	// durability is RELAXED. Errors: NOT_FOUND.
@@ -206,8 +207,9 @@ type ContainerServiceServer interface {
 	// ListContainers lists the containers of a pool in the order of their labels, a page at a time. A container whose list gives the caller
 	// nothing is left out, but for the role admin. Errors: NOT_FOUND.
 	ListContainers(context.Context, *ListContainersRequest) (*ListContainersResponse, error)
-	// UpdateContainer sets the properties that update_mask names, all or none. Errors: NOT_FOUND, INVALID_ARGUMENT (a path that cannot
-	// be changed, a property).
+	// UpdateContainer sets the properties, or the user attributes, that update_mask names, all or none. One call changes one of the two. Errors:
+	// NOT_FOUND (also when all of the attributes to delete are not there), INVALID_ARGUMENT (a path that cannot be changed, a property, an
+	// attribute), ABORTED (DER_TX_RESTART: the etag is not that of the attributes any more).
 	UpdateContainer(context.Context, *UpdateContainerRequest) (*UpdateContainerResponse, error)
 	// SyncContainer waits until every change of the container that was acknowledged before it is durable. It matters where its property
 	// durability is RELAXED. Errors: NOT_FOUND.

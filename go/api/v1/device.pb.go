@@ -34,6 +34,298 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// GetDeviceHealthRequest is the request of GetDeviceHealth.
+type GetDeviceHealthRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// device is a URI.
+	Device        string `protobuf:"bytes,1,opt,name=device,proto3" json:"device,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetDeviceHealthRequest) Reset() {
+	*x = GetDeviceHealthRequest{}
+	mi := &file_tarn_v1_device_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetDeviceHealthRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetDeviceHealthRequest) ProtoMessage() {}
+
+func (x *GetDeviceHealthRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_device_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetDeviceHealthRequest.ProtoReflect.Descriptor instead.
+func (*GetDeviceHealthRequest) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_device_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *GetDeviceHealthRequest) GetDevice() string {
+	if x != nil {
+		return x.Device
+	}
+	return ""
+}
+
+// GetDeviceHealthResponse is the answer of GetDeviceHealth.
+type GetDeviceHealthResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// health is what the controller reports.
+	Health        *DeviceHealth `protobuf:"bytes,1,opt,name=health,proto3" json:"health,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetDeviceHealthResponse) Reset() {
+	*x = GetDeviceHealthResponse{}
+	mi := &file_tarn_v1_device_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetDeviceHealthResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetDeviceHealthResponse) ProtoMessage() {}
+
+func (x *GetDeviceHealthResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_device_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetDeviceHealthResponse.ProtoReflect.Descriptor instead.
+func (*GetDeviceHealthResponse) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_device_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *GetDeviceHealthResponse) GetHealth() *DeviceHealth {
+	if x != nil {
+		return x.Health
+	}
+	return nil
+}
+
+// DeviceHealth is the log page SMART / Health Information of an NVMe controller. Temperatures are in kelvin, 0: not reported; a data unit
+// has 512,000 bytes.
+type DeviceHealth struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// warnings are "spare", "temperature", "reliability", "read-only", "backup"; empty: all is well.
+	Warnings []string `protobuf:"bytes,1,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	// temperature is the controller's.
+	Temperature uint32 `protobuf:"varint,2,opt,name=temperature,proto3" json:"temperature,omitempty"`
+	// available_spare is what is left of it, in percent.
+	AvailableSpare uint32 `protobuf:"varint,3,opt,name=available_spare,json=availableSpare,proto3" json:"available_spare,omitempty"`
+	// spare_threshold is below what available_spare is a warning, in percent.
+	SpareThreshold uint32 `protobuf:"varint,4,opt,name=spare_threshold,json=spareThreshold,proto3" json:"spare_threshold,omitempty"`
+	// percentage_used is of the life that the maker expects; it may exceed 100.
+	PercentageUsed uint32 `protobuf:"varint,5,opt,name=percentage_used,json=percentageUsed,proto3" json:"percentage_used,omitempty"`
+	// sensors are the temperatures of sensor 1 and on.
+	Sensors []uint32 `protobuf:"varint,6,rep,packed,name=sensors,proto3" json:"sensors,omitempty"`
+	// data_units_read is how much was read.
+	DataUnitsRead uint64 `protobuf:"varint,7,opt,name=data_units_read,json=dataUnitsRead,proto3" json:"data_units_read,omitempty"`
+	// data_units_written is how much was written.
+	DataUnitsWritten uint64 `protobuf:"varint,8,opt,name=data_units_written,json=dataUnitsWritten,proto3" json:"data_units_written,omitempty"`
+	// read_commands is the number of reads.
+	ReadCommands uint64 `protobuf:"varint,9,opt,name=read_commands,json=readCommands,proto3" json:"read_commands,omitempty"`
+	// write_commands is the number of writes.
+	WriteCommands uint64 `protobuf:"varint,10,opt,name=write_commands,json=writeCommands,proto3" json:"write_commands,omitempty"`
+	// busy_minutes is how long commands were under way.
+	BusyMinutes uint64 `protobuf:"varint,11,opt,name=busy_minutes,json=busyMinutes,proto3" json:"busy_minutes,omitempty"`
+	// power_cycles is how often it was switched on.
+	PowerCycles uint64 `protobuf:"varint,12,opt,name=power_cycles,json=powerCycles,proto3" json:"power_cycles,omitempty"`
+	// power_on_hours is how long it was on.
+	PowerOnHours uint64 `protobuf:"varint,13,opt,name=power_on_hours,json=powerOnHours,proto3" json:"power_on_hours,omitempty"`
+	// unsafe_shutdowns is how often its power went without notice.
+	UnsafeShutdowns uint64 `protobuf:"varint,14,opt,name=unsafe_shutdowns,json=unsafeShutdowns,proto3" json:"unsafe_shutdowns,omitempty"`
+	// media_errors is how often data was lost or not found whole.
+	MediaErrors uint64 `protobuf:"varint,15,opt,name=media_errors,json=mediaErrors,proto3" json:"media_errors,omitempty"`
+	// error_log_entries is the number of errors that it has noted in all.
+	ErrorLogEntries uint64 `protobuf:"varint,16,opt,name=error_log_entries,json=errorLogEntries,proto3" json:"error_log_entries,omitempty"`
+	// warning_temperature_minutes is how long it was above its warning temperature.
+	WarningTemperatureMinutes uint64 `protobuf:"varint,17,opt,name=warning_temperature_minutes,json=warningTemperatureMinutes,proto3" json:"warning_temperature_minutes,omitempty"`
+	// critical_temperature_minutes is how long it was above its critical temperature.
+	CriticalTemperatureMinutes uint64 `protobuf:"varint,18,opt,name=critical_temperature_minutes,json=criticalTemperatureMinutes,proto3" json:"critical_temperature_minutes,omitempty"`
+	unknownFields              protoimpl.UnknownFields
+	sizeCache                  protoimpl.SizeCache
+}
+
+func (x *DeviceHealth) Reset() {
+	*x = DeviceHealth{}
+	mi := &file_tarn_v1_device_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeviceHealth) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeviceHealth) ProtoMessage() {}
+
+func (x *DeviceHealth) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_device_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeviceHealth.ProtoReflect.Descriptor instead.
+func (*DeviceHealth) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_device_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *DeviceHealth) GetWarnings() []string {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
+}
+
+func (x *DeviceHealth) GetTemperature() uint32 {
+	if x != nil {
+		return x.Temperature
+	}
+	return 0
+}
+
+func (x *DeviceHealth) GetAvailableSpare() uint32 {
+	if x != nil {
+		return x.AvailableSpare
+	}
+	return 0
+}
+
+func (x *DeviceHealth) GetSpareThreshold() uint32 {
+	if x != nil {
+		return x.SpareThreshold
+	}
+	return 0
+}
+
+func (x *DeviceHealth) GetPercentageUsed() uint32 {
+	if x != nil {
+		return x.PercentageUsed
+	}
+	return 0
+}
+
+func (x *DeviceHealth) GetSensors() []uint32 {
+	if x != nil {
+		return x.Sensors
+	}
+	return nil
+}
+
+func (x *DeviceHealth) GetDataUnitsRead() uint64 {
+	if x != nil {
+		return x.DataUnitsRead
+	}
+	return 0
+}
+
+func (x *DeviceHealth) GetDataUnitsWritten() uint64 {
+	if x != nil {
+		return x.DataUnitsWritten
+	}
+	return 0
+}
+
+func (x *DeviceHealth) GetReadCommands() uint64 {
+	if x != nil {
+		return x.ReadCommands
+	}
+	return 0
+}
+
+func (x *DeviceHealth) GetWriteCommands() uint64 {
+	if x != nil {
+		return x.WriteCommands
+	}
+	return 0
+}
+
+func (x *DeviceHealth) GetBusyMinutes() uint64 {
+	if x != nil {
+		return x.BusyMinutes
+	}
+	return 0
+}
+
+func (x *DeviceHealth) GetPowerCycles() uint64 {
+	if x != nil {
+		return x.PowerCycles
+	}
+	return 0
+}
+
+func (x *DeviceHealth) GetPowerOnHours() uint64 {
+	if x != nil {
+		return x.PowerOnHours
+	}
+	return 0
+}
+
+func (x *DeviceHealth) GetUnsafeShutdowns() uint64 {
+	if x != nil {
+		return x.UnsafeShutdowns
+	}
+	return 0
+}
+
+func (x *DeviceHealth) GetMediaErrors() uint64 {
+	if x != nil {
+		return x.MediaErrors
+	}
+	return 0
+}
+
+func (x *DeviceHealth) GetErrorLogEntries() uint64 {
+	if x != nil {
+		return x.ErrorLogEntries
+	}
+	return 0
+}
+
+func (x *DeviceHealth) GetWarningTemperatureMinutes() uint64 {
+	if x != nil {
+		return x.WarningTemperatureMinutes
+	}
+	return 0
+}
+
+func (x *DeviceHealth) GetCriticalTemperatureMinutes() uint64 {
+	if x != nil {
+		return x.CriticalTemperatureMinutes
+	}
+	return 0
+}
+
 // Device describes a device. Sizes are in bytes. Of a listing, what only an open can tell is 0 or empty.
 type Device struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -91,7 +383,7 @@ type Device struct {
 
 func (x *Device) Reset() {
 	*x = Device{}
-	mi := &file_tarn_v1_device_proto_msgTypes[0]
+	mi := &file_tarn_v1_device_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -103,7 +395,7 @@ func (x *Device) String() string {
 func (*Device) ProtoMessage() {}
 
 func (x *Device) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_device_proto_msgTypes[0]
+	mi := &file_tarn_v1_device_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -116,7 +408,7 @@ func (x *Device) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Device.ProtoReflect.Descriptor instead.
 func (*Device) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_device_proto_rawDescGZIP(), []int{0}
+	return file_tarn_v1_device_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Device) GetUri() string {
@@ -304,7 +596,7 @@ type DeviceZones struct {
 
 func (x *DeviceZones) Reset() {
 	*x = DeviceZones{}
-	mi := &file_tarn_v1_device_proto_msgTypes[1]
+	mi := &file_tarn_v1_device_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -316,7 +608,7 @@ func (x *DeviceZones) String() string {
 func (*DeviceZones) ProtoMessage() {}
 
 func (x *DeviceZones) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_device_proto_msgTypes[1]
+	mi := &file_tarn_v1_device_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -329,7 +621,7 @@ func (x *DeviceZones) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeviceZones.ProtoReflect.Descriptor instead.
 func (*DeviceZones) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_device_proto_rawDescGZIP(), []int{1}
+	return file_tarn_v1_device_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *DeviceZones) GetCount() uint32 {
@@ -373,7 +665,7 @@ type ListDevicesRequest struct {
 
 func (x *ListDevicesRequest) Reset() {
 	*x = ListDevicesRequest{}
-	mi := &file_tarn_v1_device_proto_msgTypes[2]
+	mi := &file_tarn_v1_device_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -385,7 +677,7 @@ func (x *ListDevicesRequest) String() string {
 func (*ListDevicesRequest) ProtoMessage() {}
 
 func (x *ListDevicesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_device_proto_msgTypes[2]
+	mi := &file_tarn_v1_device_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -398,7 +690,7 @@ func (x *ListDevicesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDevicesRequest.ProtoReflect.Descriptor instead.
 func (*ListDevicesRequest) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_device_proto_rawDescGZIP(), []int{2}
+	return file_tarn_v1_device_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ListDevicesRequest) GetPageSize() int32 {
@@ -428,7 +720,7 @@ type ListDevicesResponse struct {
 
 func (x *ListDevicesResponse) Reset() {
 	*x = ListDevicesResponse{}
-	mi := &file_tarn_v1_device_proto_msgTypes[3]
+	mi := &file_tarn_v1_device_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -440,7 +732,7 @@ func (x *ListDevicesResponse) String() string {
 func (*ListDevicesResponse) ProtoMessage() {}
 
 func (x *ListDevicesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_device_proto_msgTypes[3]
+	mi := &file_tarn_v1_device_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -453,7 +745,7 @@ func (x *ListDevicesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDevicesResponse.ProtoReflect.Descriptor instead.
 func (*ListDevicesResponse) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_device_proto_rawDescGZIP(), []int{3}
+	return file_tarn_v1_device_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ListDevicesResponse) GetDevices() []*Device {
@@ -481,7 +773,7 @@ type GetDeviceRequest struct {
 
 func (x *GetDeviceRequest) Reset() {
 	*x = GetDeviceRequest{}
-	mi := &file_tarn_v1_device_proto_msgTypes[4]
+	mi := &file_tarn_v1_device_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -493,7 +785,7 @@ func (x *GetDeviceRequest) String() string {
 func (*GetDeviceRequest) ProtoMessage() {}
 
 func (x *GetDeviceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_device_proto_msgTypes[4]
+	mi := &file_tarn_v1_device_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -506,7 +798,7 @@ func (x *GetDeviceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDeviceRequest.ProtoReflect.Descriptor instead.
 func (*GetDeviceRequest) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_device_proto_rawDescGZIP(), []int{4}
+	return file_tarn_v1_device_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *GetDeviceRequest) GetDevice() string {
@@ -527,7 +819,7 @@ type GetDeviceResponse struct {
 
 func (x *GetDeviceResponse) Reset() {
 	*x = GetDeviceResponse{}
-	mi := &file_tarn_v1_device_proto_msgTypes[5]
+	mi := &file_tarn_v1_device_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -539,7 +831,7 @@ func (x *GetDeviceResponse) String() string {
 func (*GetDeviceResponse) ProtoMessage() {}
 
 func (x *GetDeviceResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_device_proto_msgTypes[5]
+	mi := &file_tarn_v1_device_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -552,7 +844,7 @@ func (x *GetDeviceResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDeviceResponse.ProtoReflect.Descriptor instead.
 func (*GetDeviceResponse) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_device_proto_rawDescGZIP(), []int{5}
+	return file_tarn_v1_device_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GetDeviceResponse) GetDevice() *Device {
@@ -579,7 +871,7 @@ type ReadDeviceRequest struct {
 
 func (x *ReadDeviceRequest) Reset() {
 	*x = ReadDeviceRequest{}
-	mi := &file_tarn_v1_device_proto_msgTypes[6]
+	mi := &file_tarn_v1_device_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -591,7 +883,7 @@ func (x *ReadDeviceRequest) String() string {
 func (*ReadDeviceRequest) ProtoMessage() {}
 
 func (x *ReadDeviceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_device_proto_msgTypes[6]
+	mi := &file_tarn_v1_device_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -604,7 +896,7 @@ func (x *ReadDeviceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadDeviceRequest.ProtoReflect.Descriptor instead.
 func (*ReadDeviceRequest) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_device_proto_rawDescGZIP(), []int{6}
+	return file_tarn_v1_device_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ReadDeviceRequest) GetDevice() string {
@@ -652,7 +944,7 @@ type ReadDeviceResponse struct {
 
 func (x *ReadDeviceResponse) Reset() {
 	*x = ReadDeviceResponse{}
-	mi := &file_tarn_v1_device_proto_msgTypes[7]
+	mi := &file_tarn_v1_device_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -664,7 +956,7 @@ func (x *ReadDeviceResponse) String() string {
 func (*ReadDeviceResponse) ProtoMessage() {}
 
 func (x *ReadDeviceResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_device_proto_msgTypes[7]
+	mi := &file_tarn_v1_device_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -677,7 +969,7 @@ func (x *ReadDeviceResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadDeviceResponse.ProtoReflect.Descriptor instead.
 func (*ReadDeviceResponse) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_device_proto_rawDescGZIP(), []int{7}
+	return file_tarn_v1_device_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ReadDeviceResponse) GetPart() isReadDeviceResponse_Part {
@@ -752,7 +1044,7 @@ type ReadDeviceHeader struct {
 
 func (x *ReadDeviceHeader) Reset() {
 	*x = ReadDeviceHeader{}
-	mi := &file_tarn_v1_device_proto_msgTypes[8]
+	mi := &file_tarn_v1_device_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -764,7 +1056,7 @@ func (x *ReadDeviceHeader) String() string {
 func (*ReadDeviceHeader) ProtoMessage() {}
 
 func (x *ReadDeviceHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_device_proto_msgTypes[8]
+	mi := &file_tarn_v1_device_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -777,7 +1069,7 @@ func (x *ReadDeviceHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadDeviceHeader.ProtoReflect.Descriptor instead.
 func (*ReadDeviceHeader) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_device_proto_rawDescGZIP(), []int{8}
+	return file_tarn_v1_device_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ReadDeviceHeader) GetSize() uint64 {
@@ -805,7 +1097,7 @@ type ReadDeviceTrailer struct {
 
 func (x *ReadDeviceTrailer) Reset() {
 	*x = ReadDeviceTrailer{}
-	mi := &file_tarn_v1_device_proto_msgTypes[9]
+	mi := &file_tarn_v1_device_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -817,7 +1109,7 @@ func (x *ReadDeviceTrailer) String() string {
 func (*ReadDeviceTrailer) ProtoMessage() {}
 
 func (x *ReadDeviceTrailer) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_device_proto_msgTypes[9]
+	mi := &file_tarn_v1_device_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -830,7 +1122,7 @@ func (x *ReadDeviceTrailer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadDeviceTrailer.ProtoReflect.Descriptor instead.
 func (*ReadDeviceTrailer) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_device_proto_rawDescGZIP(), []int{9}
+	return file_tarn_v1_device_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ReadDeviceTrailer) GetChecksum() []byte {
@@ -857,7 +1149,7 @@ type WriteDeviceRequest struct {
 
 func (x *WriteDeviceRequest) Reset() {
 	*x = WriteDeviceRequest{}
-	mi := &file_tarn_v1_device_proto_msgTypes[10]
+	mi := &file_tarn_v1_device_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -869,7 +1161,7 @@ func (x *WriteDeviceRequest) String() string {
 func (*WriteDeviceRequest) ProtoMessage() {}
 
 func (x *WriteDeviceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_device_proto_msgTypes[10]
+	mi := &file_tarn_v1_device_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -882,7 +1174,7 @@ func (x *WriteDeviceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteDeviceRequest.ProtoReflect.Descriptor instead.
 func (*WriteDeviceRequest) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_device_proto_rawDescGZIP(), []int{10}
+	return file_tarn_v1_device_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *WriteDeviceRequest) GetPart() isWriteDeviceRequest_Part {
@@ -962,7 +1254,7 @@ type WriteDeviceHeader struct {
 
 func (x *WriteDeviceHeader) Reset() {
 	*x = WriteDeviceHeader{}
-	mi := &file_tarn_v1_device_proto_msgTypes[11]
+	mi := &file_tarn_v1_device_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -974,7 +1266,7 @@ func (x *WriteDeviceHeader) String() string {
 func (*WriteDeviceHeader) ProtoMessage() {}
 
 func (x *WriteDeviceHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_device_proto_msgTypes[11]
+	mi := &file_tarn_v1_device_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -987,7 +1279,7 @@ func (x *WriteDeviceHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteDeviceHeader.ProtoReflect.Descriptor instead.
 func (*WriteDeviceHeader) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_device_proto_rawDescGZIP(), []int{11}
+	return file_tarn_v1_device_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *WriteDeviceHeader) GetDevice() string {
@@ -1029,7 +1321,7 @@ type WriteDeviceCommit struct {
 
 func (x *WriteDeviceCommit) Reset() {
 	*x = WriteDeviceCommit{}
-	mi := &file_tarn_v1_device_proto_msgTypes[12]
+	mi := &file_tarn_v1_device_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1041,7 +1333,7 @@ func (x *WriteDeviceCommit) String() string {
 func (*WriteDeviceCommit) ProtoMessage() {}
 
 func (x *WriteDeviceCommit) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_device_proto_msgTypes[12]
+	mi := &file_tarn_v1_device_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1054,7 +1346,7 @@ func (x *WriteDeviceCommit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteDeviceCommit.ProtoReflect.Descriptor instead.
 func (*WriteDeviceCommit) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_device_proto_rawDescGZIP(), []int{12}
+	return file_tarn_v1_device_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *WriteDeviceCommit) GetChecksum() []byte {
@@ -1075,7 +1367,7 @@ type WriteDeviceResponse struct {
 
 func (x *WriteDeviceResponse) Reset() {
 	*x = WriteDeviceResponse{}
-	mi := &file_tarn_v1_device_proto_msgTypes[13]
+	mi := &file_tarn_v1_device_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1087,7 +1379,7 @@ func (x *WriteDeviceResponse) String() string {
 func (*WriteDeviceResponse) ProtoMessage() {}
 
 func (x *WriteDeviceResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_device_proto_msgTypes[13]
+	mi := &file_tarn_v1_device_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1100,7 +1392,7 @@ func (x *WriteDeviceResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteDeviceResponse.ProtoReflect.Descriptor instead.
 func (*WriteDeviceResponse) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_device_proto_rawDescGZIP(), []int{13}
+	return file_tarn_v1_device_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *WriteDeviceResponse) GetSize() uint64 {
@@ -1121,7 +1413,7 @@ type FlushDeviceRequest struct {
 
 func (x *FlushDeviceRequest) Reset() {
 	*x = FlushDeviceRequest{}
-	mi := &file_tarn_v1_device_proto_msgTypes[14]
+	mi := &file_tarn_v1_device_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1133,7 +1425,7 @@ func (x *FlushDeviceRequest) String() string {
 func (*FlushDeviceRequest) ProtoMessage() {}
 
 func (x *FlushDeviceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_device_proto_msgTypes[14]
+	mi := &file_tarn_v1_device_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1146,7 +1438,7 @@ func (x *FlushDeviceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FlushDeviceRequest.ProtoReflect.Descriptor instead.
 func (*FlushDeviceRequest) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_device_proto_rawDescGZIP(), []int{14}
+	return file_tarn_v1_device_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *FlushDeviceRequest) GetDevice() string {
@@ -1165,7 +1457,7 @@ type FlushDeviceResponse struct {
 
 func (x *FlushDeviceResponse) Reset() {
 	*x = FlushDeviceResponse{}
-	mi := &file_tarn_v1_device_proto_msgTypes[15]
+	mi := &file_tarn_v1_device_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1177,7 +1469,7 @@ func (x *FlushDeviceResponse) String() string {
 func (*FlushDeviceResponse) ProtoMessage() {}
 
 func (x *FlushDeviceResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_device_proto_msgTypes[15]
+	mi := &file_tarn_v1_device_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1190,7 +1482,7 @@ func (x *FlushDeviceResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FlushDeviceResponse.ProtoReflect.Descriptor instead.
 func (*FlushDeviceResponse) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_device_proto_rawDescGZIP(), []int{15}
+	return file_tarn_v1_device_proto_rawDescGZIP(), []int{18}
 }
 
 // DiscardDeviceRequest is the request of DiscardDevice.
@@ -1208,7 +1500,7 @@ type DiscardDeviceRequest struct {
 
 func (x *DiscardDeviceRequest) Reset() {
 	*x = DiscardDeviceRequest{}
-	mi := &file_tarn_v1_device_proto_msgTypes[16]
+	mi := &file_tarn_v1_device_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1220,7 +1512,7 @@ func (x *DiscardDeviceRequest) String() string {
 func (*DiscardDeviceRequest) ProtoMessage() {}
 
 func (x *DiscardDeviceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_device_proto_msgTypes[16]
+	mi := &file_tarn_v1_device_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1233,7 +1525,7 @@ func (x *DiscardDeviceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiscardDeviceRequest.ProtoReflect.Descriptor instead.
 func (*DiscardDeviceRequest) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_device_proto_rawDescGZIP(), []int{16}
+	return file_tarn_v1_device_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *DiscardDeviceRequest) GetDevice() string {
@@ -1266,7 +1558,7 @@ type DiscardDeviceResponse struct {
 
 func (x *DiscardDeviceResponse) Reset() {
 	*x = DiscardDeviceResponse{}
-	mi := &file_tarn_v1_device_proto_msgTypes[17]
+	mi := &file_tarn_v1_device_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1278,7 +1570,7 @@ func (x *DiscardDeviceResponse) String() string {
 func (*DiscardDeviceResponse) ProtoMessage() {}
 
 func (x *DiscardDeviceResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_device_proto_msgTypes[17]
+	mi := &file_tarn_v1_device_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1291,14 +1583,38 @@ func (x *DiscardDeviceResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiscardDeviceResponse.ProtoReflect.Descriptor instead.
 func (*DiscardDeviceResponse) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_device_proto_rawDescGZIP(), []int{17}
+	return file_tarn_v1_device_proto_rawDescGZIP(), []int{20}
 }
 
 var File_tarn_v1_device_proto protoreflect.FileDescriptor
 
 const file_tarn_v1_device_proto_rawDesc = "" +
 	"\n" +
-	"\x14tarn/v1/device.proto\x12\atarn.v1\x1a\x14tarn/v1/access.proto\x1a\x10tarn/v1/kv.proto\"\xb6\x05\n" +
+	"\x14tarn/v1/device.proto\x12\atarn.v1\x1a\x14tarn/v1/access.proto\x1a\x10tarn/v1/kv.proto\"0\n" +
+	"\x16GetDeviceHealthRequest\x12\x16\n" +
+	"\x06device\x18\x01 \x01(\tR\x06device\"H\n" +
+	"\x17GetDeviceHealthResponse\x12-\n" +
+	"\x06health\x18\x01 \x01(\v2\x15.tarn.v1.DeviceHealthR\x06health\"\xeb\x05\n" +
+	"\fDeviceHealth\x12\x1a\n" +
+	"\bwarnings\x18\x01 \x03(\tR\bwarnings\x12 \n" +
+	"\vtemperature\x18\x02 \x01(\rR\vtemperature\x12'\n" +
+	"\x0favailable_spare\x18\x03 \x01(\rR\x0eavailableSpare\x12'\n" +
+	"\x0fspare_threshold\x18\x04 \x01(\rR\x0espareThreshold\x12'\n" +
+	"\x0fpercentage_used\x18\x05 \x01(\rR\x0epercentageUsed\x12\x18\n" +
+	"\asensors\x18\x06 \x03(\rR\asensors\x12&\n" +
+	"\x0fdata_units_read\x18\a \x01(\x04R\rdataUnitsRead\x12,\n" +
+	"\x12data_units_written\x18\b \x01(\x04R\x10dataUnitsWritten\x12#\n" +
+	"\rread_commands\x18\t \x01(\x04R\freadCommands\x12%\n" +
+	"\x0ewrite_commands\x18\n" +
+	" \x01(\x04R\rwriteCommands\x12!\n" +
+	"\fbusy_minutes\x18\v \x01(\x04R\vbusyMinutes\x12!\n" +
+	"\fpower_cycles\x18\f \x01(\x04R\vpowerCycles\x12$\n" +
+	"\x0epower_on_hours\x18\r \x01(\x04R\fpowerOnHours\x12)\n" +
+	"\x10unsafe_shutdowns\x18\x0e \x01(\x04R\x0funsafeShutdowns\x12!\n" +
+	"\fmedia_errors\x18\x0f \x01(\x04R\vmediaErrors\x12*\n" +
+	"\x11error_log_entries\x18\x10 \x01(\x04R\x0ferrorLogEntries\x12>\n" +
+	"\x1bwarning_temperature_minutes\x18\x11 \x01(\x04R\x19warningTemperatureMinutes\x12@\n" +
+	"\x1ccritical_temperature_minutes\x18\x12 \x01(\x04R\x1acriticalTemperatureMinutes\"\xb6\x05\n" +
 	"\x06Device\x12\x10\n" +
 	"\x03uri\x18\x01 \x01(\tR\x03uri\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x16\n" +
@@ -1382,10 +1698,11 @@ const file_tarn_v1_device_proto_rawDesc = "" +
 	"\x06device\x18\x01 \x01(\tR\x06device\x12\x16\n" +
 	"\x06offset\x18\x02 \x01(\x04R\x06offset\x12\x16\n" +
 	"\x06length\x18\x03 \x01(\x04R\x06length\"\x17\n" +
-	"\x15DiscardDeviceResponse2\x9a\x04\n" +
+	"\x15DiscardDeviceResponse2\xfe\x04\n" +
 	"\rDeviceService\x12V\n" +
 	"\vListDevices\x12\x1b.tarn.v1.ListDevicesRequest\x1a\x1c.tarn.v1.ListDevicesResponse\"\f\xd8\xe3\x18\x05\xe2\xe3\x18\x01\x01\x90\x02\x01\x12P\n" +
-	"\tGetDevice\x12\x19.tarn.v1.GetDeviceRequest\x1a\x1a.tarn.v1.GetDeviceResponse\"\f\xd8\xe3\x18\x05\xe2\xe3\x18\x01\x01\x90\x02\x01\x12U\n" +
+	"\tGetDevice\x12\x19.tarn.v1.GetDeviceRequest\x1a\x1a.tarn.v1.GetDeviceResponse\"\f\xd8\xe3\x18\x05\xe2\xe3\x18\x01\x01\x90\x02\x01\x12b\n" +
+	"\x0fGetDeviceHealth\x12\x1f.tarn.v1.GetDeviceHealthRequest\x1a .tarn.v1.GetDeviceHealthResponse\"\f\xd8\xe3\x18\x05\xe2\xe3\x18\x01\x01\x90\x02\x01\x12U\n" +
 	"\n" +
 	"ReadDevice\x12\x1a.tarn.v1.ReadDeviceRequest\x1a\x1b.tarn.v1.ReadDeviceResponse\"\f\xd8\xe3\x18\x05\xe2\xe3\x18\x01\x01\x90\x02\x010\x01\x12U\n" +
 	"\vWriteDevice\x12\x1b.tarn.v1.WriteDeviceRequest\x1a\x1c.tarn.v1.WriteDeviceResponse\"\t\xd8\xe3\x18\x05\xe2\xe3\x18\x01\x01(\x01\x12V\n" +
@@ -1404,56 +1721,62 @@ func file_tarn_v1_device_proto_rawDescGZIP() []byte {
 	return file_tarn_v1_device_proto_rawDescData
 }
 
-var file_tarn_v1_device_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_tarn_v1_device_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_tarn_v1_device_proto_goTypes = []any{
-	(*Device)(nil),                // 0: tarn.v1.Device
-	(*DeviceZones)(nil),           // 1: tarn.v1.DeviceZones
-	(*ListDevicesRequest)(nil),    // 2: tarn.v1.ListDevicesRequest
-	(*ListDevicesResponse)(nil),   // 3: tarn.v1.ListDevicesResponse
-	(*GetDeviceRequest)(nil),      // 4: tarn.v1.GetDeviceRequest
-	(*GetDeviceResponse)(nil),     // 5: tarn.v1.GetDeviceResponse
-	(*ReadDeviceRequest)(nil),     // 6: tarn.v1.ReadDeviceRequest
-	(*ReadDeviceResponse)(nil),    // 7: tarn.v1.ReadDeviceResponse
-	(*ReadDeviceHeader)(nil),      // 8: tarn.v1.ReadDeviceHeader
-	(*ReadDeviceTrailer)(nil),     // 9: tarn.v1.ReadDeviceTrailer
-	(*WriteDeviceRequest)(nil),    // 10: tarn.v1.WriteDeviceRequest
-	(*WriteDeviceHeader)(nil),     // 11: tarn.v1.WriteDeviceHeader
-	(*WriteDeviceCommit)(nil),     // 12: tarn.v1.WriteDeviceCommit
-	(*WriteDeviceResponse)(nil),   // 13: tarn.v1.WriteDeviceResponse
-	(*FlushDeviceRequest)(nil),    // 14: tarn.v1.FlushDeviceRequest
-	(*FlushDeviceResponse)(nil),   // 15: tarn.v1.FlushDeviceResponse
-	(*DiscardDeviceRequest)(nil),  // 16: tarn.v1.DiscardDeviceRequest
-	(*DiscardDeviceResponse)(nil), // 17: tarn.v1.DiscardDeviceResponse
-	(ChecksumType)(0),             // 18: tarn.v1.ChecksumType
+	(*GetDeviceHealthRequest)(nil),  // 0: tarn.v1.GetDeviceHealthRequest
+	(*GetDeviceHealthResponse)(nil), // 1: tarn.v1.GetDeviceHealthResponse
+	(*DeviceHealth)(nil),            // 2: tarn.v1.DeviceHealth
+	(*Device)(nil),                  // 3: tarn.v1.Device
+	(*DeviceZones)(nil),             // 4: tarn.v1.DeviceZones
+	(*ListDevicesRequest)(nil),      // 5: tarn.v1.ListDevicesRequest
+	(*ListDevicesResponse)(nil),     // 6: tarn.v1.ListDevicesResponse
+	(*GetDeviceRequest)(nil),        // 7: tarn.v1.GetDeviceRequest
+	(*GetDeviceResponse)(nil),       // 8: tarn.v1.GetDeviceResponse
+	(*ReadDeviceRequest)(nil),       // 9: tarn.v1.ReadDeviceRequest
+	(*ReadDeviceResponse)(nil),      // 10: tarn.v1.ReadDeviceResponse
+	(*ReadDeviceHeader)(nil),        // 11: tarn.v1.ReadDeviceHeader
+	(*ReadDeviceTrailer)(nil),       // 12: tarn.v1.ReadDeviceTrailer
+	(*WriteDeviceRequest)(nil),      // 13: tarn.v1.WriteDeviceRequest
+	(*WriteDeviceHeader)(nil),       // 14: tarn.v1.WriteDeviceHeader
+	(*WriteDeviceCommit)(nil),       // 15: tarn.v1.WriteDeviceCommit
+	(*WriteDeviceResponse)(nil),     // 16: tarn.v1.WriteDeviceResponse
+	(*FlushDeviceRequest)(nil),      // 17: tarn.v1.FlushDeviceRequest
+	(*FlushDeviceResponse)(nil),     // 18: tarn.v1.FlushDeviceResponse
+	(*DiscardDeviceRequest)(nil),    // 19: tarn.v1.DiscardDeviceRequest
+	(*DiscardDeviceResponse)(nil),   // 20: tarn.v1.DiscardDeviceResponse
+	(ChecksumType)(0),               // 21: tarn.v1.ChecksumType
 }
 var file_tarn_v1_device_proto_depIdxs = []int32{
-	1,  // 0: tarn.v1.Device.zones:type_name -> tarn.v1.DeviceZones
-	0,  // 1: tarn.v1.ListDevicesResponse.devices:type_name -> tarn.v1.Device
-	0,  // 2: tarn.v1.GetDeviceResponse.device:type_name -> tarn.v1.Device
-	18, // 3: tarn.v1.ReadDeviceRequest.checksum_type:type_name -> tarn.v1.ChecksumType
-	8,  // 4: tarn.v1.ReadDeviceResponse.header:type_name -> tarn.v1.ReadDeviceHeader
-	9,  // 5: tarn.v1.ReadDeviceResponse.trailer:type_name -> tarn.v1.ReadDeviceTrailer
-	18, // 6: tarn.v1.ReadDeviceHeader.checksum_type:type_name -> tarn.v1.ChecksumType
-	11, // 7: tarn.v1.WriteDeviceRequest.header:type_name -> tarn.v1.WriteDeviceHeader
-	12, // 8: tarn.v1.WriteDeviceRequest.commit:type_name -> tarn.v1.WriteDeviceCommit
-	18, // 9: tarn.v1.WriteDeviceHeader.checksum_type:type_name -> tarn.v1.ChecksumType
-	2,  // 10: tarn.v1.DeviceService.ListDevices:input_type -> tarn.v1.ListDevicesRequest
-	4,  // 11: tarn.v1.DeviceService.GetDevice:input_type -> tarn.v1.GetDeviceRequest
-	6,  // 12: tarn.v1.DeviceService.ReadDevice:input_type -> tarn.v1.ReadDeviceRequest
-	10, // 13: tarn.v1.DeviceService.WriteDevice:input_type -> tarn.v1.WriteDeviceRequest
-	14, // 14: tarn.v1.DeviceService.FlushDevice:input_type -> tarn.v1.FlushDeviceRequest
-	16, // 15: tarn.v1.DeviceService.DiscardDevice:input_type -> tarn.v1.DiscardDeviceRequest
-	3,  // 16: tarn.v1.DeviceService.ListDevices:output_type -> tarn.v1.ListDevicesResponse
-	5,  // 17: tarn.v1.DeviceService.GetDevice:output_type -> tarn.v1.GetDeviceResponse
-	7,  // 18: tarn.v1.DeviceService.ReadDevice:output_type -> tarn.v1.ReadDeviceResponse
-	13, // 19: tarn.v1.DeviceService.WriteDevice:output_type -> tarn.v1.WriteDeviceResponse
-	15, // 20: tarn.v1.DeviceService.FlushDevice:output_type -> tarn.v1.FlushDeviceResponse
-	17, // 21: tarn.v1.DeviceService.DiscardDevice:output_type -> tarn.v1.DiscardDeviceResponse
-	16, // [16:22] is the sub-list for method output_type
-	10, // [10:16] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	2,  // 0: tarn.v1.GetDeviceHealthResponse.health:type_name -> tarn.v1.DeviceHealth
+	4,  // 1: tarn.v1.Device.zones:type_name -> tarn.v1.DeviceZones
+	3,  // 2: tarn.v1.ListDevicesResponse.devices:type_name -> tarn.v1.Device
+	3,  // 3: tarn.v1.GetDeviceResponse.device:type_name -> tarn.v1.Device
+	21, // 4: tarn.v1.ReadDeviceRequest.checksum_type:type_name -> tarn.v1.ChecksumType
+	11, // 5: tarn.v1.ReadDeviceResponse.header:type_name -> tarn.v1.ReadDeviceHeader
+	12, // 6: tarn.v1.ReadDeviceResponse.trailer:type_name -> tarn.v1.ReadDeviceTrailer
+	21, // 7: tarn.v1.ReadDeviceHeader.checksum_type:type_name -> tarn.v1.ChecksumType
+	14, // 8: tarn.v1.WriteDeviceRequest.header:type_name -> tarn.v1.WriteDeviceHeader
+	15, // 9: tarn.v1.WriteDeviceRequest.commit:type_name -> tarn.v1.WriteDeviceCommit
+	21, // 10: tarn.v1.WriteDeviceHeader.checksum_type:type_name -> tarn.v1.ChecksumType
+	5,  // 11: tarn.v1.DeviceService.ListDevices:input_type -> tarn.v1.ListDevicesRequest
+	7,  // 12: tarn.v1.DeviceService.GetDevice:input_type -> tarn.v1.GetDeviceRequest
+	0,  // 13: tarn.v1.DeviceService.GetDeviceHealth:input_type -> tarn.v1.GetDeviceHealthRequest
+	9,  // 14: tarn.v1.DeviceService.ReadDevice:input_type -> tarn.v1.ReadDeviceRequest
+	13, // 15: tarn.v1.DeviceService.WriteDevice:input_type -> tarn.v1.WriteDeviceRequest
+	17, // 16: tarn.v1.DeviceService.FlushDevice:input_type -> tarn.v1.FlushDeviceRequest
+	19, // 17: tarn.v1.DeviceService.DiscardDevice:input_type -> tarn.v1.DiscardDeviceRequest
+	6,  // 18: tarn.v1.DeviceService.ListDevices:output_type -> tarn.v1.ListDevicesResponse
+	8,  // 19: tarn.v1.DeviceService.GetDevice:output_type -> tarn.v1.GetDeviceResponse
+	1,  // 20: tarn.v1.DeviceService.GetDeviceHealth:output_type -> tarn.v1.GetDeviceHealthResponse
+	10, // 21: tarn.v1.DeviceService.ReadDevice:output_type -> tarn.v1.ReadDeviceResponse
+	16, // 22: tarn.v1.DeviceService.WriteDevice:output_type -> tarn.v1.WriteDeviceResponse
+	18, // 23: tarn.v1.DeviceService.FlushDevice:output_type -> tarn.v1.FlushDeviceResponse
+	20, // 24: tarn.v1.DeviceService.DiscardDevice:output_type -> tarn.v1.DiscardDeviceResponse
+	18, // [18:25] is the sub-list for method output_type
+	11, // [11:18] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_tarn_v1_device_proto_init() }
@@ -1463,24 +1786,24 @@ func file_tarn_v1_device_proto_init() {
 	}
 	file_tarn_v1_access_proto_init()
 	file_tarn_v1_kv_proto_init()
-	file_tarn_v1_device_proto_msgTypes[7].OneofWrappers = []any{
+	file_tarn_v1_device_proto_msgTypes[10].OneofWrappers = []any{
 		(*ReadDeviceResponse_Header)(nil),
 		(*ReadDeviceResponse_Data)(nil),
 		(*ReadDeviceResponse_Trailer)(nil),
 	}
-	file_tarn_v1_device_proto_msgTypes[10].OneofWrappers = []any{
+	file_tarn_v1_device_proto_msgTypes[13].OneofWrappers = []any{
 		(*WriteDeviceRequest_Header)(nil),
 		(*WriteDeviceRequest_Data)(nil),
 		(*WriteDeviceRequest_Commit)(nil),
 	}
-	file_tarn_v1_device_proto_msgTypes[11].OneofWrappers = []any{}
+	file_tarn_v1_device_proto_msgTypes[14].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tarn_v1_device_proto_rawDesc), len(file_tarn_v1_device_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   18,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

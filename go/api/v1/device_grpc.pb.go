@@ -32,12 +32,13 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	DeviceService_ListDevices_FullMethodName   = "/tarn.v1.DeviceService/ListDevices"
-	DeviceService_GetDevice_FullMethodName     = "/tarn.v1.DeviceService/GetDevice"
-	DeviceService_ReadDevice_FullMethodName    = "/tarn.v1.DeviceService/ReadDevice"
-	DeviceService_WriteDevice_FullMethodName   = "/tarn.v1.DeviceService/WriteDevice"
-	DeviceService_FlushDevice_FullMethodName   = "/tarn.v1.DeviceService/FlushDevice"
-	DeviceService_DiscardDevice_FullMethodName = "/tarn.v1.DeviceService/DiscardDevice"
+	DeviceService_ListDevices_FullMethodName     = "/tarn.v1.DeviceService/ListDevices"
+	DeviceService_GetDevice_FullMethodName       = "/tarn.v1.DeviceService/GetDevice"
+	DeviceService_GetDeviceHealth_FullMethodName = "/tarn.v1.DeviceService/GetDeviceHealth"
+	DeviceService_ReadDevice_FullMethodName      = "/tarn.v1.DeviceService/ReadDevice"
+	DeviceService_WriteDevice_FullMethodName     = "/tarn.v1.DeviceService/WriteDevice"
+	DeviceService_FlushDevice_FullMethodName     = "/tarn.v1.DeviceService/FlushDevice"
+	DeviceService_DiscardDevice_FullMethodName   = "/tarn.v1.DeviceService/DiscardDevice"
 )
 
 // DeviceServiceClient is the client API for DeviceService service.
@@ -51,6 +52,10 @@ type DeviceServiceClient interface {
 	// GetDevice describes a device. It is opened for a moment, read-only. Errors: NOT_FOUND, INVALID_ARGUMENT (no URI),
 	// PERMISSION_DENIED.
 	GetDevice(ctx context.Context, in *GetDeviceRequest, opts ...grpc.CallOption) (*GetDeviceResponse, error)
+	// GetDeviceHealth says what an NVMe controller reports of its own health (the SMART log page); a namespace is as good as its controller.
+	// Who may read the device may ask. Errors: NOT_FOUND, INVALID_ARGUMENT (no URI), PERMISSION_DENIED, UNIMPLEMENTED
+	// (DER_NOTSUPPORTED: the device is not NVMe).
+	GetDeviceHealth(ctx context.Context, in *GetDeviceHealthRequest, opts ...grpc.CallOption) (*GetDeviceHealthResponse, error)
 	// ReadDevice reads a range: one header, then the bytes, then their checksum. It streams because a range may be larger than memory.
 	// What is written meanwhile may be seen or not. Errors: NOT_FOUND, INVALID_ARGUMENT (a range beyond the end), PERMISSION_DENIED.
 	ReadDevice(ctx context.Context, in *ReadDeviceRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ReadDeviceResponse], error)
@@ -89,6 +94,16 @@ func (c *deviceServiceClient) GetDevice(ctx context.Context, in *GetDeviceReques
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetDeviceResponse)
 	err := c.cc.Invoke(ctx, DeviceService_GetDevice_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *deviceServiceClient) GetDeviceHealth(ctx context.Context, in *GetDeviceHealthRequest, opts ...grpc.CallOption) (*GetDeviceHealthResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetDeviceHealthResponse)
+	err := c.cc.Invoke(ctx, DeviceService_GetDeviceHealth_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -158,6 +173,10 @@ type DeviceServiceServer interface {
 	// GetDevice describes a device. It is opened for a moment, read-only. Errors: NOT_FOUND, INVALID_ARGUMENT (no URI),
 	// PERMISSION_DENIED.
 	GetDevice(context.Context, *GetDeviceRequest) (*GetDeviceResponse, error)
+	// GetDeviceHealth says what an NVMe controller reports of its own health (the SMART log page); a namespace is as good as its controller.
+	// Who may read the device may ask. Errors: NOT_FOUND, INVALID_ARGUMENT (no URI), PERMISSION_DENIED, UNIMPLEMENTED
+	// (DER_NOTSUPPORTED: the device is not NVMe).
+	GetDeviceHealth(context.Context, *GetDeviceHealthRequest) (*GetDeviceHealthResponse, error)
 	// ReadDevice reads a range: one header, then the bytes, then their checksum. It streams because a range may be larger than memory.
 	// What is written meanwhile may be seen or not. Errors: NOT_FOUND, INVALID_ARGUMENT (a range beyond the end), PERMISSION_DENIED.
 	ReadDevice(*ReadDeviceRequest, grpc.ServerStreamingServer[ReadDeviceResponse]) error
@@ -187,6 +206,9 @@ func (UnimplementedDeviceServiceServer) ListDevices(context.Context, *ListDevice
 }
 func (UnimplementedDeviceServiceServer) GetDevice(context.Context, *GetDeviceRequest) (*GetDeviceResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetDevice not implemented")
+}
+func (UnimplementedDeviceServiceServer) GetDeviceHealth(context.Context, *GetDeviceHealthRequest) (*GetDeviceHealthResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetDeviceHealth not implemented")
 }
 func (UnimplementedDeviceServiceServer) ReadDevice(*ReadDeviceRequest, grpc.ServerStreamingServer[ReadDeviceResponse]) error {
 	return status.Error(codes.Unimplemented, "method ReadDevice not implemented")
@@ -253,6 +275,24 @@ func _DeviceService_GetDevice_Handler(srv interface{}, ctx context.Context, dec 
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(DeviceServiceServer).GetDevice(ctx, req.(*GetDeviceRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _DeviceService_GetDeviceHealth_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetDeviceHealthRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DeviceServiceServer).GetDeviceHealth(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DeviceService_GetDeviceHealth_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DeviceServiceServer).GetDeviceHealth(ctx, req.(*GetDeviceHealthRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -325,6 +365,10 @@ var DeviceService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetDevice",
 			Handler:    _DeviceService_GetDevice_Handler,
+		},
+		{
+			MethodName: "GetDeviceHealth",
+			Handler:    _DeviceService_GetDeviceHealth_Handler,
 		},
 		{
 			MethodName: "FlushDevice",

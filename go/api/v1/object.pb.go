@@ -419,6 +419,116 @@ func (x *ListObjectsResponse) GetNextPageToken() string {
 	return ""
 }
 
+// RenameObjectRequest is the request of RenameObject.
+type RenameObjectRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// object is "pool/container/object".
+	Object string `protobuf:"bytes,1,opt,name=object,proto3" json:"object,omitempty"`
+	// new_name has 1 to 255 bytes, no NUL and no '/'.
+	NewName string `protobuf:"bytes,2,opt,name=new_name,json=newName,proto3" json:"new_name,omitempty"`
+	// request_id makes the call safe to repeat, see CreatePoolRequest.
+	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RenameObjectRequest) Reset() {
+	*x = RenameObjectRequest{}
+	mi := &file_tarn_v1_object_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RenameObjectRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RenameObjectRequest) ProtoMessage() {}
+
+func (x *RenameObjectRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_object_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RenameObjectRequest.ProtoReflect.Descriptor instead.
+func (*RenameObjectRequest) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_object_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *RenameObjectRequest) GetObject() string {
+	if x != nil {
+		return x.Object
+	}
+	return ""
+}
+
+func (x *RenameObjectRequest) GetNewName() string {
+	if x != nil {
+		return x.NewName
+	}
+	return ""
+}
+
+func (x *RenameObjectRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// RenameObjectResponse is the answer of RenameObject.
+type RenameObjectResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// object is the object, under its new name.
+	Object        *Object `protobuf:"bytes,1,opt,name=object,proto3" json:"object,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RenameObjectResponse) Reset() {
+	*x = RenameObjectResponse{}
+	mi := &file_tarn_v1_object_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RenameObjectResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RenameObjectResponse) ProtoMessage() {}
+
+func (x *RenameObjectResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_object_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RenameObjectResponse.ProtoReflect.Descriptor instead.
+func (*RenameObjectResponse) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_object_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *RenameObjectResponse) GetObject() *Object {
+	if x != nil {
+		return x.Object
+	}
+	return nil
+}
+
 // DeleteObjectRequest is the request of DeleteObject.
 type DeleteObjectRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -430,7 +540,7 @@ type DeleteObjectRequest struct {
 
 func (x *DeleteObjectRequest) Reset() {
 	*x = DeleteObjectRequest{}
-	mi := &file_tarn_v1_object_proto_msgTypes[7]
+	mi := &file_tarn_v1_object_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -442,7 +552,7 @@ func (x *DeleteObjectRequest) String() string {
 func (*DeleteObjectRequest) ProtoMessage() {}
 
 func (x *DeleteObjectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_object_proto_msgTypes[7]
+	mi := &file_tarn_v1_object_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -455,7 +565,7 @@ func (x *DeleteObjectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteObjectRequest.ProtoReflect.Descriptor instead.
 func (*DeleteObjectRequest) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_object_proto_rawDescGZIP(), []int{7}
+	return file_tarn_v1_object_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *DeleteObjectRequest) GetObject() string {
@@ -474,7 +584,7 @@ type DeleteObjectResponse struct {
 
 func (x *DeleteObjectResponse) Reset() {
 	*x = DeleteObjectResponse{}
-	mi := &file_tarn_v1_object_proto_msgTypes[8]
+	mi := &file_tarn_v1_object_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -486,7 +596,7 @@ func (x *DeleteObjectResponse) String() string {
 func (*DeleteObjectResponse) ProtoMessage() {}
 
 func (x *DeleteObjectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_object_proto_msgTypes[8]
+	mi := &file_tarn_v1_object_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -499,7 +609,7 @@ func (x *DeleteObjectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteObjectResponse.ProtoReflect.Descriptor instead.
 func (*DeleteObjectResponse) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_object_proto_rawDescGZIP(), []int{8}
+	return file_tarn_v1_object_proto_rawDescGZIP(), []int{10}
 }
 
 var File_tarn_v1_object_proto protoreflect.FileDescriptor
@@ -530,14 +640,22 @@ const file_tarn_v1_object_proto_rawDesc = "" +
 	"\x05after\x18\x04 \x01(\tR\x05after\"h\n" +
 	"\x13ListObjectsResponse\x12)\n" +
 	"\aobjects\x18\x01 \x03(\v2\x0f.tarn.v1.ObjectR\aobjects\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"-\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"g\n" +
+	"\x13RenameObjectRequest\x12\x16\n" +
+	"\x06object\x18\x01 \x01(\tR\x06object\x12\x19\n" +
+	"\bnew_name\x18\x02 \x01(\tR\anewName\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x03 \x01(\tR\trequestId\"?\n" +
+	"\x14RenameObjectResponse\x12'\n" +
+	"\x06object\x18\x01 \x01(\v2\x0f.tarn.v1.ObjectR\x06object\"-\n" +
 	"\x13DeleteObjectRequest\x12\x16\n" +
 	"\x06object\x18\x01 \x01(\tR\x06object\"\x16\n" +
-	"\x14DeleteObjectResponse2\xe9\x02\n" +
+	"\x14DeleteObjectResponse2\xc1\x03\n" +
 	"\rObjectService\x12V\n" +
 	"\fCreateObject\x12\x1c.tarn.v1.CreateObjectRequest\x1a\x1d.tarn.v1.CreateObjectResponse\"\t\xd8\xe3\x18\x03\xe2\xe3\x18\x01\a\x12P\n" +
 	"\tGetObject\x12\x19.tarn.v1.GetObjectRequest\x1a\x1a.tarn.v1.GetObjectResponse\"\f\xd8\xe3\x18\x02\xe2\xe3\x18\x01\x06\x90\x02\x01\x12V\n" +
 	"\vListObjects\x12\x1b.tarn.v1.ListObjectsRequest\x1a\x1c.tarn.v1.ListObjectsResponse\"\f\xd8\xe3\x18\x02\xe2\xe3\x18\x01\x06\x90\x02\x01\x12V\n" +
+	"\fRenameObject\x12\x1c.tarn.v1.RenameObjectRequest\x1a\x1d.tarn.v1.RenameObjectResponse\"\t\xd8\xe3\x18\x03\xe2\xe3\x18\x01\a\x12V\n" +
 	"\fDeleteObject\x12\x1c.tarn.v1.DeleteObjectRequest\x1a\x1d.tarn.v1.DeleteObjectResponse\"\t\xd8\xe3\x18\x03\xe2\xe3\x18\x01\aB.Z,github.com/tarn-storage/tarn/go/api/v1;apiv1b\x06proto3"
 
 var (
@@ -552,7 +670,7 @@ func file_tarn_v1_object_proto_rawDescGZIP() []byte {
 	return file_tarn_v1_object_proto_rawDescData
 }
 
-var file_tarn_v1_object_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_tarn_v1_object_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_tarn_v1_object_proto_goTypes = []any{
 	(*Object)(nil),               // 0: tarn.v1.Object
 	(*CreateObjectRequest)(nil),  // 1: tarn.v1.CreateObjectRequest
@@ -561,26 +679,31 @@ var file_tarn_v1_object_proto_goTypes = []any{
 	(*GetObjectResponse)(nil),    // 4: tarn.v1.GetObjectResponse
 	(*ListObjectsRequest)(nil),   // 5: tarn.v1.ListObjectsRequest
 	(*ListObjectsResponse)(nil),  // 6: tarn.v1.ListObjectsResponse
-	(*DeleteObjectRequest)(nil),  // 7: tarn.v1.DeleteObjectRequest
-	(*DeleteObjectResponse)(nil), // 8: tarn.v1.DeleteObjectResponse
+	(*RenameObjectRequest)(nil),  // 7: tarn.v1.RenameObjectRequest
+	(*RenameObjectResponse)(nil), // 8: tarn.v1.RenameObjectResponse
+	(*DeleteObjectRequest)(nil),  // 9: tarn.v1.DeleteObjectRequest
+	(*DeleteObjectResponse)(nil), // 10: tarn.v1.DeleteObjectResponse
 }
 var file_tarn_v1_object_proto_depIdxs = []int32{
-	0, // 0: tarn.v1.CreateObjectResponse.object:type_name -> tarn.v1.Object
-	0, // 1: tarn.v1.GetObjectResponse.object:type_name -> tarn.v1.Object
-	0, // 2: tarn.v1.ListObjectsResponse.objects:type_name -> tarn.v1.Object
-	1, // 3: tarn.v1.ObjectService.CreateObject:input_type -> tarn.v1.CreateObjectRequest
-	3, // 4: tarn.v1.ObjectService.GetObject:input_type -> tarn.v1.GetObjectRequest
-	5, // 5: tarn.v1.ObjectService.ListObjects:input_type -> tarn.v1.ListObjectsRequest
-	7, // 6: tarn.v1.ObjectService.DeleteObject:input_type -> tarn.v1.DeleteObjectRequest
-	2, // 7: tarn.v1.ObjectService.CreateObject:output_type -> tarn.v1.CreateObjectResponse
-	4, // 8: tarn.v1.ObjectService.GetObject:output_type -> tarn.v1.GetObjectResponse
-	6, // 9: tarn.v1.ObjectService.ListObjects:output_type -> tarn.v1.ListObjectsResponse
-	8, // 10: tarn.v1.ObjectService.DeleteObject:output_type -> tarn.v1.DeleteObjectResponse
-	7, // [7:11] is the sub-list for method output_type
-	3, // [3:7] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	0,  // 0: tarn.v1.CreateObjectResponse.object:type_name -> tarn.v1.Object
+	0,  // 1: tarn.v1.GetObjectResponse.object:type_name -> tarn.v1.Object
+	0,  // 2: tarn.v1.ListObjectsResponse.objects:type_name -> tarn.v1.Object
+	0,  // 3: tarn.v1.RenameObjectResponse.object:type_name -> tarn.v1.Object
+	1,  // 4: tarn.v1.ObjectService.CreateObject:input_type -> tarn.v1.CreateObjectRequest
+	3,  // 5: tarn.v1.ObjectService.GetObject:input_type -> tarn.v1.GetObjectRequest
+	5,  // 6: tarn.v1.ObjectService.ListObjects:input_type -> tarn.v1.ListObjectsRequest
+	7,  // 7: tarn.v1.ObjectService.RenameObject:input_type -> tarn.v1.RenameObjectRequest
+	9,  // 8: tarn.v1.ObjectService.DeleteObject:input_type -> tarn.v1.DeleteObjectRequest
+	2,  // 9: tarn.v1.ObjectService.CreateObject:output_type -> tarn.v1.CreateObjectResponse
+	4,  // 10: tarn.v1.ObjectService.GetObject:output_type -> tarn.v1.GetObjectResponse
+	6,  // 11: tarn.v1.ObjectService.ListObjects:output_type -> tarn.v1.ListObjectsResponse
+	8,  // 12: tarn.v1.ObjectService.RenameObject:output_type -> tarn.v1.RenameObjectResponse
+	10, // 13: tarn.v1.ObjectService.DeleteObject:output_type -> tarn.v1.DeleteObjectResponse
+	9,  // [9:14] is the sub-list for method output_type
+	4,  // [4:9] is the sub-list for method input_type
+	4,  // [4:4] is the sub-list for extension type_name
+	4,  // [4:4] is the sub-list for extension extendee
+	0,  // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_tarn_v1_object_proto_init() }
@@ -595,7 +718,7 @@ func file_tarn_v1_object_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tarn_v1_object_proto_rawDesc), len(file_tarn_v1_object_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   9,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -26,6 +26,7 @@ const (
 	ObjectService_CreateObject_FullMethodName = "/tarn.v1.ObjectService/CreateObject"
 	ObjectService_GetObject_FullMethodName    = "/tarn.v1.ObjectService/GetObject"
 	ObjectService_ListObjects_FullMethodName  = "/tarn.v1.ObjectService/ListObjects"
+	ObjectService_RenameObject_FullMethodName = "/tarn.v1.ObjectService/RenameObject"
 	ObjectService_DeleteObject_FullMethodName = "/tarn.v1.ObjectService/DeleteObject"
 )
 
@@ -42,6 +43,10 @@ type ObjectServiceClient interface {
 	GetObject(ctx context.Context, in *GetObjectRequest, opts ...grpc.CallOption) (*GetObjectResponse, error)
 	// ListObjects lists the objects of a container in the order of their names, a page at a time. Errors: NOT_FOUND.
 	ListObjects(ctx context.Context, in *ListObjectsRequest, opts ...grpc.CallOption) (*ListObjectsResponse, error)
+	// RenameObject gives an object another name in its container, at one moment: there is never none, and never two. A call or a watch that has
+	// begun goes on with the object, and a snapshot keeps the name of its time. Errors: NOT_FOUND, ALREADY_EXISTS (there is an object of the new
+	// name), INVALID_ARGUMENT (the name).
+	RenameObject(ctx context.Context, in *RenameObjectRequest, opts ...grpc.CallOption) (*RenameObjectResponse, error)
 	// DeleteObject removes an object with all its keys. Errors: NOT_FOUND; FAILED_PRECONDITION (DER_BUSY: a call is using it).
 	DeleteObject(ctx context.Context, in *DeleteObjectRequest, opts ...grpc.CallOption) (*DeleteObjectResponse, error)
 }
@@ -84,6 +89,16 @@ func (c *objectServiceClient) ListObjects(ctx context.Context, in *ListObjectsRe
 	return out, nil
 }
 
+func (c *objectServiceClient) RenameObject(ctx context.Context, in *RenameObjectRequest, opts ...grpc.CallOption) (*RenameObjectResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RenameObjectResponse)
+	err := c.cc.Invoke(ctx, ObjectService_RenameObject_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *objectServiceClient) DeleteObject(ctx context.Context, in *DeleteObjectRequest, opts ...grpc.CallOption) (*DeleteObjectResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(DeleteObjectResponse)
@@ -107,6 +122,10 @@ type ObjectServiceServer interface {
 	GetObject(context.Context, *GetObjectRequest) (*GetObjectResponse, error)
 	// ListObjects lists the objects of a container in the order of their names, a page at a time. Errors: NOT_FOUND.
 	ListObjects(context.Context, *ListObjectsRequest) (*ListObjectsResponse, error)
+	// RenameObject gives an object another name in its container, at one moment: there is never none, and never two. A call or a watch that has
+	// begun goes on with the object, and a snapshot keeps the name of its time. Errors: NOT_FOUND, ALREADY_EXISTS (there is an object of the new
+	// name), INVALID_ARGUMENT (the name).
+	RenameObject(context.Context, *RenameObjectRequest) (*RenameObjectResponse, error)
 	// DeleteObject removes an object with all its keys. Errors: NOT_FOUND; FAILED_PRECONDITION (DER_BUSY: a call is using it).
 	DeleteObject(context.Context, *DeleteObjectRequest) (*DeleteObjectResponse, error)
 	mustEmbedUnimplementedObjectServiceServer()
@@ -127,6 +146,9 @@ func (UnimplementedObjectServiceServer) GetObject(context.Context, *GetObjectReq
 }
 func (UnimplementedObjectServiceServer) ListObjects(context.Context, *ListObjectsRequest) (*ListObjectsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListObjects not implemented")
+}
+func (UnimplementedObjectServiceServer) RenameObject(context.Context, *RenameObjectRequest) (*RenameObjectResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RenameObject not implemented")
 }
 func (UnimplementedObjectServiceServer) DeleteObject(context.Context, *DeleteObjectRequest) (*DeleteObjectResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeleteObject not implemented")
@@ -206,6 +228,24 @@ func _ObjectService_ListObjects_Handler(srv interface{}, ctx context.Context, de
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ObjectService_RenameObject_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RenameObjectRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ObjectServiceServer).RenameObject(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ObjectService_RenameObject_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ObjectServiceServer).RenameObject(ctx, req.(*RenameObjectRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _ObjectService_DeleteObject_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(DeleteObjectRequest)
 	if err := dec(in); err != nil {
@@ -242,6 +282,10 @@ var ObjectService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListObjects",
 			Handler:    _ObjectService_ListObjects_Handler,
+		},
+		{
+			MethodName: "RenameObject",
+			Handler:    _ObjectService_RenameObject_Handler,
 		},
 		{
 			MethodName: "DeleteObject",

@@ -25,6 +25,7 @@ package apiv1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -49,6 +50,8 @@ const (
 	PoolView_POOL_VIEW_SPACE PoolView = 2
 	// POOL_VIEW_FULL has everything.
 	PoolView_POOL_VIEW_FULL PoolView = 3
+	// POOL_VIEW_ATTRIBUTES has attributes and etag, and leaves out space and engine.
+	PoolView_POOL_VIEW_ATTRIBUTES PoolView = 4
 )
 
 // Enum value maps for PoolView.
@@ -58,12 +61,14 @@ var (
 		1: "POOL_VIEW_BASIC",
 		2: "POOL_VIEW_SPACE",
 		3: "POOL_VIEW_FULL",
+		4: "POOL_VIEW_ATTRIBUTES",
 	}
 	PoolView_value = map[string]int32{
 		"POOL_VIEW_UNSPECIFIED": 0,
 		"POOL_VIEW_BASIC":       1,
 		"POOL_VIEW_SPACE":       2,
 		"POOL_VIEW_FULL":        3,
+		"POOL_VIEW_ATTRIBUTES":  4,
 	}
 )
 
@@ -114,7 +119,11 @@ type Pool struct {
 	// space is set with the views SPACE and FULL.
 	Space *PoolSpace `protobuf:"bytes,8,opt,name=space,proto3" json:"space,omitempty"`
 	// engine is set with the view FULL.
-	Engine        *PoolEngine `protobuf:"bytes,9,opt,name=engine,proto3" json:"engine,omitempty"`
+	Engine *PoolEngine `protobuf:"bytes,9,opt,name=engine,proto3" json:"engine,omitempty"`
+	// attributes are the user attributes, which mean nothing to the server, with the view ATTRIBUTES. Their limits are those of a container's.
+	Attributes map[string][]byte `protobuf:"bytes,10,rep,name=attributes,proto3" json:"attributes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// etag changes when an attribute does; it comes with them.
+	Etag          string `protobuf:"bytes,11,opt,name=etag,proto3" json:"etag,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -210,6 +219,20 @@ func (x *Pool) GetEngine() *PoolEngine {
 		return x.Engine
 	}
 	return nil
+}
+
+func (x *Pool) GetAttributes() map[string][]byte {
+	if x != nil {
+		return x.Attributes
+	}
+	return nil
+}
+
+func (x *Pool) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
 }
 
 // PoolSpace is how full a pool is.
@@ -374,9 +397,8 @@ type CreatePoolRequest struct {
 	// overwrite formats a device although it holds something.
 	Overwrite bool `protobuf:"varint,6,opt,name=overwrite,proto3" json:"overwrite,omitempty"`
 	// request_id, a UUID, makes the call safe to repeat: a repetition within 10 minutes gets the first answer, and nothing is done again. Empty:
-	// every call counts. Calls below a pool are remembered in their container, so that a repetition gets the first answer also after the server
-	// was killed and started anew; docs/gateway.md has the limits. CreatePool itself is remembered as long as the server runs; after that the
-	// repetition is ALREADY_EXISTS.
+	// every call counts. Calls below a pool are remembered in their container, and CreatePool in the pool that it makes, so that a repetition
+	// gets the first answer also after the server was killed and started anew; docs/gateway.md has the limits.
 	RequestId string `protobuf:"bytes,7,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// owner is who owns it; empty: who makes it, when a certificate or a token names that, else nobody.
 	Owner string `protobuf:"bytes,8,opt,name=owner,proto3" json:"owner,omitempty"`
@@ -736,6 +758,126 @@ func (x *ListPoolsResponse) GetNextPageToken() string {
 	return ""
 }
 
+// UpdatePoolRequest is the request of UpdatePool.
+type UpdatePoolRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// pool is a label or a UUID.
+	Pool string `protobuf:"bytes,1,opt,name=pool,proto3" json:"pool,omitempty"`
+	// attributes are the new values of user attributes.
+	Attributes map[string][]byte `protobuf:"bytes,2,rep,name=attributes,proto3" json:"attributes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// update_mask names what is changed: "attributes.NAME" for one attribute, "attributes" for all of them. Empty: those that are given. One that
+	// is named and not given, or given with an empty value, is deleted.
+	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,3,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	// etag, when it is set, is what the pool's must be.
+	Etag          string `protobuf:"bytes,4,opt,name=etag,proto3" json:"etag,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdatePoolRequest) Reset() {
+	*x = UpdatePoolRequest{}
+	mi := &file_tarn_v1_pool_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdatePoolRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdatePoolRequest) ProtoMessage() {}
+
+func (x *UpdatePoolRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_pool_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdatePoolRequest.ProtoReflect.Descriptor instead.
+func (*UpdatePoolRequest) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_pool_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *UpdatePoolRequest) GetPool() string {
+	if x != nil {
+		return x.Pool
+	}
+	return ""
+}
+
+func (x *UpdatePoolRequest) GetAttributes() map[string][]byte {
+	if x != nil {
+		return x.Attributes
+	}
+	return nil
+}
+
+func (x *UpdatePoolRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
+	if x != nil {
+		return x.UpdateMask
+	}
+	return nil
+}
+
+func (x *UpdatePoolRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+// UpdatePoolResponse is the answer of UpdatePool.
+type UpdatePoolResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// pool is as it is after the change, with the view ATTRIBUTES.
+	Pool          *Pool `protobuf:"bytes,1,opt,name=pool,proto3" json:"pool,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdatePoolResponse) Reset() {
+	*x = UpdatePoolResponse{}
+	mi := &file_tarn_v1_pool_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdatePoolResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdatePoolResponse) ProtoMessage() {}
+
+func (x *UpdatePoolResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_pool_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdatePoolResponse.ProtoReflect.Descriptor instead.
+func (*UpdatePoolResponse) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_pool_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *UpdatePoolResponse) GetPool() *Pool {
+	if x != nil {
+		return x.Pool
+	}
+	return nil
+}
+
 // DeletePoolRequest is the request of DeletePool.
 type DeletePoolRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -749,7 +891,7 @@ type DeletePoolRequest struct {
 
 func (x *DeletePoolRequest) Reset() {
 	*x = DeletePoolRequest{}
-	mi := &file_tarn_v1_pool_proto_msgTypes[9]
+	mi := &file_tarn_v1_pool_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -761,7 +903,7 @@ func (x *DeletePoolRequest) String() string {
 func (*DeletePoolRequest) ProtoMessage() {}
 
 func (x *DeletePoolRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_pool_proto_msgTypes[9]
+	mi := &file_tarn_v1_pool_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -774,7 +916,7 @@ func (x *DeletePoolRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeletePoolRequest.ProtoReflect.Descriptor instead.
 func (*DeletePoolRequest) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_pool_proto_rawDescGZIP(), []int{9}
+	return file_tarn_v1_pool_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *DeletePoolRequest) GetPool() string {
@@ -800,7 +942,7 @@ type DeletePoolResponse struct {
 
 func (x *DeletePoolResponse) Reset() {
 	*x = DeletePoolResponse{}
-	mi := &file_tarn_v1_pool_proto_msgTypes[10]
+	mi := &file_tarn_v1_pool_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -812,7 +954,7 @@ func (x *DeletePoolResponse) String() string {
 func (*DeletePoolResponse) ProtoMessage() {}
 
 func (x *DeletePoolResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_pool_proto_msgTypes[10]
+	mi := &file_tarn_v1_pool_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -825,7 +967,7 @@ func (x *DeletePoolResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeletePoolResponse.ProtoReflect.Descriptor instead.
 func (*DeletePoolResponse) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_pool_proto_rawDescGZIP(), []int{10}
+	return file_tarn_v1_pool_proto_rawDescGZIP(), []int{12}
 }
 
 // SyncPoolRequest is the request of SyncPool.
@@ -839,7 +981,7 @@ type SyncPoolRequest struct {
 
 func (x *SyncPoolRequest) Reset() {
 	*x = SyncPoolRequest{}
-	mi := &file_tarn_v1_pool_proto_msgTypes[11]
+	mi := &file_tarn_v1_pool_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -851,7 +993,7 @@ func (x *SyncPoolRequest) String() string {
 func (*SyncPoolRequest) ProtoMessage() {}
 
 func (x *SyncPoolRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_pool_proto_msgTypes[11]
+	mi := &file_tarn_v1_pool_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -864,7 +1006,7 @@ func (x *SyncPoolRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyncPoolRequest.ProtoReflect.Descriptor instead.
 func (*SyncPoolRequest) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_pool_proto_rawDescGZIP(), []int{11}
+	return file_tarn_v1_pool_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *SyncPoolRequest) GetPool() string {
@@ -883,7 +1025,7 @@ type SyncPoolResponse struct {
 
 func (x *SyncPoolResponse) Reset() {
 	*x = SyncPoolResponse{}
-	mi := &file_tarn_v1_pool_proto_msgTypes[12]
+	mi := &file_tarn_v1_pool_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -895,7 +1037,7 @@ func (x *SyncPoolResponse) String() string {
 func (*SyncPoolResponse) ProtoMessage() {}
 
 func (x *SyncPoolResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_pool_proto_msgTypes[12]
+	mi := &file_tarn_v1_pool_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -908,7 +1050,7 @@ func (x *SyncPoolResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyncPoolResponse.ProtoReflect.Descriptor instead.
 func (*SyncPoolResponse) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_pool_proto_rawDescGZIP(), []int{12}
+	return file_tarn_v1_pool_proto_rawDescGZIP(), []int{14}
 }
 
 // CheckpointPoolRequest is the request of CheckpointPool.
@@ -922,7 +1064,7 @@ type CheckpointPoolRequest struct {
 
 func (x *CheckpointPoolRequest) Reset() {
 	*x = CheckpointPoolRequest{}
-	mi := &file_tarn_v1_pool_proto_msgTypes[13]
+	mi := &file_tarn_v1_pool_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -934,7 +1076,7 @@ func (x *CheckpointPoolRequest) String() string {
 func (*CheckpointPoolRequest) ProtoMessage() {}
 
 func (x *CheckpointPoolRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_pool_proto_msgTypes[13]
+	mi := &file_tarn_v1_pool_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -947,7 +1089,7 @@ func (x *CheckpointPoolRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckpointPoolRequest.ProtoReflect.Descriptor instead.
 func (*CheckpointPoolRequest) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_pool_proto_rawDescGZIP(), []int{13}
+	return file_tarn_v1_pool_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *CheckpointPoolRequest) GetPool() string {
@@ -966,7 +1108,7 @@ type CheckpointPoolResponse struct {
 
 func (x *CheckpointPoolResponse) Reset() {
 	*x = CheckpointPoolResponse{}
-	mi := &file_tarn_v1_pool_proto_msgTypes[14]
+	mi := &file_tarn_v1_pool_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -978,7 +1120,7 @@ func (x *CheckpointPoolResponse) String() string {
 func (*CheckpointPoolResponse) ProtoMessage() {}
 
 func (x *CheckpointPoolResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_pool_proto_msgTypes[14]
+	mi := &file_tarn_v1_pool_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -991,7 +1133,7 @@ func (x *CheckpointPoolResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckpointPoolResponse.ProtoReflect.Descriptor instead.
 func (*CheckpointPoolResponse) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_pool_proto_rawDescGZIP(), []int{14}
+	return file_tarn_v1_pool_proto_rawDescGZIP(), []int{16}
 }
 
 // CheckPoolRequest is the request of CheckPool.
@@ -1005,7 +1147,7 @@ type CheckPoolRequest struct {
 
 func (x *CheckPoolRequest) Reset() {
 	*x = CheckPoolRequest{}
-	mi := &file_tarn_v1_pool_proto_msgTypes[15]
+	mi := &file_tarn_v1_pool_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1017,7 +1159,7 @@ func (x *CheckPoolRequest) String() string {
 func (*CheckPoolRequest) ProtoMessage() {}
 
 func (x *CheckPoolRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_pool_proto_msgTypes[15]
+	mi := &file_tarn_v1_pool_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1030,7 +1172,7 @@ func (x *CheckPoolRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckPoolRequest.ProtoReflect.Descriptor instead.
 func (*CheckPoolRequest) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_pool_proto_rawDescGZIP(), []int{15}
+	return file_tarn_v1_pool_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *CheckPoolRequest) GetPool() string {
@@ -1051,7 +1193,7 @@ type CheckPoolResponse struct {
 
 func (x *CheckPoolResponse) Reset() {
 	*x = CheckPoolResponse{}
-	mi := &file_tarn_v1_pool_proto_msgTypes[16]
+	mi := &file_tarn_v1_pool_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1063,7 +1205,7 @@ func (x *CheckPoolResponse) String() string {
 func (*CheckPoolResponse) ProtoMessage() {}
 
 func (x *CheckPoolResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_pool_proto_msgTypes[16]
+	mi := &file_tarn_v1_pool_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1076,7 +1218,7 @@ func (x *CheckPoolResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckPoolResponse.ProtoReflect.Descriptor instead.
 func (*CheckPoolResponse) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_pool_proto_rawDescGZIP(), []int{16}
+	return file_tarn_v1_pool_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *CheckPoolResponse) GetOperation() *Operation {
@@ -1099,7 +1241,7 @@ type ScrubPoolRequest struct {
 
 func (x *ScrubPoolRequest) Reset() {
 	*x = ScrubPoolRequest{}
-	mi := &file_tarn_v1_pool_proto_msgTypes[17]
+	mi := &file_tarn_v1_pool_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1111,7 +1253,7 @@ func (x *ScrubPoolRequest) String() string {
 func (*ScrubPoolRequest) ProtoMessage() {}
 
 func (x *ScrubPoolRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_pool_proto_msgTypes[17]
+	mi := &file_tarn_v1_pool_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1124,7 +1266,7 @@ func (x *ScrubPoolRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScrubPoolRequest.ProtoReflect.Descriptor instead.
 func (*ScrubPoolRequest) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_pool_proto_rawDescGZIP(), []int{17}
+	return file_tarn_v1_pool_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ScrubPoolRequest) GetPool() string {
@@ -1152,7 +1294,7 @@ type ScrubPoolResponse struct {
 
 func (x *ScrubPoolResponse) Reset() {
 	*x = ScrubPoolResponse{}
-	mi := &file_tarn_v1_pool_proto_msgTypes[18]
+	mi := &file_tarn_v1_pool_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1164,7 +1306,7 @@ func (x *ScrubPoolResponse) String() string {
 func (*ScrubPoolResponse) ProtoMessage() {}
 
 func (x *ScrubPoolResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_pool_proto_msgTypes[18]
+	mi := &file_tarn_v1_pool_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1177,7 +1319,7 @@ func (x *ScrubPoolResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScrubPoolResponse.ProtoReflect.Descriptor instead.
 func (*ScrubPoolResponse) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_pool_proto_rawDescGZIP(), []int{18}
+	return file_tarn_v1_pool_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ScrubPoolResponse) GetOperation() *Operation {
@@ -1191,7 +1333,7 @@ var File_tarn_v1_pool_proto protoreflect.FileDescriptor
 
 const file_tarn_v1_pool_proto_rawDesc = "" +
 	"\n" +
-	"\x12tarn/v1/pool.proto\x12\atarn.v1\x1a\x14tarn/v1/access.proto\x1a\x11tarn/v1/acl.proto\x1a\x17tarn/v1/operation.proto\"\x9a\x02\n" +
+	"\x12tarn/v1/pool.proto\x12\atarn.v1\x1a google/protobuf/field_mask.proto\x1a\x14tarn/v1/access.proto\x1a\x11tarn/v1/acl.proto\x1a\x17tarn/v1/operation.proto\"\xac\x03\n" +
 	"\x04Pool\x12\x12\n" +
 	"\x04uuid\x18\x01 \x01(\tR\x04uuid\x12\x14\n" +
 	"\x05label\x18\x02 \x01(\tR\x05label\x12\x12\n" +
@@ -1202,7 +1344,15 @@ const file_tarn_v1_pool_proto_rawDesc = "" +
 	"\x0eformat_version\x18\x06 \x01(\rR\rformatVersion\x12\x1b\n" +
 	"\tread_only\x18\a \x01(\bR\breadOnly\x12(\n" +
 	"\x05space\x18\b \x01(\v2\x12.tarn.v1.PoolSpaceR\x05space\x12+\n" +
-	"\x06engine\x18\t \x01(\v2\x13.tarn.v1.PoolEngineR\x06engine\"K\n" +
+	"\x06engine\x18\t \x01(\v2\x13.tarn.v1.PoolEngineR\x06engine\x12=\n" +
+	"\n" +
+	"attributes\x18\n" +
+	" \x03(\v2\x1d.tarn.v1.Pool.AttributesEntryR\n" +
+	"attributes\x12\x12\n" +
+	"\x04etag\x18\v \x01(\tR\x04etag\x1a=\n" +
+	"\x0fAttributesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01\"K\n" +
 	"\tPoolSpace\x12\x1f\n" +
 	"\vtotal_bytes\x18\x01 \x01(\x04R\n" +
 	"totalBytes\x12\x1d\n" +
@@ -1246,7 +1396,20 @@ const file_tarn_v1_pool_proto_rawDesc = "" +
 	"page_token\x18\x02 \x01(\tR\tpageToken\"`\n" +
 	"\x11ListPoolsResponse\x12#\n" +
 	"\x05pools\x18\x01 \x03(\v2\r.tarn.v1.PoolR\x05pools\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"=\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x83\x02\n" +
+	"\x11UpdatePoolRequest\x12\x12\n" +
+	"\x04pool\x18\x01 \x01(\tR\x04pool\x12J\n" +
+	"\n" +
+	"attributes\x18\x02 \x03(\v2*.tarn.v1.UpdatePoolRequest.AttributesEntryR\n" +
+	"attributes\x12;\n" +
+	"\vupdate_mask\x18\x03 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
+	"updateMask\x12\x12\n" +
+	"\x04etag\x18\x04 \x01(\tR\x04etag\x1a=\n" +
+	"\x0fAttributesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01\"7\n" +
+	"\x12UpdatePoolResponse\x12!\n" +
+	"\x04pool\x18\x01 \x01(\v2\r.tarn.v1.PoolR\x04pool\"=\n" +
 	"\x11DeletePoolRequest\x12\x12\n" +
 	"\x04pool\x18\x01 \x01(\tR\x04pool\x12\x14\n" +
 	"\x05force\x18\x02 \x01(\bR\x05force\"\x14\n" +
@@ -1265,17 +1428,20 @@ const file_tarn_v1_pool_proto_rawDesc = "" +
 	"\x04pool\x18\x01 \x01(\tR\x04pool\x12(\n" +
 	"\x10bytes_per_second\x18\x02 \x01(\x04R\x0ebytesPerSecond\"E\n" +
 	"\x11ScrubPoolResponse\x120\n" +
-	"\toperation\x18\x01 \x01(\v2\x12.tarn.v1.OperationR\toperation*c\n" +
+	"\toperation\x18\x01 \x01(\v2\x12.tarn.v1.OperationR\toperation*}\n" +
 	"\bPoolView\x12\x19\n" +
 	"\x15POOL_VIEW_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fPOOL_VIEW_BASIC\x10\x01\x12\x13\n" +
 	"\x0fPOOL_VIEW_SPACE\x10\x02\x12\x12\n" +
-	"\x0ePOOL_VIEW_FULL\x10\x032\xed\b\n" +
+	"\x0ePOOL_VIEW_FULL\x10\x03\x12\x18\n" +
+	"\x14POOL_VIEW_ATTRIBUTES\x10\x042\xc2\t\n" +
 	"\vPoolService\x12P\n" +
 	"\n" +
 	"CreatePool\x12\x1a.tarn.v1.CreatePoolRequest\x1a\x1b.tarn.v1.CreatePoolResponse\"\t\xd8\xe3\x18\x04\xe2\xe3\x18\x01\x01\x12J\n" +
 	"\aGetPool\x12\x17.tarn.v1.GetPoolRequest\x1a\x18.tarn.v1.GetPoolResponse\"\f\xd8\xe3\x18\x02\xe2\xe3\x18\x01\x05\x90\x02\x01\x12P\n" +
-	"\tListPools\x12\x19.tarn.v1.ListPoolsRequest\x1a\x1a.tarn.v1.ListPoolsResponse\"\f\xd8\xe3\x18\x02\xe2\xe3\x18\x01\x03\x90\x02\x01\x12P\n" +
+	"\tListPools\x12\x19.tarn.v1.ListPoolsRequest\x1a\x1a.tarn.v1.ListPoolsResponse\"\f\xd8\xe3\x18\x02\xe2\xe3\x18\x01\x03\x90\x02\x01\x12S\n" +
+	"\n" +
+	"UpdatePool\x12\x1a.tarn.v1.UpdatePoolRequest\x1a\x1b.tarn.v1.UpdatePoolResponse\"\f\xd8\xe3\x18\x04\xe2\xe3\x18\x01\x02\x90\x02\x02\x12P\n" +
 	"\n" +
 	"DeletePool\x12\x1a.tarn.v1.DeletePoolRequest\x1a\x1b.tarn.v1.DeletePoolResponse\"\t\xd8\xe3\x18\x04\xe2\xe3\x18\x01\x02\x12M\n" +
 	"\bSyncPool\x12\x18.tarn.v1.SyncPoolRequest\x1a\x19.tarn.v1.SyncPoolResponse\"\f\xd8\xe3\x18\x03\xe2\xe3\x18\x01\x06\x90\x02\x02\x12_\n" +
@@ -1302,7 +1468,7 @@ func file_tarn_v1_pool_proto_rawDescGZIP() []byte {
 }
 
 var file_tarn_v1_pool_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_tarn_v1_pool_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_tarn_v1_pool_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_tarn_v1_pool_proto_goTypes = []any{
 	(PoolView)(0),                    // 0: tarn.v1.PoolView
 	(*Pool)(nil),                     // 1: tarn.v1.Pool
@@ -1314,68 +1480,79 @@ var file_tarn_v1_pool_proto_goTypes = []any{
 	(*GetPoolResponse)(nil),          // 7: tarn.v1.GetPoolResponse
 	(*ListPoolsRequest)(nil),         // 8: tarn.v1.ListPoolsRequest
 	(*ListPoolsResponse)(nil),        // 9: tarn.v1.ListPoolsResponse
-	(*DeletePoolRequest)(nil),        // 10: tarn.v1.DeletePoolRequest
-	(*DeletePoolResponse)(nil),       // 11: tarn.v1.DeletePoolResponse
-	(*SyncPoolRequest)(nil),          // 12: tarn.v1.SyncPoolRequest
-	(*SyncPoolResponse)(nil),         // 13: tarn.v1.SyncPoolResponse
-	(*CheckpointPoolRequest)(nil),    // 14: tarn.v1.CheckpointPoolRequest
-	(*CheckpointPoolResponse)(nil),   // 15: tarn.v1.CheckpointPoolResponse
-	(*CheckPoolRequest)(nil),         // 16: tarn.v1.CheckPoolRequest
-	(*CheckPoolResponse)(nil),        // 17: tarn.v1.CheckPoolResponse
-	(*ScrubPoolRequest)(nil),         // 18: tarn.v1.ScrubPoolRequest
-	(*ScrubPoolResponse)(nil),        // 19: tarn.v1.ScrubPoolResponse
-	(*Operation)(nil),                // 20: tarn.v1.Operation
-	(*GetPoolAclRequest)(nil),        // 21: tarn.v1.GetPoolAclRequest
-	(*OverwritePoolAclRequest)(nil),  // 22: tarn.v1.OverwritePoolAclRequest
-	(*UpdatePoolAclRequest)(nil),     // 23: tarn.v1.UpdatePoolAclRequest
-	(*DeletePoolAclRequest)(nil),     // 24: tarn.v1.DeletePoolAclRequest
-	(*SetPoolOwnerRequest)(nil),      // 25: tarn.v1.SetPoolOwnerRequest
-	(*GetPoolAclResponse)(nil),       // 26: tarn.v1.GetPoolAclResponse
-	(*OverwritePoolAclResponse)(nil), // 27: tarn.v1.OverwritePoolAclResponse
-	(*UpdatePoolAclResponse)(nil),    // 28: tarn.v1.UpdatePoolAclResponse
-	(*DeletePoolAclResponse)(nil),    // 29: tarn.v1.DeletePoolAclResponse
-	(*SetPoolOwnerResponse)(nil),     // 30: tarn.v1.SetPoolOwnerResponse
+	(*UpdatePoolRequest)(nil),        // 10: tarn.v1.UpdatePoolRequest
+	(*UpdatePoolResponse)(nil),       // 11: tarn.v1.UpdatePoolResponse
+	(*DeletePoolRequest)(nil),        // 12: tarn.v1.DeletePoolRequest
+	(*DeletePoolResponse)(nil),       // 13: tarn.v1.DeletePoolResponse
+	(*SyncPoolRequest)(nil),          // 14: tarn.v1.SyncPoolRequest
+	(*SyncPoolResponse)(nil),         // 15: tarn.v1.SyncPoolResponse
+	(*CheckpointPoolRequest)(nil),    // 16: tarn.v1.CheckpointPoolRequest
+	(*CheckpointPoolResponse)(nil),   // 17: tarn.v1.CheckpointPoolResponse
+	(*CheckPoolRequest)(nil),         // 18: tarn.v1.CheckPoolRequest
+	(*CheckPoolResponse)(nil),        // 19: tarn.v1.CheckPoolResponse
+	(*ScrubPoolRequest)(nil),         // 20: tarn.v1.ScrubPoolRequest
+	(*ScrubPoolResponse)(nil),        // 21: tarn.v1.ScrubPoolResponse
+	nil,                              // 22: tarn.v1.Pool.AttributesEntry
+	nil,                              // 23: tarn.v1.UpdatePoolRequest.AttributesEntry
+	(*fieldmaskpb.FieldMask)(nil),    // 24: google.protobuf.FieldMask
+	(*Operation)(nil),                // 25: tarn.v1.Operation
+	(*GetPoolAclRequest)(nil),        // 26: tarn.v1.GetPoolAclRequest
+	(*OverwritePoolAclRequest)(nil),  // 27: tarn.v1.OverwritePoolAclRequest
+	(*UpdatePoolAclRequest)(nil),     // 28: tarn.v1.UpdatePoolAclRequest
+	(*DeletePoolAclRequest)(nil),     // 29: tarn.v1.DeletePoolAclRequest
+	(*SetPoolOwnerRequest)(nil),      // 30: tarn.v1.SetPoolOwnerRequest
+	(*GetPoolAclResponse)(nil),       // 31: tarn.v1.GetPoolAclResponse
+	(*OverwritePoolAclResponse)(nil), // 32: tarn.v1.OverwritePoolAclResponse
+	(*UpdatePoolAclResponse)(nil),    // 33: tarn.v1.UpdatePoolAclResponse
+	(*DeletePoolAclResponse)(nil),    // 34: tarn.v1.DeletePoolAclResponse
+	(*SetPoolOwnerResponse)(nil),     // 35: tarn.v1.SetPoolOwnerResponse
 }
 var file_tarn_v1_pool_proto_depIdxs = []int32{
 	2,  // 0: tarn.v1.Pool.space:type_name -> tarn.v1.PoolSpace
 	3,  // 1: tarn.v1.Pool.engine:type_name -> tarn.v1.PoolEngine
-	1,  // 2: tarn.v1.CreatePoolResponse.pool:type_name -> tarn.v1.Pool
-	0,  // 3: tarn.v1.GetPoolRequest.view:type_name -> tarn.v1.PoolView
-	1,  // 4: tarn.v1.GetPoolResponse.pool:type_name -> tarn.v1.Pool
-	1,  // 5: tarn.v1.ListPoolsResponse.pools:type_name -> tarn.v1.Pool
-	20, // 6: tarn.v1.CheckPoolResponse.operation:type_name -> tarn.v1.Operation
-	20, // 7: tarn.v1.ScrubPoolResponse.operation:type_name -> tarn.v1.Operation
-	4,  // 8: tarn.v1.PoolService.CreatePool:input_type -> tarn.v1.CreatePoolRequest
-	6,  // 9: tarn.v1.PoolService.GetPool:input_type -> tarn.v1.GetPoolRequest
-	8,  // 10: tarn.v1.PoolService.ListPools:input_type -> tarn.v1.ListPoolsRequest
-	10, // 11: tarn.v1.PoolService.DeletePool:input_type -> tarn.v1.DeletePoolRequest
-	12, // 12: tarn.v1.PoolService.SyncPool:input_type -> tarn.v1.SyncPoolRequest
-	14, // 13: tarn.v1.PoolService.CheckpointPool:input_type -> tarn.v1.CheckpointPoolRequest
-	16, // 14: tarn.v1.PoolService.CheckPool:input_type -> tarn.v1.CheckPoolRequest
-	18, // 15: tarn.v1.PoolService.ScrubPool:input_type -> tarn.v1.ScrubPoolRequest
-	21, // 16: tarn.v1.PoolService.GetPoolAcl:input_type -> tarn.v1.GetPoolAclRequest
-	22, // 17: tarn.v1.PoolService.OverwritePoolAcl:input_type -> tarn.v1.OverwritePoolAclRequest
-	23, // 18: tarn.v1.PoolService.UpdatePoolAcl:input_type -> tarn.v1.UpdatePoolAclRequest
-	24, // 19: tarn.v1.PoolService.DeletePoolAcl:input_type -> tarn.v1.DeletePoolAclRequest
-	25, // 20: tarn.v1.PoolService.SetPoolOwner:input_type -> tarn.v1.SetPoolOwnerRequest
-	5,  // 21: tarn.v1.PoolService.CreatePool:output_type -> tarn.v1.CreatePoolResponse
-	7,  // 22: tarn.v1.PoolService.GetPool:output_type -> tarn.v1.GetPoolResponse
-	9,  // 23: tarn.v1.PoolService.ListPools:output_type -> tarn.v1.ListPoolsResponse
-	11, // 24: tarn.v1.PoolService.DeletePool:output_type -> tarn.v1.DeletePoolResponse
-	13, // 25: tarn.v1.PoolService.SyncPool:output_type -> tarn.v1.SyncPoolResponse
-	15, // 26: tarn.v1.PoolService.CheckpointPool:output_type -> tarn.v1.CheckpointPoolResponse
-	17, // 27: tarn.v1.PoolService.CheckPool:output_type -> tarn.v1.CheckPoolResponse
-	19, // 28: tarn.v1.PoolService.ScrubPool:output_type -> tarn.v1.ScrubPoolResponse
-	26, // 29: tarn.v1.PoolService.GetPoolAcl:output_type -> tarn.v1.GetPoolAclResponse
-	27, // 30: tarn.v1.PoolService.OverwritePoolAcl:output_type -> tarn.v1.OverwritePoolAclResponse
-	28, // 31: tarn.v1.PoolService.UpdatePoolAcl:output_type -> tarn.v1.UpdatePoolAclResponse
-	29, // 32: tarn.v1.PoolService.DeletePoolAcl:output_type -> tarn.v1.DeletePoolAclResponse
-	30, // 33: tarn.v1.PoolService.SetPoolOwner:output_type -> tarn.v1.SetPoolOwnerResponse
-	21, // [21:34] is the sub-list for method output_type
-	8,  // [8:21] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	22, // 2: tarn.v1.Pool.attributes:type_name -> tarn.v1.Pool.AttributesEntry
+	1,  // 3: tarn.v1.CreatePoolResponse.pool:type_name -> tarn.v1.Pool
+	0,  // 4: tarn.v1.GetPoolRequest.view:type_name -> tarn.v1.PoolView
+	1,  // 5: tarn.v1.GetPoolResponse.pool:type_name -> tarn.v1.Pool
+	1,  // 6: tarn.v1.ListPoolsResponse.pools:type_name -> tarn.v1.Pool
+	23, // 7: tarn.v1.UpdatePoolRequest.attributes:type_name -> tarn.v1.UpdatePoolRequest.AttributesEntry
+	24, // 8: tarn.v1.UpdatePoolRequest.update_mask:type_name -> google.protobuf.FieldMask
+	1,  // 9: tarn.v1.UpdatePoolResponse.pool:type_name -> tarn.v1.Pool
+	25, // 10: tarn.v1.CheckPoolResponse.operation:type_name -> tarn.v1.Operation
+	25, // 11: tarn.v1.ScrubPoolResponse.operation:type_name -> tarn.v1.Operation
+	4,  // 12: tarn.v1.PoolService.CreatePool:input_type -> tarn.v1.CreatePoolRequest
+	6,  // 13: tarn.v1.PoolService.GetPool:input_type -> tarn.v1.GetPoolRequest
+	8,  // 14: tarn.v1.PoolService.ListPools:input_type -> tarn.v1.ListPoolsRequest
+	10, // 15: tarn.v1.PoolService.UpdatePool:input_type -> tarn.v1.UpdatePoolRequest
+	12, // 16: tarn.v1.PoolService.DeletePool:input_type -> tarn.v1.DeletePoolRequest
+	14, // 17: tarn.v1.PoolService.SyncPool:input_type -> tarn.v1.SyncPoolRequest
+	16, // 18: tarn.v1.PoolService.CheckpointPool:input_type -> tarn.v1.CheckpointPoolRequest
+	18, // 19: tarn.v1.PoolService.CheckPool:input_type -> tarn.v1.CheckPoolRequest
+	20, // 20: tarn.v1.PoolService.ScrubPool:input_type -> tarn.v1.ScrubPoolRequest
+	26, // 21: tarn.v1.PoolService.GetPoolAcl:input_type -> tarn.v1.GetPoolAclRequest
+	27, // 22: tarn.v1.PoolService.OverwritePoolAcl:input_type -> tarn.v1.OverwritePoolAclRequest
+	28, // 23: tarn.v1.PoolService.UpdatePoolAcl:input_type -> tarn.v1.UpdatePoolAclRequest
+	29, // 24: tarn.v1.PoolService.DeletePoolAcl:input_type -> tarn.v1.DeletePoolAclRequest
+	30, // 25: tarn.v1.PoolService.SetPoolOwner:input_type -> tarn.v1.SetPoolOwnerRequest
+	5,  // 26: tarn.v1.PoolService.CreatePool:output_type -> tarn.v1.CreatePoolResponse
+	7,  // 27: tarn.v1.PoolService.GetPool:output_type -> tarn.v1.GetPoolResponse
+	9,  // 28: tarn.v1.PoolService.ListPools:output_type -> tarn.v1.ListPoolsResponse
+	11, // 29: tarn.v1.PoolService.UpdatePool:output_type -> tarn.v1.UpdatePoolResponse
+	13, // 30: tarn.v1.PoolService.DeletePool:output_type -> tarn.v1.DeletePoolResponse
+	15, // 31: tarn.v1.PoolService.SyncPool:output_type -> tarn.v1.SyncPoolResponse
+	17, // 32: tarn.v1.PoolService.CheckpointPool:output_type -> tarn.v1.CheckpointPoolResponse
+	19, // 33: tarn.v1.PoolService.CheckPool:output_type -> tarn.v1.CheckPoolResponse
+	21, // 34: tarn.v1.PoolService.ScrubPool:output_type -> tarn.v1.ScrubPoolResponse
+	31, // 35: tarn.v1.PoolService.GetPoolAcl:output_type -> tarn.v1.GetPoolAclResponse
+	32, // 36: tarn.v1.PoolService.OverwritePoolAcl:output_type -> tarn.v1.OverwritePoolAclResponse
+	33, // 37: tarn.v1.PoolService.UpdatePoolAcl:output_type -> tarn.v1.UpdatePoolAclResponse
+	34, // 38: tarn.v1.PoolService.DeletePoolAcl:output_type -> tarn.v1.DeletePoolAclResponse
+	35, // 39: tarn.v1.PoolService.SetPoolOwner:output_type -> tarn.v1.SetPoolOwnerResponse
+	26, // [26:40] is the sub-list for method output_type
+	12, // [12:26] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_tarn_v1_pool_proto_init() }
@@ -1392,7 +1569,7 @@ func file_tarn_v1_pool_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tarn_v1_pool_proto_rawDesc), len(file_tarn_v1_pool_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   19,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

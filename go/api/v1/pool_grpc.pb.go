@@ -38,6 +38,7 @@ const (
 	PoolService_CreatePool_FullMethodName       = "/tarn.v1.PoolService/CreatePool"
 	PoolService_GetPool_FullMethodName          = "/tarn.v1.PoolService/GetPool"
 	PoolService_ListPools_FullMethodName        = "/tarn.v1.PoolService/ListPools"
+	PoolService_UpdatePool_FullMethodName       = "/tarn.v1.PoolService/UpdatePool"
 	PoolService_DeletePool_FullMethodName       = "/tarn.v1.PoolService/DeletePool"
 	PoolService_SyncPool_FullMethodName         = "/tarn.v1.PoolService/SyncPool"
 	PoolService_CheckpointPool_FullMethodName   = "/tarn.v1.PoolService/CheckpointPool"
@@ -64,6 +65,10 @@ type PoolServiceClient interface {
 	GetPool(ctx context.Context, in *GetPoolRequest, opts ...grpc.CallOption) (*GetPoolResponse, error)
 	// ListPools lists the pools in the order of their labels, a page at a time: those that the caller may read, or all for the role admin.
 	ListPools(ctx context.Context, in *ListPoolsRequest, opts ...grpc.CallOption) (*ListPoolsResponse, error)
+	// UpdatePool sets the user attributes that update_mask names, all or none. Nothing else of a pool can be changed. Errors: NOT_FOUND (also
+	// when all of the attributes to delete are not there), INVALID_ARGUMENT (a path, an attribute), ABORTED (DER_TX_RESTART: the etag is not the
+	// pool's any more).
+	UpdatePool(ctx context.Context, in *UpdatePoolRequest, opts ...grpc.CallOption) (*UpdatePoolResponse, error)
 	// DeletePool destroys a pool and all it holds. Errors: NOT_FOUND; FAILED_PRECONDITION (DER_BUSY: it holds containers and force is
 	// not set, or a call is using it).
 	DeletePool(ctx context.Context, in *DeletePoolRequest, opts ...grpc.CallOption) (*DeletePoolResponse, error)
@@ -125,6 +130,16 @@ func (c *poolServiceClient) ListPools(ctx context.Context, in *ListPoolsRequest,
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListPoolsResponse)
 	err := c.cc.Invoke(ctx, PoolService_ListPools_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *poolServiceClient) UpdatePool(ctx context.Context, in *UpdatePoolRequest, opts ...grpc.CallOption) (*UpdatePoolResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UpdatePoolResponse)
+	err := c.cc.Invoke(ctx, PoolService_UpdatePool_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -245,6 +260,10 @@ type PoolServiceServer interface {
 	GetPool(context.Context, *GetPoolRequest) (*GetPoolResponse, error)
 	// ListPools lists the pools in the order of their labels, a page at a time: those that the caller may read, or all for the role admin.
 	ListPools(context.Context, *ListPoolsRequest) (*ListPoolsResponse, error)
+	// UpdatePool sets the user attributes that update_mask names, all or none. Nothing else of a pool can be changed. Errors: NOT_FOUND (also
+	// when all of the attributes to delete are not there), INVALID_ARGUMENT (a path, an attribute), ABORTED (DER_TX_RESTART: the etag is not the
+	// pool's any more).
+	UpdatePool(context.Context, *UpdatePoolRequest) (*UpdatePoolResponse, error)
 	// DeletePool destroys a pool and all it holds. Errors: NOT_FOUND; FAILED_PRECONDITION (DER_BUSY: it holds containers and force is
 	// not set, or a call is using it).
 	DeletePool(context.Context, *DeletePoolRequest) (*DeletePoolResponse, error)
@@ -290,6 +309,9 @@ func (UnimplementedPoolServiceServer) GetPool(context.Context, *GetPoolRequest) 
 }
 func (UnimplementedPoolServiceServer) ListPools(context.Context, *ListPoolsRequest) (*ListPoolsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListPools not implemented")
+}
+func (UnimplementedPoolServiceServer) UpdatePool(context.Context, *UpdatePoolRequest) (*UpdatePoolResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method UpdatePool not implemented")
 }
 func (UnimplementedPoolServiceServer) DeletePool(context.Context, *DeletePoolRequest) (*DeletePoolResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeletePool not implemented")
@@ -392,6 +414,24 @@ func _PoolService_ListPools_Handler(srv interface{}, ctx context.Context, dec fu
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(PoolServiceServer).ListPools(ctx, req.(*ListPoolsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PoolService_UpdatePool_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UpdatePoolRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PoolServiceServer).UpdatePool(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PoolService_UpdatePool_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PoolServiceServer).UpdatePool(ctx, req.(*UpdatePoolRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -594,6 +634,10 @@ var PoolService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListPools",
 			Handler:    _PoolService_ListPools_Handler,
+		},
+		{
+			MethodName: "UpdatePool",
+			Handler:    _PoolService_UpdatePool_Handler,
 		},
 		{
 			MethodName: "DeletePool",

@@ -17,6 +17,10 @@ class tarn_access(Structure):
     """struct tarn_access."""
 
 
+class tarn_attr(Structure):
+    """struct tarn_attr."""
+
+
 class tarn_buf(Structure):
     """Bytes lent to a call. len 0 with ptr NULL is the empty string."""
 
@@ -369,6 +373,127 @@ tarn_access._fields_ = [
     ("acl", POINTER(c_char)),
     # in: the room there; out: the bytes that the list takes, with its NUL
     ("len", c_size_t),
+]
+
+
+# ---- tarn/kv.h ----
+
+# make the object when there is none of that name
+TARN_KV_CREATE = 1
+# changes through this handle are refused with EP_RO
+TARN_KV_RDONLY = 2
+# the container's notes; name is NULL, nothing need be made
+TARN_KV_NOTES = 4
+# start itself is left out
+TARN_RANGE_AFTER = 1
+TARN_RANGE_REVERSE = 4
+TARN_RANGE_KEYS_ONLY = 8
+# keys only, or the value is over TARN_LIST_VALUE_MAX or larger than the whole buffer
+TARN_ENTRY_OMITTED = 1
+TARN_LIST_VALUE_MAX = 65536
+
+
+class tarn_cond(enum.IntEnum):
+    """enum tarn_cond of tarn/kv.h."""
+    TARN_COND_NONE = 0
+    # only when the key is absent: else EXIST
+    TARN_COND_INSERT = 1
+    # only when the key is there: else NONEXIST
+    TARN_COND_UPDATE = 2
+    # only when its revision is the given one: else TX_RESTART (batches only)
+    TARN_COND_REVISION = 3
+
+
+TARN_COND_NONE = tarn_cond.TARN_COND_NONE
+TARN_COND_INSERT = tarn_cond.TARN_COND_INSERT
+TARN_COND_UPDATE = tarn_cond.TARN_COND_UPDATE
+TARN_COND_REVISION = tarn_cond.TARN_COND_REVISION
+
+
+class tarn_change(enum.IntEnum):
+    """enum tarn_change of tarn/kv.h."""
+    TARN_CHANGE_PUT = 0
+    # val is ignored
+    TARN_CHANGE_DEL = 1
+    # only the condition, nothing is changed; val is ignored
+    TARN_CHANGE_CHECK = 2
+    # a put of a note of the container: key, val and cond are of its notes, see TARN_KV_NOTES
+    TARN_CHANGE_NOTE = 3
+
+
+TARN_CHANGE_PUT = tarn_change.TARN_CHANGE_PUT
+TARN_CHANGE_DEL = tarn_change.TARN_CHANGE_DEL
+TARN_CHANGE_CHECK = tarn_change.TARN_CHANGE_CHECK
+TARN_CHANGE_NOTE = tarn_change.TARN_CHANGE_NOTE
+
+tarn_get._fields_ = [
+    ("key", tarn_buf),
+    # may be NULL: only the size is asked for
+    ("buf", c_void_p),
+    # room in buf, then the size of the value
+    ("len", c_size_t),
+    # out: 0, or why there is no value: as tarn_kv_get(); INVAL, KEY2BIG (the key)
+    ("rc", c_int),
+]
+
+tarn_kv_stat._fields_ = [
+    # of the value
+    ("size", c_uint64),
+    # grows with every change in the pool
+    ("revision", c_uint64),
+]
+
+tarn_range._fields_ = [
+    ("prefix", tarn_buf),
+    ("start", tarn_buf),
+    ("end", tarn_buf),
+    ("flags", c_uint32),
+]
+
+tarn_entry._fields_ = [
+    ("key_len", c_uint32),
+    ("flags", c_uint32),
+    # of the value, also when it is left out
+    ("val_len", c_uint64),
+    ("revision", c_uint64),
+]
+
+tarn_listing._fields_ = [
+    # entries in the buffer
+    ("count", c_uint32),
+    # 1: the range goes on after the last of them
+    ("more", c_uint32),
+    # bytes of the buffer
+    ("used", c_size_t),
+]
+
+tarn_mutation._fields_ = [
+    ("key", tarn_buf),
+    ("val", tarn_buf),
+    ("cond", c_uint),
+    ("change", c_uint),
+    # for TARN_COND_REVISION; 0 means that the key must be absent
+    ("revision", c_uint64),
+]
+
+
+# ---- tarn/attr.h ----
+
+# a name has 1 to this many bytes of UTF-8
+TARN_ATTR_NAME_MAX = 511
+# a value has 1 to this many bytes
+TARN_ATTR_VALUE_MAX = 65536
+# attributes in one call
+TARN_ATTR_SET_MAX = 1024
+# all of a pool's, or of a container's; each counts its name, its value and 64 bytes
+TARN_ATTR_ALL_MAX = 1048576
+# bytes that always hold one
+TARN_ATTR_LIST_MIN = 66560
+
+tarn_attr._fields_ = [
+    ("name", c_char_p),
+    # empty: there is to be none of that name
+    ("value", tarn_buf),
 ]
 
 
@@ -812,107 +937,6 @@ tarn_event._fields_ = [
 ]
 
 
-# ---- tarn/kv.h ----
-
-# make the object when there is none of that name
-TARN_KV_CREATE = 1
-# changes through this handle are refused with EP_RO
-TARN_KV_RDONLY = 2
-# the container's notes; name is NULL, nothing need be made
-TARN_KV_NOTES = 4
-# start itself is left out
-TARN_RANGE_AFTER = 1
-TARN_RANGE_REVERSE = 4
-TARN_RANGE_KEYS_ONLY = 8
-# keys only, or the value is over TARN_LIST_VALUE_MAX or larger than the whole buffer
-TARN_ENTRY_OMITTED = 1
-TARN_LIST_VALUE_MAX = 65536
-
-
-class tarn_cond(enum.IntEnum):
-    """enum tarn_cond of tarn/kv.h."""
-    TARN_COND_NONE = 0
-    # only when the key is absent: else EXIST
-    TARN_COND_INSERT = 1
-    # only when the key is there: else NONEXIST
-    TARN_COND_UPDATE = 2
-    # only when its revision is the given one: else TX_RESTART (batches only)
-    TARN_COND_REVISION = 3
-
-
-TARN_COND_NONE = tarn_cond.TARN_COND_NONE
-TARN_COND_INSERT = tarn_cond.TARN_COND_INSERT
-TARN_COND_UPDATE = tarn_cond.TARN_COND_UPDATE
-TARN_COND_REVISION = tarn_cond.TARN_COND_REVISION
-
-
-class tarn_change(enum.IntEnum):
-    """enum tarn_change of tarn/kv.h."""
-    TARN_CHANGE_PUT = 0
-    # val is ignored
-    TARN_CHANGE_DEL = 1
-    # only the condition, nothing is changed; val is ignored
-    TARN_CHANGE_CHECK = 2
-    # a put of a note of the container: key, val and cond are of its notes, see TARN_KV_NOTES
-    TARN_CHANGE_NOTE = 3
-
-
-TARN_CHANGE_PUT = tarn_change.TARN_CHANGE_PUT
-TARN_CHANGE_DEL = tarn_change.TARN_CHANGE_DEL
-TARN_CHANGE_CHECK = tarn_change.TARN_CHANGE_CHECK
-TARN_CHANGE_NOTE = tarn_change.TARN_CHANGE_NOTE
-
-tarn_get._fields_ = [
-    ("key", tarn_buf),
-    # may be NULL: only the size is asked for
-    ("buf", c_void_p),
-    # room in buf, then the size of the value
-    ("len", c_size_t),
-    # out: 0, or why there is no value: as tarn_kv_get(); INVAL, KEY2BIG (the key)
-    ("rc", c_int),
-]
-
-tarn_kv_stat._fields_ = [
-    # of the value
-    ("size", c_uint64),
-    # grows with every change in the pool
-    ("revision", c_uint64),
-]
-
-tarn_range._fields_ = [
-    ("prefix", tarn_buf),
-    ("start", tarn_buf),
-    ("end", tarn_buf),
-    ("flags", c_uint32),
-]
-
-tarn_entry._fields_ = [
-    ("key_len", c_uint32),
-    ("flags", c_uint32),
-    # of the value, also when it is left out
-    ("val_len", c_uint64),
-    ("revision", c_uint64),
-]
-
-tarn_listing._fields_ = [
-    # entries in the buffer
-    ("count", c_uint32),
-    # 1: the range goes on after the last of them
-    ("more", c_uint32),
-    # bytes of the buffer
-    ("used", c_size_t),
-]
-
-tarn_mutation._fields_ = [
-    ("key", tarn_buf),
-    ("val", tarn_buf),
-    ("cond", c_uint),
-    ("change", c_uint),
-    # for TARN_COND_REVISION; 0 means that the key must be absent
-    ("revision", c_uint64),
-]
-
-
 # ---- tarn/kvdev.h ----
 
 TARN_KVDEV_KEY_MAX = 16
@@ -1203,6 +1227,8 @@ tarn_pool_params._fields_ = [
     ("node_bytes", c_uint32),
     # TARN_POOL_OVERWRITE
     ("flags", c_uint32),
+    # the creation's own id, which the pool keeps for ever (tarn_pool_info); all zero: none
+    ("request", tarn_uuid),
 ]
 
 tarn_pool_options._fields_ = [
@@ -1243,6 +1269,8 @@ tarn_pool_info._fields_ = [
     ("generation", c_uint64),
     # number of them; 0 when listed
     ("containers", c_uint64),
+    # of its creation: by this a caller knows whether that was its own; all zero: none
+    ("request", tarn_uuid),
 ]
 
 tarn_finding._fields_ = [
@@ -1390,6 +1418,7 @@ ERRORS: dict[int, tuple[str, str]] = {
 # The structs whose fields are known.
 STRUCTS: dict[str, Any] = {
     "tarn_access": tarn_access,
+    "tarn_attr": tarn_attr,
     "tarn_buf": tarn_buf,
     "tarn_changes": tarn_changes,
     "tarn_check_options": tarn_check_options,
@@ -1431,6 +1460,11 @@ CONSTANTS: dict[str, int] = {
     "TARN_ACL_CONT": TARN_ACL_CONT,
     "TARN_ACL_MAX": TARN_ACL_MAX,
     "TARN_ACL_POOL": TARN_ACL_POOL,
+    "TARN_ATTR_ALL_MAX": TARN_ATTR_ALL_MAX,
+    "TARN_ATTR_LIST_MIN": TARN_ATTR_LIST_MIN,
+    "TARN_ATTR_NAME_MAX": TARN_ATTR_NAME_MAX,
+    "TARN_ATTR_SET_MAX": TARN_ATTR_SET_MAX,
+    "TARN_ATTR_VALUE_MAX": TARN_ATTR_VALUE_MAX,
     "TARN_BATCH_MAX": TARN_BATCH_MAX,
     "TARN_CHANGE_CHECK": TARN_CHANGE_CHECK,
     "TARN_CHANGE_DEL": TARN_CHANGE_DEL,
@@ -1620,6 +1654,20 @@ FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...], tuple[str, ...], str]] = {
 
 Writes a list as it would be kept: *len is the room at text, then the bytes that the list takes, with its NUL. Touches
 no pool. Errors: INVAL, NOTSUPPORTED, NOMEM, REC2BIG (more than TARN_ACL_MAX), TRUNC (more than the room)."""),
+    "tarn_cont_attr_get": (c_int, (POINTER(tarn_cont), c_char_p, c_void_p, POINTER(c_size_t), POINTER(tarn_event)), ("cont", "name", "buf", "len", "ev"), """int tarn_cont_attr_get(tarn_cont *cont, const char *name, void *buf, size_t *len, tarn_event *ev);
+
+As for tarn_pool_attr_get: Copies a value into buf, which is lent until the call completes: *len is the room there, then
+the size of the value. buf NULL: the size only. Errors: NONEXIST, REC2BIG (the value is longer than the room), INVAL."""),
+    "tarn_cont_attr_list": (c_int, (POINTER(tarn_cont), c_char_p, c_void_p, c_size_t, POINTER(tarn_listing), POINTER(tarn_event)), ("cont", "after", "buf", "cap", "out", "ev"), """int tarn_cont_attr_list(tarn_cont *cont, const char *after, void *buf, size_t cap, tarn_listing *out, tarn_event *ev);
+
+As for tarn_pool_attr_list: Lists attributes in the order of their names, those after `after` (NULL: from the first), as
+entries (tarn/kv.h) whose keys are the names, without a NUL. buf is 8-byte aligned and has cap bytes. Each call is one
+view. INVAL when cap is less than TARN_ATTR_LIST_MIN."""),
+    "tarn_cont_attr_set": (c_int, (POINTER(tarn_cont), POINTER(tarn_attr), c_size_t, POINTER(tarn_event)), ("cont", "attrs", "n", "ev"), """int tarn_cont_attr_set(tarn_cont *cont, const tarn_attr *attrs, size_t n, tarn_event *ev);
+
+As for tarn_pool_attr_set: Sets and deletes attributes, all or none; the others stay as they are. Names and values are
+copied. Errors: NONEXIST (there are only deletions, and none of the names is there), INVAL (a name; a name twice; more
+than TARN_ATTR_SET_MAX), REC2BIG (a value, or all together), EP_RO, NOSPACE, NOMEM."""),
     "tarn_cont_close": (c_int, (POINTER(tarn_cont),), ("cont",), """int tarn_cont_close(tarn_cont *cont);
 
 BUSY while an object of it is open."""),
@@ -2067,6 +2115,25 @@ infos, then the number filled; fewer than the room means that there are no more.
     "tarn_object_query": (c_int, (POINTER(tarn_cont), c_char_p, POINTER(tarn_object_info), POINTER(tarn_event)), ("cont", "name", "info", "ev"), """int tarn_object_query(tarn_cont *cont, const char *name, tarn_object_info *info, tarn_event *ev);
 
 NONEXIST when there is none of that name."""),
+    "tarn_object_rename": (c_int, (POINTER(tarn_cont), c_char_p, c_char_p, POINTER(tarn_event)), ("cont", "name", "to", "ev"), """int tarn_object_rename(tarn_cont *cont, const char *name, const char *to, tarn_event *ev);
+
+Gives a named object another name, at one moment: there is never none, and never two. Handles and watches that are open
+go on with the object; their errors name it as it was opened. A snapshot keeps the name of its time. Errors: NONEXIST;
+EXIST when the new name is taken (its own is); INVAL (a name), EP_RO, NOSPACE."""),
+    "tarn_pool_attr_get": (c_int, (POINTER(tarn_pool), c_char_p, c_void_p, POINTER(c_size_t), POINTER(tarn_event)), ("pool", "name", "buf", "len", "ev"), """int tarn_pool_attr_get(tarn_pool *pool, const char *name, void *buf, size_t *len, tarn_event *ev);
+
+Copies a value into buf, which is lent until the call completes: *len is the room there, then the size of the value. buf
+NULL: the size only. Errors: NONEXIST, REC2BIG (the value is longer than the room), INVAL."""),
+    "tarn_pool_attr_list": (c_int, (POINTER(tarn_pool), c_char_p, c_void_p, c_size_t, POINTER(tarn_listing), POINTER(tarn_event)), ("pool", "after", "buf", "cap", "out", "ev"), """int tarn_pool_attr_list(tarn_pool *pool, const char *after, void *buf, size_t cap, tarn_listing *out, tarn_event *ev);
+
+Lists attributes in the order of their names, those after `after` (NULL: from the first), as entries (tarn/kv.h) whose
+keys are the names, without a NUL. buf is 8-byte aligned and has cap bytes. Each call is one view. INVAL when cap is
+less than TARN_ATTR_LIST_MIN."""),
+    "tarn_pool_attr_set": (c_int, (POINTER(tarn_pool), POINTER(tarn_attr), c_size_t, POINTER(tarn_event)), ("pool", "attrs", "n", "ev"), """int tarn_pool_attr_set(tarn_pool *pool, const tarn_attr *attrs, size_t n, tarn_event *ev);
+
+Sets and deletes attributes, all or none; the others stay as they are. Names and values are copied. Errors: NONEXIST
+(there are only deletions, and none of the names is there), INVAL (a name; a name twice; more than TARN_ATTR_SET_MAX),
+REC2BIG (a value, or all together), EP_RO, NOSPACE, NOMEM."""),
     "tarn_pool_check": (c_int, (POINTER(tarn_pool), POINTER(tarn_check_options), POINTER(tarn_check_result), POINTER(tarn_event)), ("pool", "options", "result", "ev"), """int tarn_pool_check(tarn_pool *pool, const tarn_check_options *options, tarn_check_result *result, tarn_event *ev);
 
 Reads and verifies everything the pool refers to: structure, order, checksums, snapshots, and the space map against one

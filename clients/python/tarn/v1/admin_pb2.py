@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from tarn.v1 import access_pb2 as tarn_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13tarn/v1/admin.proto\x12\x07tarn.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14tarn/v1/access.proto\"\xa8\x01\n\x0cServerLimits\x12\x11\n\tkey_bytes\x18\x01 \x01(\x04\x12\x13\n\x0bvalue_bytes\x18\x02 \x01(\x04\x12\x19\n\x11unary_value_bytes\x18\x03 \x01(\x04\x12\x15\n\rmessage_bytes\x18\x04 \x01(\x04\x12\x12\n\nbatch_keys\x18\x05 \x01(\r\x12\x17\n\x0f\x61pply_mutations\x18\x06 \x01(\r\x12\x11\n\tpage_size\x18\x07 \x01(\r\"\x16\n\x14GetServerInfoRequest\"a\n\x15GetServerInfoResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12%\n\x06limits\x18\x02 \x01(\x0b\x32\x15.tarn.v1.ServerLimits\x12\x10\n\x08\x66\x65\x61tures\x18\x03 \x03(\t\"\x11\n\x0fGetStatsRequest\"\xc2\x02\n\x10GetStatsResponse\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0fin_flight_bytes\x18\x02 \x01(\x04\x12\x1d\n\x15in_flight_limit_bytes\x18\x03 \x01(\x04\x12\x14\n\x0copen_handles\x18\x04 \x01(\r\x12\x12\n\ngoroutines\x18\x05 \x01(\r\x12\x12\n\nheap_bytes\x18\x06 \x01(\x04\x12%\n\x07methods\x18\x07 \x03(\x0b\x32\x14.tarn.v1.MethodStats\x12\x13\n\x0b\x63pu_seconds\x18\x08 \x01(\x01\x12\x13\n\x0b\x61llocations\x18\t \x01(\x04\x12\x0f\n\x07refused\x18\n \x01(\x04\x12\x0f\n\x07watches\x18\x0b \x01(\r\x12\x15\n\rwatches_limit\x18\x0c \x01(\r\"M\n\x0bMethodStats\x12\x0e\n\x06method\x18\x01 \x01(\t\x12\r\n\x05\x63\x61lls\x18\x02 \x01(\x04\x12\x0e\n\x06\x65rrors\x18\x03 \x01(\x04\x12\x0f\n\x07seconds\x18\x04 \x01(\x01\"\r\n\x0b\x45\x63hoRequest\"\x0e\n\x0c\x45\x63hoResponse2\xfe\x01\n\x0c\x41\x64minService\x12\\\n\rGetServerInfo\x12\x1d.tarn.v1.GetServerInfoRequest\x1a\x1e.tarn.v1.GetServerInfoResponse\"\x0c\x90\x02\x01\xd8\xe3\x18\x01\xe2\xe3\x18\x01\x01\x12M\n\x08GetStats\x12\x18.tarn.v1.GetStatsRequest\x1a\x19.tarn.v1.GetStatsResponse\"\x0c\x90\x02\x01\xd8\xe3\x18\x02\xe2\xe3\x18\x01\x01\x12\x41\n\x04\x45\x63ho\x12\x14.tarn.v1.EchoRequest\x1a\x15.tarn.v1.EchoResponse\"\x0c\x90\x02\x01\xd8\xe3\x18\x01\xe2\xe3\x18\x01\x01\x42.Z,github.com/tarn-storage/tarn/go/api/v1;apiv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13tarn/v1/admin.proto\x12\x07tarn.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14tarn/v1/access.proto\"\xa8\x01\n\x0cServerLimits\x12\x11\n\tkey_bytes\x18\x01 \x01(\x04\x12\x13\n\x0bvalue_bytes\x18\x02 \x01(\x04\x12\x19\n\x11unary_value_bytes\x18\x03 \x01(\x04\x12\x15\n\rmessage_bytes\x18\x04 \x01(\x04\x12\x12\n\nbatch_keys\x18\x05 \x01(\r\x12\x17\n\x0f\x61pply_mutations\x18\x06 \x01(\r\x12\x11\n\tpage_size\x18\x07 \x01(\r\"\x16\n\x14GetServerInfoRequest\"a\n\x15GetServerInfoResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12%\n\x06limits\x18\x02 \x01(\x0b\x32\x15.tarn.v1.ServerLimits\x12\x10\n\x08\x66\x65\x61tures\x18\x03 \x03(\t\"\x11\n\x0fGetStatsRequest\"\xc2\x02\n\x10GetStatsResponse\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0fin_flight_bytes\x18\x02 \x01(\x04\x12\x1d\n\x15in_flight_limit_bytes\x18\x03 \x01(\x04\x12\x14\n\x0copen_handles\x18\x04 \x01(\r\x12\x12\n\ngoroutines\x18\x05 \x01(\r\x12\x12\n\nheap_bytes\x18\x06 \x01(\x04\x12%\n\x07methods\x18\x07 \x03(\x0b\x32\x14.tarn.v1.MethodStats\x12\x13\n\x0b\x63pu_seconds\x18\x08 \x01(\x01\x12\x13\n\x0b\x61llocations\x18\t \x01(\x04\x12\x0f\n\x07refused\x18\n \x01(\x04\x12\x0f\n\x07watches\x18\x0b \x01(\r\x12\x15\n\rwatches_limit\x18\x0c \x01(\r\"M\n\x0bMethodStats\x12\x0e\n\x06method\x18\x01 \x01(\t\x12\r\n\x05\x63\x61lls\x18\x02 \x01(\x04\x12\x0e\n\x06\x65rrors\x18\x03 \x01(\x04\x12\x0f\n\x07seconds\x18\x04 \x01(\x01\")\n\x12StreamStatsRequest\x12\x13\n\x0binterval_ms\x18\x01 \x01(\r\"?\n\x13StreamStatsResponse\x12(\n\x05stats\x18\x01 \x01(\x0b\x32\x19.tarn.v1.GetStatsResponse\"\x12\n\x10GetConfigRequest\"7\n\x11GetConfigResponse\x12\"\n\x08settings\x18\x01 \x03(\x0b\x32\x10.tarn.v1.Setting\"6\n\x07Setting\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\x12\x0e\n\x06source\x18\x03 \x01(\t\"6\n\x12SetLogLevelRequest\x12 \n\x05level\x18\x01 \x01(\x0e\x32\x11.tarn.v1.LogLevel\":\n\x13SetLogLevelResponse\x12#\n\x08previous\x18\x01 \x01(\x0e\x32\x11.tarn.v1.LogLevel\"\x14\n\x12\x44rainServerRequest\"\x15\n\x13\x44rainServerResponse\"\r\n\x0b\x45\x63hoRequest\"\x0e\n\x0c\x45\x63hoResponse*w\n\x08LogLevel\x12\x19\n\x15LOG_LEVEL_UNSPECIFIED\x10\x00\x12\x13\n\x0fLOG_LEVEL_DEBUG\x10\x01\x12\x12\n\x0eLOG_LEVEL_INFO\x10\x02\x12\x12\n\x0eLOG_LEVEL_WARN\x10\x03\x12\x13\n\x0fLOG_LEVEL_ERROR\x10\x04\x32\xda\x04\n\x0c\x41\x64minService\x12\\\n\rGetServerInfo\x12\x1d.tarn.v1.GetServerInfoRequest\x1a\x1e.tarn.v1.GetServerInfoResponse\"\x0c\x90\x02\x01\xd8\xe3\x18\x01\xe2\xe3\x18\x01\x01\x12M\n\x08GetStats\x12\x18.tarn.v1.GetStatsRequest\x1a\x19.tarn.v1.GetStatsResponse\"\x0c\x90\x02\x01\xd8\xe3\x18\x02\xe2\xe3\x18\x01\x01\x12X\n\x0bStreamStats\x12\x1b.tarn.v1.StreamStatsRequest\x1a\x1c.tarn.v1.StreamStatsResponse\"\x0c\x90\x02\x01\xd8\xe3\x18\x02\xe2\xe3\x18\x01\x01\x30\x01\x12P\n\tGetConfig\x12\x19.tarn.v1.GetConfigRequest\x1a\x1a.tarn.v1.GetConfigResponse\"\x0c\x90\x02\x01\xd8\xe3\x18\x04\xe2\xe3\x18\x01\x01\x12V\n\x0bSetLogLevel\x12\x1b.tarn.v1.SetLogLevelRequest\x1a\x1c.tarn.v1.SetLogLevelResponse\"\x0c\x90\x02\x02\xd8\xe3\x18\x04\xe2\xe3\x18\x01\x01\x12V\n\x0b\x44rainServer\x12\x1b.tarn.v1.DrainServerRequest\x1a\x1c.tarn.v1.DrainServerResponse\"\x0c\x90\x02\x02\xd8\xe3\x18\x04\xe2\xe3\x18\x01\x01\x12\x41\n\x04\x45\x63ho\x12\x14.tarn.v1.EchoRequest\x1a\x15.tarn.v1.EchoResponse\"\x0c\x90\x02\x01\xd8\xe3\x18\x01\xe2\xe3\x18\x01\x01\x42.Z,github.com/tarn-storage/tarn/go/api/v1;apiv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,8 +38,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ADMINSERVICE'].methods_by_name['GetServerInfo']._serialized_options = b'\220\002\001\330\343\030\001\342\343\030\001\001'
   _globals['_ADMINSERVICE'].methods_by_name['GetStats']._loaded_options = None
   _globals['_ADMINSERVICE'].methods_by_name['GetStats']._serialized_options = b'\220\002\001\330\343\030\002\342\343\030\001\001'
+  _globals['_ADMINSERVICE'].methods_by_name['StreamStats']._loaded_options = None
+  _globals['_ADMINSERVICE'].methods_by_name['StreamStats']._serialized_options = b'\220\002\001\330\343\030\002\342\343\030\001\001'
+  _globals['_ADMINSERVICE'].methods_by_name['GetConfig']._loaded_options = None
+  _globals['_ADMINSERVICE'].methods_by_name['GetConfig']._serialized_options = b'\220\002\001\330\343\030\004\342\343\030\001\001'
+  _globals['_ADMINSERVICE'].methods_by_name['SetLogLevel']._loaded_options = None
+  _globals['_ADMINSERVICE'].methods_by_name['SetLogLevel']._serialized_options = b'\220\002\002\330\343\030\004\342\343\030\001\001'
+  _globals['_ADMINSERVICE'].methods_by_name['DrainServer']._loaded_options = None
+  _globals['_ADMINSERVICE'].methods_by_name['DrainServer']._serialized_options = b'\220\002\002\330\343\030\004\342\343\030\001\001'
   _globals['_ADMINSERVICE'].methods_by_name['Echo']._loaded_options = None
   _globals['_ADMINSERVICE'].methods_by_name['Echo']._serialized_options = b'\220\002\001\330\343\030\001\342\343\030\001\001'
+  _globals['_LOGLEVEL']._serialized_start=1237
+  _globals['_LOGLEVEL']._serialized_end=1356
   _globals['_SERVERLIMITS']._serialized_start=88
   _globals['_SERVERLIMITS']._serialized_end=256
   _globals['_GETSERVERINFOREQUEST']._serialized_start=258
@@ -52,10 +62,28 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETSTATSRESPONSE']._serialized_end=723
   _globals['_METHODSTATS']._serialized_start=725
   _globals['_METHODSTATS']._serialized_end=802
-  _globals['_ECHOREQUEST']._serialized_start=804
-  _globals['_ECHOREQUEST']._serialized_end=817
-  _globals['_ECHORESPONSE']._serialized_start=819
-  _globals['_ECHORESPONSE']._serialized_end=833
-  _globals['_ADMINSERVICE']._serialized_start=836
-  _globals['_ADMINSERVICE']._serialized_end=1090
+  _globals['_STREAMSTATSREQUEST']._serialized_start=804
+  _globals['_STREAMSTATSREQUEST']._serialized_end=845
+  _globals['_STREAMSTATSRESPONSE']._serialized_start=847
+  _globals['_STREAMSTATSRESPONSE']._serialized_end=910
+  _globals['_GETCONFIGREQUEST']._serialized_start=912
+  _globals['_GETCONFIGREQUEST']._serialized_end=930
+  _globals['_GETCONFIGRESPONSE']._serialized_start=932
+  _globals['_GETCONFIGRESPONSE']._serialized_end=987
+  _globals['_SETTING']._serialized_start=989
+  _globals['_SETTING']._serialized_end=1043
+  _globals['_SETLOGLEVELREQUEST']._serialized_start=1045
+  _globals['_SETLOGLEVELREQUEST']._serialized_end=1099
+  _globals['_SETLOGLEVELRESPONSE']._serialized_start=1101
+  _globals['_SETLOGLEVELRESPONSE']._serialized_end=1159
+  _globals['_DRAINSERVERREQUEST']._serialized_start=1161
+  _globals['_DRAINSERVERREQUEST']._serialized_end=1181
+  _globals['_DRAINSERVERRESPONSE']._serialized_start=1183
+  _globals['_DRAINSERVERRESPONSE']._serialized_end=1204
+  _globals['_ECHOREQUEST']._serialized_start=1206
+  _globals['_ECHOREQUEST']._serialized_end=1219
+  _globals['_ECHORESPONSE']._serialized_start=1221
+  _globals['_ECHORESPONSE']._serialized_end=1235
+  _globals['_ADMINSERVICE']._serialized_start=1359
+  _globals['_ADMINSERVICE']._serialized_end=1961
 # @@protoc_insertion_point(module_scope)

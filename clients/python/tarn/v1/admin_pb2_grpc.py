@@ -45,6 +45,26 @@ class AdminServiceStub(object):
                 request_serializer=tarn_dot_v1_dot_admin__pb2.GetStatsRequest.SerializeToString,
                 response_deserializer=tarn_dot_v1_dot_admin__pb2.GetStatsResponse.FromString,
                 _registered_method=True)
+        self.StreamStats = channel.unary_stream(
+                '/tarn.v1.AdminService/StreamStats',
+                request_serializer=tarn_dot_v1_dot_admin__pb2.StreamStatsRequest.SerializeToString,
+                response_deserializer=tarn_dot_v1_dot_admin__pb2.StreamStatsResponse.FromString,
+                _registered_method=True)
+        self.GetConfig = channel.unary_unary(
+                '/tarn.v1.AdminService/GetConfig',
+                request_serializer=tarn_dot_v1_dot_admin__pb2.GetConfigRequest.SerializeToString,
+                response_deserializer=tarn_dot_v1_dot_admin__pb2.GetConfigResponse.FromString,
+                _registered_method=True)
+        self.SetLogLevel = channel.unary_unary(
+                '/tarn.v1.AdminService/SetLogLevel',
+                request_serializer=tarn_dot_v1_dot_admin__pb2.SetLogLevelRequest.SerializeToString,
+                response_deserializer=tarn_dot_v1_dot_admin__pb2.SetLogLevelResponse.FromString,
+                _registered_method=True)
+        self.DrainServer = channel.unary_unary(
+                '/tarn.v1.AdminService/DrainServer',
+                request_serializer=tarn_dot_v1_dot_admin__pb2.DrainServerRequest.SerializeToString,
+                response_deserializer=tarn_dot_v1_dot_admin__pb2.DrainServerResponse.FromString,
+                _registered_method=True)
         self.Echo = channel.unary_unary(
                 '/tarn.v1.AdminService/Echo',
                 request_serializer=tarn_dot_v1_dot_admin__pb2.EchoRequest.SerializeToString,
@@ -70,6 +90,36 @@ class AdminServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StreamStats(self, request, context):
+        """StreamStats says how the server is doing again and again, at once and after each interval, until the caller ends it. Errors:
+        INVALID_ARGUMENT (the interval), UNAVAILABLE (DER_SHUTDOWN: the server goes down).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetConfig(self, request, context):
+        """GetConfig says which settings are in effect, and where each is from. It has paths of files, and never what is in them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetLogLevel(self, request, context):
+        """SetLogLevel says from which level on the server logs, until it is set again or the server ends. Errors: INVALID_ARGUMENT.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DrainServer(self, request, context):
+        """DrainServer makes the server stop as SIGTERM does: it says NOT_SERVING, takes no new connections, lets calls that run end, for 20 s, and
+        exits. It is answered when that begins. It cannot be taken back.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Echo(self, request, context):
         """Echo does nothing: it is what a call costs by itself, for measuring the others.
         """
@@ -89,6 +139,26 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.GetStats,
                     request_deserializer=tarn_dot_v1_dot_admin__pb2.GetStatsRequest.FromString,
                     response_serializer=tarn_dot_v1_dot_admin__pb2.GetStatsResponse.SerializeToString,
+            ),
+            'StreamStats': grpc.unary_stream_rpc_method_handler(
+                    servicer.StreamStats,
+                    request_deserializer=tarn_dot_v1_dot_admin__pb2.StreamStatsRequest.FromString,
+                    response_serializer=tarn_dot_v1_dot_admin__pb2.StreamStatsResponse.SerializeToString,
+            ),
+            'GetConfig': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetConfig,
+                    request_deserializer=tarn_dot_v1_dot_admin__pb2.GetConfigRequest.FromString,
+                    response_serializer=tarn_dot_v1_dot_admin__pb2.GetConfigResponse.SerializeToString,
+            ),
+            'SetLogLevel': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetLogLevel,
+                    request_deserializer=tarn_dot_v1_dot_admin__pb2.SetLogLevelRequest.FromString,
+                    response_serializer=tarn_dot_v1_dot_admin__pb2.SetLogLevelResponse.SerializeToString,
+            ),
+            'DrainServer': grpc.unary_unary_rpc_method_handler(
+                    servicer.DrainServer,
+                    request_deserializer=tarn_dot_v1_dot_admin__pb2.DrainServerRequest.FromString,
+                    response_serializer=tarn_dot_v1_dot_admin__pb2.DrainServerResponse.SerializeToString,
             ),
             'Echo': grpc.unary_unary_rpc_method_handler(
                     servicer.Echo,
@@ -151,6 +221,114 @@ class AdminService(object):
             '/tarn.v1.AdminService/GetStats',
             tarn_dot_v1_dot_admin__pb2.GetStatsRequest.SerializeToString,
             tarn_dot_v1_dot_admin__pb2.GetStatsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamStats(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/tarn.v1.AdminService/StreamStats',
+            tarn_dot_v1_dot_admin__pb2.StreamStatsRequest.SerializeToString,
+            tarn_dot_v1_dot_admin__pb2.StreamStatsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetConfig(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tarn.v1.AdminService/GetConfig',
+            tarn_dot_v1_dot_admin__pb2.GetConfigRequest.SerializeToString,
+            tarn_dot_v1_dot_admin__pb2.GetConfigResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetLogLevel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tarn.v1.AdminService/SetLogLevel',
+            tarn_dot_v1_dot_admin__pb2.SetLogLevelRequest.SerializeToString,
+            tarn_dot_v1_dot_admin__pb2.SetLogLevelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DrainServer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tarn.v1.AdminService/DrainServer',
+            tarn_dot_v1_dot_admin__pb2.DrainServerRequest.SerializeToString,
+            tarn_dot_v1_dot_admin__pb2.DrainServerResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -28,7 +28,7 @@ from tarn.v1 import access_pb2 as tarn_dot_v1_dot_access__pb2
 from tarn.v1 import acl_pb2 as tarn_dot_v1_dot_acl__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17tarn/v1/container.proto\x12\x07tarn.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14tarn/v1/access.proto\x1a\x11tarn/v1/acl.proto\"\xfa\x01\n\tContainer\x12\x0c\n\x04uuid\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12$\n\x04type\x18\x03 \x01(\x0e\x32\x16.tarn.v1.ContainerType\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0copen_handles\x18\x05 \x01(\r\x12\x0f\n\x07objects\x18\x06 \x01(\x04\x12\x30\n\nproperties\x18\x07 \x01(\x0b\x32\x1c.tarn.v1.ContainerProperties\x12\x11\n\tsnapshots\x18\x08 \x01(\x04\x12\r\n\x05\x65poch\x18\t \x01(\x04\"\xde\x01\n\x13\x43ontainerProperties\x12\x12\n\x05owner\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x18\n\x0b\x64\x65scription\x18\x02 \x01(\tH\x01\x88\x01\x01\x12\x16\n\tvalue_max\x18\x03 \x01(\x04H\x02\x88\x01\x01\x12,\n\ndurability\x18\x04 \x01(\x0e\x32\x13.tarn.v1.DurabilityH\x03\x88\x01\x01\x12\x12\n\x05group\x18\x05 \x01(\tH\x04\x88\x01\x01\x42\x08\n\x06_ownerB\x0e\n\x0c_descriptionB\x0c\n\n_value_maxB\r\n\x0b_durabilityB\x08\n\x06_group\"\xa1\x01\n\x16\x43reateContainerRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12$\n\x04type\x18\x03 \x01(\x0e\x32\x16.tarn.v1.ContainerType\x12\x30\n\nproperties\x18\x04 \x01(\x0b\x32\x1c.tarn.v1.ContainerProperties\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"@\n\x17\x43reateContainerResponse\x12%\n\tcontainer\x18\x01 \x01(\x0b\x32\x12.tarn.v1.Container\"(\n\x13GetContainerRequest\x12\x11\n\tcontainer\x18\x01 \x01(\t\"=\n\x14GetContainerResponse\x12%\n\tcontainer\x18\x01 \x01(\x0b\x32\x12.tarn.v1.Container\"L\n\x15ListContainersRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"Y\n\x16ListContainersResponse\x12&\n\ncontainers\x18\x01 \x03(\x0b\x32\x12.tarn.v1.Container\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x8e\x01\n\x16UpdateContainerRequest\x12\x11\n\tcontainer\x18\x01 \x01(\t\x12\x30\n\nproperties\x18\x02 \x01(\x0b\x32\x1c.tarn.v1.ContainerProperties\x12/\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"@\n\x17UpdateContainerResponse\x12%\n\tcontainer\x18\x01 \x01(\x0b\x32\x12.tarn.v1.Container\")\n\x14SyncContainerRequest\x12\x11\n\tcontainer\x18\x01 \x01(\t\"\x17\n\x15SyncContainerResponse\":\n\x16\x44\x65leteContainerRequest\x12\x11\n\tcontainer\x18\x01 \x01(\t\x12\r\n\x05\x66orce\x18\x02 \x01(\x08\"\x19\n\x17\x44\x65leteContainerResponse*\xb0\x01\n\rContainerType\x12\x1e\n\x1a\x43ONTAINER_TYPE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x43ONTAINER_TYPE_UNKNOWN\x10\x01\x12\x18\n\x14\x43ONTAINER_TYPE_POSIX\x10\x02\x12\x17\n\x13\x43ONTAINER_TYPE_HDF5\x10\x03\x12\x19\n\x15\x43ONTAINER_TYPE_PYTHON\x10\x04\x12\x15\n\x11\x43ONTAINER_TYPE_KV\x10\x05*X\n\nDurability\x12\x1a\n\x16\x44URABILITY_UNSPECIFIED\x10\x00\x12\x16\n\x12\x44URABILITY_DURABLE\x10\x01\x12\x16\n\x12\x44URABILITY_RELAXED\x10\x02\x32\xed\x08\n\x10\x43ontainerService\x12_\n\x0f\x43reateContainer\x12\x1f.tarn.v1.CreateContainerRequest\x1a .tarn.v1.CreateContainerResponse\"\t\xd8\xe3\x18\x04\xe2\xe3\x18\x01\x08\x12Y\n\x0cGetContainer\x12\x1c.tarn.v1.GetContainerRequest\x1a\x1d.tarn.v1.GetContainerResponse\"\x0c\x90\x02\x01\xd8\xe3\x18\x02\xe2\xe3\x18\x01\x05\x12_\n\x0eListContainers\x12\x1e.tarn.v1.ListContainersRequest\x1a\x1f.tarn.v1.ListContainersResponse\"\x0c\x90\x02\x01\xd8\xe3\x18\x02\xe2\xe3\x18\x01\x06\x12\x62\n\x0fUpdateContainer\x12\x1f.tarn.v1.UpdateContainerRequest\x1a .tarn.v1.UpdateContainerResponse\"\x0c\x90\x02\x02\xd8\xe3\x18\x04\xe2\xe3\x18\x01\n\x12\\\n\rSyncContainer\x12\x1d.tarn.v1.SyncContainerRequest\x1a\x1e.tarn.v1.SyncContainerResponse\"\x0c\x90\x02\x02\xd8\xe3\x18\x03\xe2\xe3\x18\x01\x07\x12_\n\x0f\x44\x65leteContainer\x12\x1f.tarn.v1.DeleteContainerRequest\x1a .tarn.v1.DeleteContainerResponse\"\t\xd8\xe3\x18\x04\xe2\xe3\x18\x01\t\x12\x62\n\x0fGetContainerAcl\x12\x1f.tarn.v1.GetContainerAclRequest\x1a .tarn.v1.GetContainerAclResponse\"\x0c\x90\x02\x01\xd8\xe3\x18\x02\xe2\xe3\x18\x01\x0b\x12t\n\x15OverwriteContainerAcl\x12%.tarn.v1.OverwriteContainerAclRequest\x1a&.tarn.v1.OverwriteContainerAclResponse\"\x0c\x90\x02\x02\xd8\xe3\x18\x03\xe2\xe3\x18\x01\x0c\x12k\n\x12UpdateContainerAcl\x12\".tarn.v1.UpdateContainerAclRequest\x1a#.tarn.v1.UpdateContainerAclResponse\"\x0c\x90\x02\x02\xd8\xe3\x18\x03\xe2\xe3\x18\x01\x0c\x12h\n\x12\x44\x65leteContainerAcl\x12\".tarn.v1.DeleteContainerAclRequest\x1a#.tarn.v1.DeleteContainerAclResponse\"\t\xd8\xe3\x18\x03\xe2\xe3\x18\x01\x0c\x12h\n\x11SetContainerOwner\x12!.tarn.v1.SetContainerOwnerRequest\x1a\".tarn.v1.SetContainerOwnerResponse\"\x0c\x90\x02\x02\xd8\xe3\x18\x03\xe2\xe3\x18\x01\rB.Z,github.com/tarn-storage/tarn/go/api/v1;apiv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17tarn/v1/container.proto\x12\x07tarn.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14tarn/v1/access.proto\x1a\x11tarn/v1/acl.proto\"\xf3\x02\n\tContainer\x12\x0c\n\x04uuid\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12$\n\x04type\x18\x03 \x01(\x0e\x32\x16.tarn.v1.ContainerType\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0copen_handles\x18\x05 \x01(\r\x12\x0f\n\x07objects\x18\x06 \x01(\x04\x12\x30\n\nproperties\x18\x07 \x01(\x0b\x32\x1c.tarn.v1.ContainerProperties\x12\x11\n\tsnapshots\x18\x08 \x01(\x04\x12\r\n\x05\x65poch\x18\t \x01(\x04\x12\x36\n\nattributes\x18\n \x03(\x0b\x32\".tarn.v1.Container.AttributesEntry\x12\x0c\n\x04\x65tag\x18\x0b \x01(\t\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x0c:\x02\x38\x01\"\xde\x01\n\x13\x43ontainerProperties\x12\x12\n\x05owner\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x18\n\x0b\x64\x65scription\x18\x02 \x01(\tH\x01\x88\x01\x01\x12\x16\n\tvalue_max\x18\x03 \x01(\x04H\x02\x88\x01\x01\x12,\n\ndurability\x18\x04 \x01(\x0e\x32\x13.tarn.v1.DurabilityH\x03\x88\x01\x01\x12\x12\n\x05group\x18\x05 \x01(\tH\x04\x88\x01\x01\x42\x08\n\x06_ownerB\x0e\n\x0c_descriptionB\x0c\n\n_value_maxB\r\n\x0b_durabilityB\x08\n\x06_group\"\xa1\x01\n\x16\x43reateContainerRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12$\n\x04type\x18\x03 \x01(\x0e\x32\x16.tarn.v1.ContainerType\x12\x30\n\nproperties\x18\x04 \x01(\x0b\x32\x1c.tarn.v1.ContainerProperties\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"@\n\x17\x43reateContainerResponse\x12%\n\tcontainer\x18\x01 \x01(\x0b\x32\x12.tarn.v1.Container\"W\n\x13GetContainerRequest\x12\x11\n\tcontainer\x18\x01 \x01(\t\x12-\n\tread_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"=\n\x14GetContainerResponse\x12%\n\tcontainer\x18\x01 \x01(\x0b\x32\x12.tarn.v1.Container\"L\n\x15ListContainersRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"Y\n\x16ListContainersResponse\x12&\n\ncontainers\x18\x01 \x03(\x0b\x32\x12.tarn.v1.Container\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x94\x02\n\x16UpdateContainerRequest\x12\x11\n\tcontainer\x18\x01 \x01(\t\x12\x30\n\nproperties\x18\x02 \x01(\x0b\x32\x1c.tarn.v1.ContainerProperties\x12/\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x43\n\nattributes\x18\x04 \x03(\x0b\x32/.tarn.v1.UpdateContainerRequest.AttributesEntry\x12\x0c\n\x04\x65tag\x18\x05 \x01(\t\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x0c:\x02\x38\x01\"@\n\x17UpdateContainerResponse\x12%\n\tcontainer\x18\x01 \x01(\x0b\x32\x12.tarn.v1.Container\")\n\x14SyncContainerRequest\x12\x11\n\tcontainer\x18\x01 \x01(\t\"\x17\n\x15SyncContainerResponse\":\n\x16\x44\x65leteContainerRequest\x12\x11\n\tcontainer\x18\x01 \x01(\t\x12\r\n\x05\x66orce\x18\x02 \x01(\x08\"\x19\n\x17\x44\x65leteContainerResponse*\xb0\x01\n\rContainerType\x12\x1e\n\x1a\x43ONTAINER_TYPE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x43ONTAINER_TYPE_UNKNOWN\x10\x01\x12\x18\n\x14\x43ONTAINER_TYPE_POSIX\x10\x02\x12\x17\n\x13\x43ONTAINER_TYPE_HDF5\x10\x03\x12\x19\n\x15\x43ONTAINER_TYPE_PYTHON\x10\x04\x12\x15\n\x11\x43ONTAINER_TYPE_KV\x10\x05*X\n\nDurability\x12\x1a\n\x16\x44URABILITY_UNSPECIFIED\x10\x00\x12\x16\n\x12\x44URABILITY_DURABLE\x10\x01\x12\x16\n\x12\x44URABILITY_RELAXED\x10\x02\x32\xed\x08\n\x10\x43ontainerService\x12_\n\x0f\x43reateContainer\x12\x1f.tarn.v1.CreateContainerRequest\x1a .tarn.v1.CreateContainerResponse\"\t\xd8\xe3\x18\x04\xe2\xe3\x18\x01\x08\x12Y\n\x0cGetContainer\x12\x1c.tarn.v1.GetContainerRequest\x1a\x1d.tarn.v1.GetContainerResponse\"\x0c\x90\x02\x01\xd8\xe3\x18\x02\xe2\xe3\x18\x01\x05\x12_\n\x0eListContainers\x12\x1e.tarn.v1.ListContainersRequest\x1a\x1f.tarn.v1.ListContainersResponse\"\x0c\x90\x02\x01\xd8\xe3\x18\x02\xe2\xe3\x18\x01\x06\x12\x62\n\x0fUpdateContainer\x12\x1f.tarn.v1.UpdateContainerRequest\x1a .tarn.v1.UpdateContainerResponse\"\x0c\x90\x02\x02\xd8\xe3\x18\x04\xe2\xe3\x18\x01\n\x12\\\n\rSyncContainer\x12\x1d.tarn.v1.SyncContainerRequest\x1a\x1e.tarn.v1.SyncContainerResponse\"\x0c\x90\x02\x02\xd8\xe3\x18\x03\xe2\xe3\x18\x01\x07\x12_\n\x0f\x44\x65leteContainer\x12\x1f.tarn.v1.DeleteContainerRequest\x1a .tarn.v1.DeleteContainerResponse\"\t\xd8\xe3\x18\x04\xe2\xe3\x18\x01\t\x12\x62\n\x0fGetContainerAcl\x12\x1f.tarn.v1.GetContainerAclRequest\x1a .tarn.v1.GetContainerAclResponse\"\x0c\x90\x02\x01\xd8\xe3\x18\x02\xe2\xe3\x18\x01\x0b\x12t\n\x15OverwriteContainerAcl\x12%.tarn.v1.OverwriteContainerAclRequest\x1a&.tarn.v1.OverwriteContainerAclResponse\"\x0c\x90\x02\x02\xd8\xe3\x18\x03\xe2\xe3\x18\x01\x0c\x12k\n\x12UpdateContainerAcl\x12\".tarn.v1.UpdateContainerAclRequest\x1a#.tarn.v1.UpdateContainerAclResponse\"\x0c\x90\x02\x02\xd8\xe3\x18\x03\xe2\xe3\x18\x01\x0c\x12h\n\x12\x44\x65leteContainerAcl\x12\".tarn.v1.DeleteContainerAclRequest\x1a#.tarn.v1.DeleteContainerAclResponse\"\t\xd8\xe3\x18\x03\xe2\xe3\x18\x01\x0c\x12h\n\x11SetContainerOwner\x12!.tarn.v1.SetContainerOwnerRequest\x1a\".tarn.v1.SetContainerOwnerResponse\"\x0c\x90\x02\x02\xd8\xe3\x18\x03\xe2\xe3\x18\x01\rB.Z,github.com/tarn-storage/tarn/go/api/v1;apiv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,6 +36,10 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tarn.v1.container_pb2', _gl
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'Z,github.com/tarn-storage/tarn/go/api/v1;apiv1'
+  _globals['_CONTAINER_ATTRIBUTESENTRY']._loaded_options = None
+  _globals['_CONTAINER_ATTRIBUTESENTRY']._serialized_options = b'8\001'
+  _globals['_UPDATECONTAINERREQUEST_ATTRIBUTESENTRY']._loaded_options = None
+  _globals['_UPDATECONTAINERREQUEST_ATTRIBUTESENTRY']._serialized_options = b'8\001'
   _globals['_CONTAINERSERVICE'].methods_by_name['CreateContainer']._loaded_options = None
   _globals['_CONTAINERSERVICE'].methods_by_name['CreateContainer']._serialized_options = b'\330\343\030\004\342\343\030\001\010'
   _globals['_CONTAINERSERVICE'].methods_by_name['GetContainer']._loaded_options = None
@@ -58,38 +62,42 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CONTAINERSERVICE'].methods_by_name['DeleteContainerAcl']._serialized_options = b'\330\343\030\003\342\343\030\001\014'
   _globals['_CONTAINERSERVICE'].methods_by_name['SetContainerOwner']._loaded_options = None
   _globals['_CONTAINERSERVICE'].methods_by_name['SetContainerOwner']._serialized_options = b'\220\002\002\330\343\030\003\342\343\030\001\r'
-  _globals['_CONTAINERTYPE']._serialized_start=1493
-  _globals['_CONTAINERTYPE']._serialized_end=1669
-  _globals['_DURABILITY']._serialized_start=1671
-  _globals['_DURABILITY']._serialized_end=1759
+  _globals['_CONTAINERTYPE']._serialized_start=1795
+  _globals['_CONTAINERTYPE']._serialized_end=1971
+  _globals['_DURABILITY']._serialized_start=1973
+  _globals['_DURABILITY']._serialized_end=2061
   _globals['_CONTAINER']._serialized_start=145
-  _globals['_CONTAINER']._serialized_end=395
-  _globals['_CONTAINERPROPERTIES']._serialized_start=398
-  _globals['_CONTAINERPROPERTIES']._serialized_end=620
-  _globals['_CREATECONTAINERREQUEST']._serialized_start=623
-  _globals['_CREATECONTAINERREQUEST']._serialized_end=784
-  _globals['_CREATECONTAINERRESPONSE']._serialized_start=786
-  _globals['_CREATECONTAINERRESPONSE']._serialized_end=850
-  _globals['_GETCONTAINERREQUEST']._serialized_start=852
-  _globals['_GETCONTAINERREQUEST']._serialized_end=892
-  _globals['_GETCONTAINERRESPONSE']._serialized_start=894
-  _globals['_GETCONTAINERRESPONSE']._serialized_end=955
-  _globals['_LISTCONTAINERSREQUEST']._serialized_start=957
-  _globals['_LISTCONTAINERSREQUEST']._serialized_end=1033
-  _globals['_LISTCONTAINERSRESPONSE']._serialized_start=1035
-  _globals['_LISTCONTAINERSRESPONSE']._serialized_end=1124
-  _globals['_UPDATECONTAINERREQUEST']._serialized_start=1127
-  _globals['_UPDATECONTAINERREQUEST']._serialized_end=1269
-  _globals['_UPDATECONTAINERRESPONSE']._serialized_start=1271
-  _globals['_UPDATECONTAINERRESPONSE']._serialized_end=1335
-  _globals['_SYNCCONTAINERREQUEST']._serialized_start=1337
-  _globals['_SYNCCONTAINERREQUEST']._serialized_end=1378
-  _globals['_SYNCCONTAINERRESPONSE']._serialized_start=1380
-  _globals['_SYNCCONTAINERRESPONSE']._serialized_end=1403
-  _globals['_DELETECONTAINERREQUEST']._serialized_start=1405
-  _globals['_DELETECONTAINERREQUEST']._serialized_end=1463
-  _globals['_DELETECONTAINERRESPONSE']._serialized_start=1465
-  _globals['_DELETECONTAINERRESPONSE']._serialized_end=1490
-  _globals['_CONTAINERSERVICE']._serialized_start=1762
-  _globals['_CONTAINERSERVICE']._serialized_end=2895
+  _globals['_CONTAINER']._serialized_end=516
+  _globals['_CONTAINER_ATTRIBUTESENTRY']._serialized_start=467
+  _globals['_CONTAINER_ATTRIBUTESENTRY']._serialized_end=516
+  _globals['_CONTAINERPROPERTIES']._serialized_start=519
+  _globals['_CONTAINERPROPERTIES']._serialized_end=741
+  _globals['_CREATECONTAINERREQUEST']._serialized_start=744
+  _globals['_CREATECONTAINERREQUEST']._serialized_end=905
+  _globals['_CREATECONTAINERRESPONSE']._serialized_start=907
+  _globals['_CREATECONTAINERRESPONSE']._serialized_end=971
+  _globals['_GETCONTAINERREQUEST']._serialized_start=973
+  _globals['_GETCONTAINERREQUEST']._serialized_end=1060
+  _globals['_GETCONTAINERRESPONSE']._serialized_start=1062
+  _globals['_GETCONTAINERRESPONSE']._serialized_end=1123
+  _globals['_LISTCONTAINERSREQUEST']._serialized_start=1125
+  _globals['_LISTCONTAINERSREQUEST']._serialized_end=1201
+  _globals['_LISTCONTAINERSRESPONSE']._serialized_start=1203
+  _globals['_LISTCONTAINERSRESPONSE']._serialized_end=1292
+  _globals['_UPDATECONTAINERREQUEST']._serialized_start=1295
+  _globals['_UPDATECONTAINERREQUEST']._serialized_end=1571
+  _globals['_UPDATECONTAINERREQUEST_ATTRIBUTESENTRY']._serialized_start=467
+  _globals['_UPDATECONTAINERREQUEST_ATTRIBUTESENTRY']._serialized_end=516
+  _globals['_UPDATECONTAINERRESPONSE']._serialized_start=1573
+  _globals['_UPDATECONTAINERRESPONSE']._serialized_end=1637
+  _globals['_SYNCCONTAINERREQUEST']._serialized_start=1639
+  _globals['_SYNCCONTAINERREQUEST']._serialized_end=1680
+  _globals['_SYNCCONTAINERRESPONSE']._serialized_start=1682
+  _globals['_SYNCCONTAINERRESPONSE']._serialized_end=1705
+  _globals['_DELETECONTAINERREQUEST']._serialized_start=1707
+  _globals['_DELETECONTAINERREQUEST']._serialized_end=1765
+  _globals['_DELETECONTAINERRESPONSE']._serialized_start=1767
+  _globals['_DELETECONTAINERRESPONSE']._serialized_end=1792
+  _globals['_CONTAINERSERVICE']._serialized_start=2064
+  _globals['_CONTAINERSERVICE']._serialized_end=3197
 # @@protoc_insertion_point(module_scope)

@@ -38,7 +38,14 @@ DURABILITY_DURABLE: Durability
 DURABILITY_RELAXED: Durability
 
 class Container(_message.Message):
-    __slots__ = ("uuid", "label", "type", "create_time", "open_handles", "objects", "properties", "snapshots", "epoch")
+    __slots__ = ("uuid", "label", "type", "create_time", "open_handles", "objects", "properties", "snapshots", "epoch", "attributes", "etag")
+    class AttributesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: bytes
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[bytes] = ...) -> None: ...
     UUID_FIELD_NUMBER: _ClassVar[int]
     LABEL_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
@@ -48,6 +55,8 @@ class Container(_message.Message):
     PROPERTIES_FIELD_NUMBER: _ClassVar[int]
     SNAPSHOTS_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
+    ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
+    ETAG_FIELD_NUMBER: _ClassVar[int]
     uuid: str
     label: str
     type: ContainerType
@@ -57,7 +66,9 @@ class Container(_message.Message):
     properties: ContainerProperties
     snapshots: int
     epoch: int
-    def __init__(self, uuid: _Optional[str] = ..., label: _Optional[str] = ..., type: _Optional[_Union[ContainerType, str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., open_handles: _Optional[int] = ..., objects: _Optional[int] = ..., properties: _Optional[_Union[ContainerProperties, _Mapping]] = ..., snapshots: _Optional[int] = ..., epoch: _Optional[int] = ...) -> None: ...
+    attributes: _containers.ScalarMap[str, bytes]
+    etag: str
+    def __init__(self, uuid: _Optional[str] = ..., label: _Optional[str] = ..., type: _Optional[_Union[ContainerType, str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., open_handles: _Optional[int] = ..., objects: _Optional[int] = ..., properties: _Optional[_Union[ContainerProperties, _Mapping]] = ..., snapshots: _Optional[int] = ..., epoch: _Optional[int] = ..., attributes: _Optional[_Mapping[str, bytes]] = ..., etag: _Optional[str] = ...) -> None: ...
 
 class ContainerProperties(_message.Message):
     __slots__ = ("owner", "description", "value_max", "durability", "group")
@@ -94,10 +105,12 @@ class CreateContainerResponse(_message.Message):
     def __init__(self, container: _Optional[_Union[Container, _Mapping]] = ...) -> None: ...
 
 class GetContainerRequest(_message.Message):
-    __slots__ = ("container",)
+    __slots__ = ("container", "read_mask")
     CONTAINER_FIELD_NUMBER: _ClassVar[int]
+    READ_MASK_FIELD_NUMBER: _ClassVar[int]
     container: str
-    def __init__(self, container: _Optional[str] = ...) -> None: ...
+    read_mask: _field_mask_pb2.FieldMask
+    def __init__(self, container: _Optional[str] = ..., read_mask: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ...) -> None: ...
 
 class GetContainerResponse(_message.Message):
     __slots__ = ("container",)
@@ -124,14 +137,25 @@ class ListContainersResponse(_message.Message):
     def __init__(self, containers: _Optional[_Iterable[_Union[Container, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class UpdateContainerRequest(_message.Message):
-    __slots__ = ("container", "properties", "update_mask")
+    __slots__ = ("container", "properties", "update_mask", "attributes", "etag")
+    class AttributesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: bytes
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[bytes] = ...) -> None: ...
     CONTAINER_FIELD_NUMBER: _ClassVar[int]
     PROPERTIES_FIELD_NUMBER: _ClassVar[int]
     UPDATE_MASK_FIELD_NUMBER: _ClassVar[int]
+    ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
+    ETAG_FIELD_NUMBER: _ClassVar[int]
     container: str
     properties: ContainerProperties
     update_mask: _field_mask_pb2.FieldMask
-    def __init__(self, container: _Optional[str] = ..., properties: _Optional[_Union[ContainerProperties, _Mapping]] = ..., update_mask: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ...) -> None: ...
+    attributes: _containers.ScalarMap[str, bytes]
+    etag: str
+    def __init__(self, container: _Optional[str] = ..., properties: _Optional[_Union[ContainerProperties, _Mapping]] = ..., update_mask: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ..., attributes: _Optional[_Mapping[str, bytes]] = ..., etag: _Optional[str] = ...) -> None: ...
 
 class UpdateContainerResponse(_message.Message):
     __slots__ = ("container",)

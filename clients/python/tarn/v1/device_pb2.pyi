@@ -8,6 +8,58 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class GetDeviceHealthRequest(_message.Message):
+    __slots__ = ("device",)
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
+    device: str
+    def __init__(self, device: _Optional[str] = ...) -> None: ...
+
+class GetDeviceHealthResponse(_message.Message):
+    __slots__ = ("health",)
+    HEALTH_FIELD_NUMBER: _ClassVar[int]
+    health: DeviceHealth
+    def __init__(self, health: _Optional[_Union[DeviceHealth, _Mapping]] = ...) -> None: ...
+
+class DeviceHealth(_message.Message):
+    __slots__ = ("warnings", "temperature", "available_spare", "spare_threshold", "percentage_used", "sensors", "data_units_read", "data_units_written", "read_commands", "write_commands", "busy_minutes", "power_cycles", "power_on_hours", "unsafe_shutdowns", "media_errors", "error_log_entries", "warning_temperature_minutes", "critical_temperature_minutes")
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    TEMPERATURE_FIELD_NUMBER: _ClassVar[int]
+    AVAILABLE_SPARE_FIELD_NUMBER: _ClassVar[int]
+    SPARE_THRESHOLD_FIELD_NUMBER: _ClassVar[int]
+    PERCENTAGE_USED_FIELD_NUMBER: _ClassVar[int]
+    SENSORS_FIELD_NUMBER: _ClassVar[int]
+    DATA_UNITS_READ_FIELD_NUMBER: _ClassVar[int]
+    DATA_UNITS_WRITTEN_FIELD_NUMBER: _ClassVar[int]
+    READ_COMMANDS_FIELD_NUMBER: _ClassVar[int]
+    WRITE_COMMANDS_FIELD_NUMBER: _ClassVar[int]
+    BUSY_MINUTES_FIELD_NUMBER: _ClassVar[int]
+    POWER_CYCLES_FIELD_NUMBER: _ClassVar[int]
+    POWER_ON_HOURS_FIELD_NUMBER: _ClassVar[int]
+    UNSAFE_SHUTDOWNS_FIELD_NUMBER: _ClassVar[int]
+    MEDIA_ERRORS_FIELD_NUMBER: _ClassVar[int]
+    ERROR_LOG_ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    WARNING_TEMPERATURE_MINUTES_FIELD_NUMBER: _ClassVar[int]
+    CRITICAL_TEMPERATURE_MINUTES_FIELD_NUMBER: _ClassVar[int]
+    warnings: _containers.RepeatedScalarFieldContainer[str]
+    temperature: int
+    available_spare: int
+    spare_threshold: int
+    percentage_used: int
+    sensors: _containers.RepeatedScalarFieldContainer[int]
+    data_units_read: int
+    data_units_written: int
+    read_commands: int
+    write_commands: int
+    busy_minutes: int
+    power_cycles: int
+    power_on_hours: int
+    unsafe_shutdowns: int
+    media_errors: int
+    error_log_entries: int
+    warning_temperature_minutes: int
+    critical_temperature_minutes: int
+    def __init__(self, warnings: _Optional[_Iterable[str]] = ..., temperature: _Optional[int] = ..., available_spare: _Optional[int] = ..., spare_threshold: _Optional[int] = ..., percentage_used: _Optional[int] = ..., sensors: _Optional[_Iterable[int]] = ..., data_units_read: _Optional[int] = ..., data_units_written: _Optional[int] = ..., read_commands: _Optional[int] = ..., write_commands: _Optional[int] = ..., busy_minutes: _Optional[int] = ..., power_cycles: _Optional[int] = ..., power_on_hours: _Optional[int] = ..., unsafe_shutdowns: _Optional[int] = ..., media_errors: _Optional[int] = ..., error_log_entries: _Optional[int] = ..., warning_temperature_minutes: _Optional[int] = ..., critical_temperature_minutes: _Optional[int] = ...) -> None: ...
+
 class Device(_message.Message):
     __slots__ = ("uri", "kind", "driver", "model", "serial", "backend", "note", "twin", "size", "logical_block", "physical_block", "memory_alignment", "offset_alignment", "max_transfer", "optimal_io", "atomic_write", "direct", "volatile_cache", "rotational", "read_only", "in_use", "nsid", "csi", "zones")
     URI_FIELD_NUMBER: _ClassVar[int]

@@ -45,6 +45,11 @@ class DeviceServiceStub(object):
                 request_serializer=tarn_dot_v1_dot_device__pb2.GetDeviceRequest.SerializeToString,
                 response_deserializer=tarn_dot_v1_dot_device__pb2.GetDeviceResponse.FromString,
                 _registered_method=True)
+        self.GetDeviceHealth = channel.unary_unary(
+                '/tarn.v1.DeviceService/GetDeviceHealth',
+                request_serializer=tarn_dot_v1_dot_device__pb2.GetDeviceHealthRequest.SerializeToString,
+                response_deserializer=tarn_dot_v1_dot_device__pb2.GetDeviceHealthResponse.FromString,
+                _registered_method=True)
         self.ReadDevice = channel.unary_stream(
                 '/tarn.v1.DeviceService/ReadDevice',
                 request_serializer=tarn_dot_v1_dot_device__pb2.ReadDeviceRequest.SerializeToString,
@@ -81,6 +86,15 @@ class DeviceServiceServicer(object):
     def GetDevice(self, request, context):
         """GetDevice describes a device. It is opened for a moment, read-only. Errors: NOT_FOUND, INVALID_ARGUMENT (no URI),
         PERMISSION_DENIED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetDeviceHealth(self, request, context):
+        """GetDeviceHealth says what an NVMe controller reports of its own health (the SMART log page); a namespace is as good as its controller.
+        Who may read the device may ask. Errors: NOT_FOUND, INVALID_ARGUMENT (no URI), PERMISSION_DENIED, UNIMPLEMENTED
+        (DER_NOTSUPPORTED: the device is not NVMe).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -132,6 +146,11 @@ def add_DeviceServiceServicer_to_server(servicer, server):
                     servicer.GetDevice,
                     request_deserializer=tarn_dot_v1_dot_device__pb2.GetDeviceRequest.FromString,
                     response_serializer=tarn_dot_v1_dot_device__pb2.GetDeviceResponse.SerializeToString,
+            ),
+            'GetDeviceHealth': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDeviceHealth,
+                    request_deserializer=tarn_dot_v1_dot_device__pb2.GetDeviceHealthRequest.FromString,
+                    response_serializer=tarn_dot_v1_dot_device__pb2.GetDeviceHealthResponse.SerializeToString,
             ),
             'ReadDevice': grpc.unary_stream_rpc_method_handler(
                     servicer.ReadDevice,
@@ -209,6 +228,33 @@ class DeviceService(object):
             '/tarn.v1.DeviceService/GetDevice',
             tarn_dot_v1_dot_device__pb2.GetDeviceRequest.SerializeToString,
             tarn_dot_v1_dot_device__pb2.GetDeviceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetDeviceHealth(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tarn.v1.DeviceService/GetDeviceHealth',
+            tarn_dot_v1_dot_device__pb2.GetDeviceHealthRequest.SerializeToString,
+            tarn_dot_v1_dot_device__pb2.GetDeviceHealthResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from tarn.v1 import access_pb2 as tarn_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14tarn/v1/object.proto\x12\x07tarn.v1\x1a\x14tarn/v1/access.proto\"1\n\x06Object\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03oid\x18\x02 \x01(\t\x12\x0c\n\x04type\x18\x03 \x01(\t\"J\n\x13\x43reateObjectRequest\x12\x11\n\tcontainer\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"7\n\x14\x43reateObjectResponse\x12\x1f\n\x06object\x18\x01 \x01(\x0b\x32\x0f.tarn.v1.Object\"\"\n\x10GetObjectRequest\x12\x0e\n\x06object\x18\x01 \x01(\t\"4\n\x11GetObjectResponse\x12\x1f\n\x06object\x18\x01 \x01(\x0b\x32\x0f.tarn.v1.Object\"]\n\x12ListObjectsRequest\x12\x11\n\tcontainer\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x04 \x01(\t\"P\n\x13ListObjectsResponse\x12 \n\x07objects\x18\x01 \x03(\x0b\x32\x0f.tarn.v1.Object\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"%\n\x13\x44\x65leteObjectRequest\x12\x0e\n\x06object\x18\x01 \x01(\t\"\x16\n\x14\x44\x65leteObjectResponse2\xe9\x02\n\rObjectService\x12V\n\x0c\x43reateObject\x12\x1c.tarn.v1.CreateObjectRequest\x1a\x1d.tarn.v1.CreateObjectResponse\"\t\xd8\xe3\x18\x03\xe2\xe3\x18\x01\x07\x12P\n\tGetObject\x12\x19.tarn.v1.GetObjectRequest\x1a\x1a.tarn.v1.GetObjectResponse\"\x0c\x90\x02\x01\xd8\xe3\x18\x02\xe2\xe3\x18\x01\x06\x12V\n\x0bListObjects\x12\x1b.tarn.v1.ListObjectsRequest\x1a\x1c.tarn.v1.ListObjectsResponse\"\x0c\x90\x02\x01\xd8\xe3\x18\x02\xe2\xe3\x18\x01\x06\x12V\n\x0c\x44\x65leteObject\x12\x1c.tarn.v1.DeleteObjectRequest\x1a\x1d.tarn.v1.DeleteObjectResponse\"\t\xd8\xe3\x18\x03\xe2\xe3\x18\x01\x07\x42.Z,github.com/tarn-storage/tarn/go/api/v1;apiv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14tarn/v1/object.proto\x12\x07tarn.v1\x1a\x14tarn/v1/access.proto\"1\n\x06Object\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03oid\x18\x02 \x01(\t\x12\x0c\n\x04type\x18\x03 \x01(\t\"J\n\x13\x43reateObjectRequest\x12\x11\n\tcontainer\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"7\n\x14\x43reateObjectResponse\x12\x1f\n\x06object\x18\x01 \x01(\x0b\x32\x0f.tarn.v1.Object\"\"\n\x10GetObjectRequest\x12\x0e\n\x06object\x18\x01 \x01(\t\"4\n\x11GetObjectResponse\x12\x1f\n\x06object\x18\x01 \x01(\x0b\x32\x0f.tarn.v1.Object\"]\n\x12ListObjectsRequest\x12\x11\n\tcontainer\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x04 \x01(\t\"P\n\x13ListObjectsResponse\x12 \n\x07objects\x18\x01 \x03(\x0b\x32\x0f.tarn.v1.Object\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"K\n\x13RenameObjectRequest\x12\x0e\n\x06object\x18\x01 \x01(\t\x12\x10\n\x08new_name\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"7\n\x14RenameObjectResponse\x12\x1f\n\x06object\x18\x01 \x01(\x0b\x32\x0f.tarn.v1.Object\"%\n\x13\x44\x65leteObjectRequest\x12\x0e\n\x06object\x18\x01 \x01(\t\"\x16\n\x14\x44\x65leteObjectResponse2\xc1\x03\n\rObjectService\x12V\n\x0c\x43reateObject\x12\x1c.tarn.v1.CreateObjectRequest\x1a\x1d.tarn.v1.CreateObjectResponse\"\t\xd8\xe3\x18\x03\xe2\xe3\x18\x01\x07\x12P\n\tGetObject\x12\x19.tarn.v1.GetObjectRequest\x1a\x1a.tarn.v1.GetObjectResponse\"\x0c\x90\x02\x01\xd8\xe3\x18\x02\xe2\xe3\x18\x01\x06\x12V\n\x0bListObjects\x12\x1b.tarn.v1.ListObjectsRequest\x1a\x1c.tarn.v1.ListObjectsResponse\"\x0c\x90\x02\x01\xd8\xe3\x18\x02\xe2\xe3\x18\x01\x06\x12V\n\x0cRenameObject\x12\x1c.tarn.v1.RenameObjectRequest\x1a\x1d.tarn.v1.RenameObjectResponse\"\t\xd8\xe3\x18\x03\xe2\xe3\x18\x01\x07\x12V\n\x0c\x44\x65leteObject\x12\x1c.tarn.v1.DeleteObjectRequest\x1a\x1d.tarn.v1.DeleteObjectResponse\"\t\xd8\xe3\x18\x03\xe2\xe3\x18\x01\x07\x42.Z,github.com/tarn-storage/tarn/go/api/v1;apiv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,6 +39,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_OBJECTSERVICE'].methods_by_name['GetObject']._serialized_options = b'\220\002\001\330\343\030\002\342\343\030\001\006'
   _globals['_OBJECTSERVICE'].methods_by_name['ListObjects']._loaded_options = None
   _globals['_OBJECTSERVICE'].methods_by_name['ListObjects']._serialized_options = b'\220\002\001\330\343\030\002\342\343\030\001\006'
+  _globals['_OBJECTSERVICE'].methods_by_name['RenameObject']._loaded_options = None
+  _globals['_OBJECTSERVICE'].methods_by_name['RenameObject']._serialized_options = b'\330\343\030\003\342\343\030\001\007'
   _globals['_OBJECTSERVICE'].methods_by_name['DeleteObject']._loaded_options = None
   _globals['_OBJECTSERVICE'].methods_by_name['DeleteObject']._serialized_options = b'\330\343\030\003\342\343\030\001\007'
   _globals['_OBJECT']._serialized_start=55
@@ -55,10 +57,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTOBJECTSREQUEST']._serialized_end=422
   _globals['_LISTOBJECTSRESPONSE']._serialized_start=424
   _globals['_LISTOBJECTSRESPONSE']._serialized_end=504
-  _globals['_DELETEOBJECTREQUEST']._serialized_start=506
-  _globals['_DELETEOBJECTREQUEST']._serialized_end=543
-  _globals['_DELETEOBJECTRESPONSE']._serialized_start=545
-  _globals['_DELETEOBJECTRESPONSE']._serialized_end=567
-  _globals['_OBJECTSERVICE']._serialized_start=570
-  _globals['_OBJECTSERVICE']._serialized_end=931
+  _globals['_RENAMEOBJECTREQUEST']._serialized_start=506
+  _globals['_RENAMEOBJECTREQUEST']._serialized_end=581
+  _globals['_RENAMEOBJECTRESPONSE']._serialized_start=583
+  _globals['_RENAMEOBJECTRESPONSE']._serialized_end=638
+  _globals['_DELETEOBJECTREQUEST']._serialized_start=640
+  _globals['_DELETEOBJECTREQUEST']._serialized_end=677
+  _globals['_DELETEOBJECTRESPONSE']._serialized_start=679
+  _globals['_DELETEOBJECTRESPONSE']._serialized_end=701
+  _globals['_OBJECTSERVICE']._serialized_start=704
+  _globals['_OBJECTSERVICE']._serialized_end=1153
 # @@protoc_insertion_point(module_scope)

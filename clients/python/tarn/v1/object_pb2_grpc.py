@@ -50,6 +50,11 @@ class ObjectServiceStub(object):
                 request_serializer=tarn_dot_v1_dot_object__pb2.ListObjectsRequest.SerializeToString,
                 response_deserializer=tarn_dot_v1_dot_object__pb2.ListObjectsResponse.FromString,
                 _registered_method=True)
+        self.RenameObject = channel.unary_unary(
+                '/tarn.v1.ObjectService/RenameObject',
+                request_serializer=tarn_dot_v1_dot_object__pb2.RenameObjectRequest.SerializeToString,
+                response_deserializer=tarn_dot_v1_dot_object__pb2.RenameObjectResponse.FromString,
+                _registered_method=True)
         self.DeleteObject = channel.unary_unary(
                 '/tarn.v1.ObjectService/DeleteObject',
                 request_serializer=tarn_dot_v1_dot_object__pb2.DeleteObjectRequest.SerializeToString,
@@ -83,6 +88,15 @@ class ObjectServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RenameObject(self, request, context):
+        """RenameObject gives an object another name in its container, at one moment: there is never none, and never two. A call or a watch that has
+        begun goes on with the object, and a snapshot keeps the name of its time. Errors: NOT_FOUND, ALREADY_EXISTS (there is an object of the new
+        name), INVALID_ARGUMENT (the name).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DeleteObject(self, request, context):
         """DeleteObject removes an object with all its keys. Errors: NOT_FOUND; FAILED_PRECONDITION (DER_BUSY: a call is using it).
         """
@@ -107,6 +121,11 @@ def add_ObjectServiceServicer_to_server(servicer, server):
                     servicer.ListObjects,
                     request_deserializer=tarn_dot_v1_dot_object__pb2.ListObjectsRequest.FromString,
                     response_serializer=tarn_dot_v1_dot_object__pb2.ListObjectsResponse.SerializeToString,
+            ),
+            'RenameObject': grpc.unary_unary_rpc_method_handler(
+                    servicer.RenameObject,
+                    request_deserializer=tarn_dot_v1_dot_object__pb2.RenameObjectRequest.FromString,
+                    response_serializer=tarn_dot_v1_dot_object__pb2.RenameObjectResponse.SerializeToString,
             ),
             'DeleteObject': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteObject,
@@ -196,6 +215,33 @@ class ObjectService(object):
             '/tarn.v1.ObjectService/ListObjects',
             tarn_dot_v1_dot_object__pb2.ListObjectsRequest.SerializeToString,
             tarn_dot_v1_dot_object__pb2.ListObjectsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RenameObject(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tarn.v1.ObjectService/RenameObject',
+            tarn_dot_v1_dot_object__pb2.RenameObjectRequest.SerializeToString,
+            tarn_dot_v1_dot_object__pb2.RenameObjectResponse.FromString,
             options,
             channel_credentials,
             insecure,

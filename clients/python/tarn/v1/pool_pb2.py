@@ -22,12 +22,13 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from tarn.v1 import access_pb2 as tarn_dot_v1_dot_access__pb2
 from tarn.v1 import acl_pb2 as tarn_dot_v1_dot_acl__pb2
 from tarn.v1 import operation_pb2 as tarn_dot_v1_dot_operation__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x12tarn/v1/pool.proto\x12\x07tarn.v1\x1a\x14tarn/v1/access.proto\x1a\x11tarn/v1/acl.proto\x1a\x17tarn/v1/operation.proto\"\xca\x01\n\x04Pool\x12\x0c\n\x04uuid\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12\x0c\n\x04path\x18\x03 \x01(\t\x12\x0f\n\x07targets\x18\x04 \x01(\r\x12\x13\n\x0bmap_version\x18\x05 \x01(\r\x12\x16\n\x0e\x66ormat_version\x18\x06 \x01(\r\x12\x11\n\tread_only\x18\x07 \x01(\x08\x12!\n\x05space\x18\x08 \x01(\x0b\x32\x12.tarn.v1.PoolSpace\x12#\n\x06\x65ngine\x18\t \x01(\x0b\x32\x13.tarn.v1.PoolEngine\"4\n\tPoolSpace\x12\x13\n\x0btotal_bytes\x18\x01 \x01(\x04\x12\x12\n\nfree_bytes\x18\x02 \x01(\x04\"\x8e\x01\n\nPoolEngine\x12\x11\n\tlog_bytes\x18\x01 \x01(\x04\x12\x16\n\x0elog_used_bytes\x18\x02 \x01(\x04\x12\x13\n\x0b\x63\x61\x63he_bytes\x18\x03 \x01(\x04\x12\x18\n\x10\x63\x61\x63he_used_bytes\x18\x04 \x01(\x04\x12\x12\n\ngeneration\x18\x05 \x01(\x04\x12\x12\n\ncontainers\x18\x06 \x01(\x04\"\xac\x01\n\x11\x43reatePoolRequest\x12\r\n\x05label\x18\x01 \x01(\t\x12\x0c\n\x04size\x18\x02 \x01(\x04\x12\x0e\n\x06\x64\x65vice\x18\x03 \x01(\t\x12\x11\n\tlog_bytes\x18\x04 \x01(\x04\x12\x12\n\nnode_bytes\x18\x05 \x01(\r\x12\x11\n\toverwrite\x18\x06 \x01(\x08\x12\x12\n\nrequest_id\x18\x07 \x01(\t\x12\r\n\x05owner\x18\x08 \x01(\t\x12\r\n\x05group\x18\t \x01(\t\"1\n\x12\x43reatePoolResponse\x12\x1b\n\x04pool\x18\x01 \x01(\x0b\x32\r.tarn.v1.Pool\"?\n\x0eGetPoolRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\x12\x1f\n\x04view\x18\x02 \x01(\x0e\x32\x11.tarn.v1.PoolView\".\n\x0fGetPoolResponse\x12\x1b\n\x04pool\x18\x01 \x01(\x0b\x32\r.tarn.v1.Pool\"9\n\x10ListPoolsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"J\n\x11ListPoolsResponse\x12\x1c\n\x05pools\x18\x01 \x03(\x0b\x32\r.tarn.v1.Pool\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"0\n\x11\x44\x65letePoolRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\x12\r\n\x05\x66orce\x18\x02 \x01(\x08\"\x14\n\x12\x44\x65letePoolResponse\"\x1f\n\x0fSyncPoolRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\"\x12\n\x10SyncPoolResponse\"%\n\x15\x43heckpointPoolRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\"\x18\n\x16\x43heckpointPoolResponse\" \n\x10\x43heckPoolRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\":\n\x11\x43heckPoolResponse\x12%\n\toperation\x18\x01 \x01(\x0b\x32\x12.tarn.v1.Operation\":\n\x10ScrubPoolRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\x12\x18\n\x10\x62ytes_per_second\x18\x02 \x01(\x04\":\n\x11ScrubPoolResponse\x12%\n\toperation\x18\x01 \x01(\x0b\x32\x12.tarn.v1.Operation*c\n\x08PoolView\x12\x19\n\x15POOL_VIEW_UNSPECIFIED\x10\x00\x12\x13\n\x0fPOOL_VIEW_BASIC\x10\x01\x12\x13\n\x0fPOOL_VIEW_SPACE\x10\x02\x12\x12\n\x0ePOOL_VIEW_FULL\x10\x03\x32\xed\x08\n\x0bPoolService\x12P\n\nCreatePool\x12\x1a.tarn.v1.CreatePoolRequest\x1a\x1b.tarn.v1.CreatePoolResponse\"\t\xd8\xe3\x18\x04\xe2\xe3\x18\x01\x01\x12J\n\x07GetPool\x12\x17.tarn.v1.GetPoolRequest\x1a\x18.tarn.v1.GetPoolResponse\"\x0c\x90\x02\x01\xd8\xe3\x18\x02\xe2\xe3\x18\x01\x05\x12P\n\tListPools\x12\x19.tarn.v1.ListPoolsRequest\x1a\x1a.tarn.v1.ListPoolsResponse\"\x0c\x90\x02\x01\xd8\xe3\x18\x02\xe2\xe3\x18\x01\x03\x12P\n\nDeletePool\x12\x1a.tarn.v1.DeletePoolRequest\x1a\x1b.tarn.v1.DeletePoolResponse\"\t\xd8\xe3\x18\x04\xe2\xe3\x18\x01\x02\x12M\n\x08SyncPool\x12\x18.tarn.v1.SyncPoolRequest\x1a\x19.tarn.v1.SyncPoolResponse\"\x0c\x90\x02\x02\xd8\xe3\x18\x03\xe2\xe3\x18\x01\x06\x12_\n\x0e\x43heckpointPool\x12\x1e.tarn.v1.CheckpointPoolRequest\x1a\x1f.tarn.v1.CheckpointPoolResponse\"\x0c\x90\x02\x02\xd8\xe3\x18\x04\xe2\xe3\x18\x01\x02\x12M\n\tCheckPool\x12\x19.tarn.v1.CheckPoolRequest\x1a\x1a.tarn.v1.CheckPoolResponse\"\t\xd8\xe3\x18\x04\xe2\xe3\x18\x01\x02\x12M\n\tScrubPool\x12\x19.tarn.v1.ScrubPoolRequest\x1a\x1a.tarn.v1.ScrubPoolResponse\"\t\xd8\xe3\x18\x04\xe2\xe3\x18\x01\x02\x12S\n\nGetPoolAcl\x12\x1a.tarn.v1.GetPoolAclRequest\x1a\x1b.tarn.v1.GetPoolAclResponse\"\x0c\x90\x02\x01\xd8\xe3\x18\x02\xe2\xe3\x18\x01\x0b\x12\x65\n\x10OverwritePoolAcl\x12 .tarn.v1.OverwritePoolAclRequest\x1a!.tarn.v1.OverwritePoolAclResponse\"\x0c\x90\x02\x02\xd8\xe3\x18\x04\xe2\xe3\x18\x01\x02\x12\\\n\rUpdatePoolAcl\x12\x1d.tarn.v1.UpdatePoolAclRequest\x1a\x1e.tarn.v1.UpdatePoolAclResponse\"\x0c\x90\x02\x02\xd8\xe3\x18\x04\xe2\xe3\x18\x01\x02\x12Y\n\rDeletePoolAcl\x12\x1d.tarn.v1.DeletePoolAclRequest\x1a\x1e.tarn.v1.DeletePoolAclResponse\"\t\xd8\xe3\x18\x04\xe2\xe3\x18\x01\x02\x12Y\n\x0cSetPoolOwner\x12\x1c.tarn.v1.SetPoolOwnerRequest\x1a\x1d.tarn.v1.SetPoolOwnerResponse\"\x0c\x90\x02\x02\xd8\xe3\x18\x04\xe2\xe3\x18\x01\x02\x42.Z,github.com/tarn-storage/tarn/go/api/v1;apiv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x12tarn/v1/pool.proto\x12\x07tarn.v1\x1a google/protobuf/field_mask.proto\x1a\x14tarn/v1/access.proto\x1a\x11tarn/v1/acl.proto\x1a\x17tarn/v1/operation.proto\"\xbe\x02\n\x04Pool\x12\x0c\n\x04uuid\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12\x0c\n\x04path\x18\x03 \x01(\t\x12\x0f\n\x07targets\x18\x04 \x01(\r\x12\x13\n\x0bmap_version\x18\x05 \x01(\r\x12\x16\n\x0e\x66ormat_version\x18\x06 \x01(\r\x12\x11\n\tread_only\x18\x07 \x01(\x08\x12!\n\x05space\x18\x08 \x01(\x0b\x32\x12.tarn.v1.PoolSpace\x12#\n\x06\x65ngine\x18\t \x01(\x0b\x32\x13.tarn.v1.PoolEngine\x12\x31\n\nattributes\x18\n \x03(\x0b\x32\x1d.tarn.v1.Pool.AttributesEntry\x12\x0c\n\x04\x65tag\x18\x0b \x01(\t\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x0c:\x02\x38\x01\"4\n\tPoolSpace\x12\x13\n\x0btotal_bytes\x18\x01 \x01(\x04\x12\x12\n\nfree_bytes\x18\x02 \x01(\x04\"\x8e\x01\n\nPoolEngine\x12\x11\n\tlog_bytes\x18\x01 \x01(\x04\x12\x16\n\x0elog_used_bytes\x18\x02 \x01(\x04\x12\x13\n\x0b\x63\x61\x63he_bytes\x18\x03 \x01(\x04\x12\x18\n\x10\x63\x61\x63he_used_bytes\x18\x04 \x01(\x04\x12\x12\n\ngeneration\x18\x05 \x01(\x04\x12\x12\n\ncontainers\x18\x06 \x01(\x04\"\xac\x01\n\x11\x43reatePoolRequest\x12\r\n\x05label\x18\x01 \x01(\t\x12\x0c\n\x04size\x18\x02 \x01(\x04\x12\x0e\n\x06\x64\x65vice\x18\x03 \x01(\t\x12\x11\n\tlog_bytes\x18\x04 \x01(\x04\x12\x12\n\nnode_bytes\x18\x05 \x01(\r\x12\x11\n\toverwrite\x18\x06 \x01(\x08\x12\x12\n\nrequest_id\x18\x07 \x01(\t\x12\r\n\x05owner\x18\x08 \x01(\t\x12\r\n\x05group\x18\t \x01(\t\"1\n\x12\x43reatePoolResponse\x12\x1b\n\x04pool\x18\x01 \x01(\x0b\x32\r.tarn.v1.Pool\"?\n\x0eGetPoolRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\x12\x1f\n\x04view\x18\x02 \x01(\x0e\x32\x11.tarn.v1.PoolView\".\n\x0fGetPoolResponse\x12\x1b\n\x04pool\x18\x01 \x01(\x0b\x32\r.tarn.v1.Pool\"9\n\x10ListPoolsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"J\n\x11ListPoolsResponse\x12\x1c\n\x05pools\x18\x01 \x03(\x0b\x32\r.tarn.v1.Pool\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xd3\x01\n\x11UpdatePoolRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\x12>\n\nattributes\x18\x02 \x03(\x0b\x32*.tarn.v1.UpdatePoolRequest.AttributesEntry\x12/\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0c\n\x04\x65tag\x18\x04 \x01(\t\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x0c:\x02\x38\x01\"1\n\x12UpdatePoolResponse\x12\x1b\n\x04pool\x18\x01 \x01(\x0b\x32\r.tarn.v1.Pool\"0\n\x11\x44\x65letePoolRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\x12\r\n\x05\x66orce\x18\x02 \x01(\x08\"\x14\n\x12\x44\x65letePoolResponse\"\x1f\n\x0fSyncPoolRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\"\x12\n\x10SyncPoolResponse\"%\n\x15\x43heckpointPoolRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\"\x18\n\x16\x43heckpointPoolResponse\" \n\x10\x43heckPoolRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\":\n\x11\x43heckPoolResponse\x12%\n\toperation\x18\x01 \x01(\x0b\x32\x12.tarn.v1.Operation\":\n\x10ScrubPoolRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\x12\x18\n\x10\x62ytes_per_second\x18\x02 \x01(\x04\":\n\x11ScrubPoolResponse\x12%\n\toperation\x18\x01 \x01(\x0b\x32\x12.tarn.v1.Operation*}\n\x08PoolView\x12\x19\n\x15POOL_VIEW_UNSPECIFIED\x10\x00\x12\x13\n\x0fPOOL_VIEW_BASIC\x10\x01\x12\x13\n\x0fPOOL_VIEW_SPACE\x10\x02\x12\x12\n\x0ePOOL_VIEW_FULL\x10\x03\x12\x18\n\x14POOL_VIEW_ATTRIBUTES\x10\x04\x32\xc2\t\n\x0bPoolService\x12P\n\nCreatePool\x12\x1a.tarn.v1.CreatePoolRequest\x1a\x1b.tarn.v1.CreatePoolResponse\"\t\xd8\xe3\x18\x04\xe2\xe3\x18\x01\x01\x12J\n\x07GetPool\x12\x17.tarn.v1.GetPoolRequest\x1a\x18.tarn.v1.GetPoolResponse\"\x0c\x90\x02\x01\xd8\xe3\x18\x02\xe2\xe3\x18\x01\x05\x12P\n\tListPools\x12\x19.tarn.v1.ListPoolsRequest\x1a\x1a.tarn.v1.ListPoolsResponse\"\x0c\x90\x02\x01\xd8\xe3\x18\x02\xe2\xe3\x18\x01\x03\x12S\n\nUpdatePool\x12\x1a.tarn.v1.UpdatePoolRequest\x1a\x1b.tarn.v1.UpdatePoolResponse\"\x0c\x90\x02\x02\xd8\xe3\x18\x04\xe2\xe3\x18\x01\x02\x12P\n\nDeletePool\x12\x1a.tarn.v1.DeletePoolRequest\x1a\x1b.tarn.v1.DeletePoolResponse\"\t\xd8\xe3\x18\x04\xe2\xe3\x18\x01\x02\x12M\n\x08SyncPool\x12\x18.tarn.v1.SyncPoolRequest\x1a\x19.tarn.v1.SyncPoolResponse\"\x0c\x90\x02\x02\xd8\xe3\x18\x03\xe2\xe3\x18\x01\x06\x12_\n\x0e\x43heckpointPool\x12\x1e.tarn.v1.CheckpointPoolRequest\x1a\x1f.tarn.v1.CheckpointPoolResponse\"\x0c\x90\x02\x02\xd8\xe3\x18\x04\xe2\xe3\x18\x01\x02\x12M\n\tCheckPool\x12\x19.tarn.v1.CheckPoolRequest\x1a\x1a.tarn.v1.CheckPoolResponse\"\t\xd8\xe3\x18\x04\xe2\xe3\x18\x01\x02\x12M\n\tScrubPool\x12\x19.tarn.v1.ScrubPoolRequest\x1a\x1a.tarn.v1.ScrubPoolResponse\"\t\xd8\xe3\x18\x04\xe2\xe3\x18\x01\x02\x12S\n\nGetPoolAcl\x12\x1a.tarn.v1.GetPoolAclRequest\x1a\x1b.tarn.v1.GetPoolAclResponse\"\x0c\x90\x02\x01\xd8\xe3\x18\x02\xe2\xe3\x18\x01\x0b\x12\x65\n\x10OverwritePoolAcl\x12 .tarn.v1.OverwritePoolAclRequest\x1a!.tarn.v1.OverwritePoolAclResponse\"\x0c\x90\x02\x02\xd8\xe3\x18\x04\xe2\xe3\x18\x01\x02\x12\\\n\rUpdatePoolAcl\x12\x1d.tarn.v1.UpdatePoolAclRequest\x1a\x1e.tarn.v1.UpdatePoolAclResponse\"\x0c\x90\x02\x02\xd8\xe3\x18\x04\xe2\xe3\x18\x01\x02\x12Y\n\rDeletePoolAcl\x12\x1d.tarn.v1.DeletePoolAclRequest\x1a\x1e.tarn.v1.DeletePoolAclResponse\"\t\xd8\xe3\x18\x04\xe2\xe3\x18\x01\x02\x12Y\n\x0cSetPoolOwner\x12\x1c.tarn.v1.SetPoolOwnerRequest\x1a\x1d.tarn.v1.SetPoolOwnerResponse\"\x0c\x90\x02\x02\xd8\xe3\x18\x04\xe2\xe3\x18\x01\x02\x42.Z,github.com/tarn-storage/tarn/go/api/v1;apiv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,12 +36,18 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tarn.v1.pool_pb2', _globals
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'Z,github.com/tarn-storage/tarn/go/api/v1;apiv1'
+  _globals['_POOL_ATTRIBUTESENTRY']._loaded_options = None
+  _globals['_POOL_ATTRIBUTESENTRY']._serialized_options = b'8\001'
+  _globals['_UPDATEPOOLREQUEST_ATTRIBUTESENTRY']._loaded_options = None
+  _globals['_UPDATEPOOLREQUEST_ATTRIBUTESENTRY']._serialized_options = b'8\001'
   _globals['_POOLSERVICE'].methods_by_name['CreatePool']._loaded_options = None
   _globals['_POOLSERVICE'].methods_by_name['CreatePool']._serialized_options = b'\330\343\030\004\342\343\030\001\001'
   _globals['_POOLSERVICE'].methods_by_name['GetPool']._loaded_options = None
   _globals['_POOLSERVICE'].methods_by_name['GetPool']._serialized_options = b'\220\002\001\330\343\030\002\342\343\030\001\005'
   _globals['_POOLSERVICE'].methods_by_name['ListPools']._loaded_options = None
   _globals['_POOLSERVICE'].methods_by_name['ListPools']._serialized_options = b'\220\002\001\330\343\030\002\342\343\030\001\003'
+  _globals['_POOLSERVICE'].methods_by_name['UpdatePool']._loaded_options = None
+  _globals['_POOLSERVICE'].methods_by_name['UpdatePool']._serialized_options = b'\220\002\002\330\343\030\004\342\343\030\001\002'
   _globals['_POOLSERVICE'].methods_by_name['DeletePool']._loaded_options = None
   _globals['_POOLSERVICE'].methods_by_name['DeletePool']._serialized_options = b'\330\343\030\004\342\343\030\001\002'
   _globals['_POOLSERVICE'].methods_by_name['SyncPool']._loaded_options = None
@@ -61,46 +68,54 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_POOLSERVICE'].methods_by_name['DeletePoolAcl']._serialized_options = b'\330\343\030\004\342\343\030\001\002'
   _globals['_POOLSERVICE'].methods_by_name['SetPoolOwner']._loaded_options = None
   _globals['_POOLSERVICE'].methods_by_name['SetPoolOwner']._serialized_options = b'\220\002\002\330\343\030\004\342\343\030\001\002'
-  _globals['_POOLVIEW']._serialized_start=1379
-  _globals['_POOLVIEW']._serialized_end=1478
-  _globals['_POOL']._serialized_start=98
-  _globals['_POOL']._serialized_end=300
-  _globals['_POOLSPACE']._serialized_start=302
-  _globals['_POOLSPACE']._serialized_end=354
-  _globals['_POOLENGINE']._serialized_start=357
-  _globals['_POOLENGINE']._serialized_end=499
-  _globals['_CREATEPOOLREQUEST']._serialized_start=502
-  _globals['_CREATEPOOLREQUEST']._serialized_end=674
-  _globals['_CREATEPOOLRESPONSE']._serialized_start=676
-  _globals['_CREATEPOOLRESPONSE']._serialized_end=725
-  _globals['_GETPOOLREQUEST']._serialized_start=727
-  _globals['_GETPOOLREQUEST']._serialized_end=790
-  _globals['_GETPOOLRESPONSE']._serialized_start=792
-  _globals['_GETPOOLRESPONSE']._serialized_end=838
-  _globals['_LISTPOOLSREQUEST']._serialized_start=840
-  _globals['_LISTPOOLSREQUEST']._serialized_end=897
-  _globals['_LISTPOOLSRESPONSE']._serialized_start=899
-  _globals['_LISTPOOLSRESPONSE']._serialized_end=973
-  _globals['_DELETEPOOLREQUEST']._serialized_start=975
-  _globals['_DELETEPOOLREQUEST']._serialized_end=1023
-  _globals['_DELETEPOOLRESPONSE']._serialized_start=1025
-  _globals['_DELETEPOOLRESPONSE']._serialized_end=1045
-  _globals['_SYNCPOOLREQUEST']._serialized_start=1047
-  _globals['_SYNCPOOLREQUEST']._serialized_end=1078
-  _globals['_SYNCPOOLRESPONSE']._serialized_start=1080
-  _globals['_SYNCPOOLRESPONSE']._serialized_end=1098
-  _globals['_CHECKPOINTPOOLREQUEST']._serialized_start=1100
-  _globals['_CHECKPOINTPOOLREQUEST']._serialized_end=1137
-  _globals['_CHECKPOINTPOOLRESPONSE']._serialized_start=1139
-  _globals['_CHECKPOINTPOOLRESPONSE']._serialized_end=1163
-  _globals['_CHECKPOOLREQUEST']._serialized_start=1165
-  _globals['_CHECKPOOLREQUEST']._serialized_end=1197
-  _globals['_CHECKPOOLRESPONSE']._serialized_start=1199
-  _globals['_CHECKPOOLRESPONSE']._serialized_end=1257
-  _globals['_SCRUBPOOLREQUEST']._serialized_start=1259
-  _globals['_SCRUBPOOLREQUEST']._serialized_end=1317
-  _globals['_SCRUBPOOLRESPONSE']._serialized_start=1319
-  _globals['_SCRUBPOOLRESPONSE']._serialized_end=1377
-  _globals['_POOLSERVICE']._serialized_start=1481
-  _globals['_POOLSERVICE']._serialized_end=2614
+  _globals['_POOLVIEW']._serialized_start=1794
+  _globals['_POOLVIEW']._serialized_end=1919
+  _globals['_POOL']._serialized_start=132
+  _globals['_POOL']._serialized_end=450
+  _globals['_POOL_ATTRIBUTESENTRY']._serialized_start=401
+  _globals['_POOL_ATTRIBUTESENTRY']._serialized_end=450
+  _globals['_POOLSPACE']._serialized_start=452
+  _globals['_POOLSPACE']._serialized_end=504
+  _globals['_POOLENGINE']._serialized_start=507
+  _globals['_POOLENGINE']._serialized_end=649
+  _globals['_CREATEPOOLREQUEST']._serialized_start=652
+  _globals['_CREATEPOOLREQUEST']._serialized_end=824
+  _globals['_CREATEPOOLRESPONSE']._serialized_start=826
+  _globals['_CREATEPOOLRESPONSE']._serialized_end=875
+  _globals['_GETPOOLREQUEST']._serialized_start=877
+  _globals['_GETPOOLREQUEST']._serialized_end=940
+  _globals['_GETPOOLRESPONSE']._serialized_start=942
+  _globals['_GETPOOLRESPONSE']._serialized_end=988
+  _globals['_LISTPOOLSREQUEST']._serialized_start=990
+  _globals['_LISTPOOLSREQUEST']._serialized_end=1047
+  _globals['_LISTPOOLSRESPONSE']._serialized_start=1049
+  _globals['_LISTPOOLSRESPONSE']._serialized_end=1123
+  _globals['_UPDATEPOOLREQUEST']._serialized_start=1126
+  _globals['_UPDATEPOOLREQUEST']._serialized_end=1337
+  _globals['_UPDATEPOOLREQUEST_ATTRIBUTESENTRY']._serialized_start=401
+  _globals['_UPDATEPOOLREQUEST_ATTRIBUTESENTRY']._serialized_end=450
+  _globals['_UPDATEPOOLRESPONSE']._serialized_start=1339
+  _globals['_UPDATEPOOLRESPONSE']._serialized_end=1388
+  _globals['_DELETEPOOLREQUEST']._serialized_start=1390
+  _globals['_DELETEPOOLREQUEST']._serialized_end=1438
+  _globals['_DELETEPOOLRESPONSE']._serialized_start=1440
+  _globals['_DELETEPOOLRESPONSE']._serialized_end=1460
+  _globals['_SYNCPOOLREQUEST']._serialized_start=1462
+  _globals['_SYNCPOOLREQUEST']._serialized_end=1493
+  _globals['_SYNCPOOLRESPONSE']._serialized_start=1495
+  _globals['_SYNCPOOLRESPONSE']._serialized_end=1513
+  _globals['_CHECKPOINTPOOLREQUEST']._serialized_start=1515
+  _globals['_CHECKPOINTPOOLREQUEST']._serialized_end=1552
+  _globals['_CHECKPOINTPOOLRESPONSE']._serialized_start=1554
+  _globals['_CHECKPOINTPOOLRESPONSE']._serialized_end=1578
+  _globals['_CHECKPOOLREQUEST']._serialized_start=1580
+  _globals['_CHECKPOOLREQUEST']._serialized_end=1612
+  _globals['_CHECKPOOLRESPONSE']._serialized_start=1614
+  _globals['_CHECKPOOLRESPONSE']._serialized_end=1672
+  _globals['_SCRUBPOOLREQUEST']._serialized_start=1674
+  _globals['_SCRUBPOOLREQUEST']._serialized_end=1732
+  _globals['_SCRUBPOOLRESPONSE']._serialized_start=1734
+  _globals['_SCRUBPOOLRESPONSE']._serialized_end=1792
+  _globals['_POOLSERVICE']._serialized_start=1922
+  _globals['_POOLSERVICE']._serialized_end=3140
 # @@protoc_insertion_point(module_scope)

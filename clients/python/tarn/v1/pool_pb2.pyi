@@ -1,3 +1,4 @@
+from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from tarn.v1 import access_pb2 as _access_pb2
 from tarn.v1 import acl_pb2 as _acl_pb2
 from tarn.v1 import operation_pb2 as _operation_pb2
@@ -16,13 +17,22 @@ class PoolView(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     POOL_VIEW_BASIC: _ClassVar[PoolView]
     POOL_VIEW_SPACE: _ClassVar[PoolView]
     POOL_VIEW_FULL: _ClassVar[PoolView]
+    POOL_VIEW_ATTRIBUTES: _ClassVar[PoolView]
 POOL_VIEW_UNSPECIFIED: PoolView
 POOL_VIEW_BASIC: PoolView
 POOL_VIEW_SPACE: PoolView
 POOL_VIEW_FULL: PoolView
+POOL_VIEW_ATTRIBUTES: PoolView
 
 class Pool(_message.Message):
-    __slots__ = ("uuid", "label", "path", "targets", "map_version", "format_version", "read_only", "space", "engine")
+    __slots__ = ("uuid", "label", "path", "targets", "map_version", "format_version", "read_only", "space", "engine", "attributes", "etag")
+    class AttributesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: bytes
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[bytes] = ...) -> None: ...
     UUID_FIELD_NUMBER: _ClassVar[int]
     LABEL_FIELD_NUMBER: _ClassVar[int]
     PATH_FIELD_NUMBER: _ClassVar[int]
@@ -32,6 +42,8 @@ class Pool(_message.Message):
     READ_ONLY_FIELD_NUMBER: _ClassVar[int]
     SPACE_FIELD_NUMBER: _ClassVar[int]
     ENGINE_FIELD_NUMBER: _ClassVar[int]
+    ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
+    ETAG_FIELD_NUMBER: _ClassVar[int]
     uuid: str
     label: str
     path: str
@@ -41,7 +53,9 @@ class Pool(_message.Message):
     read_only: bool
     space: PoolSpace
     engine: PoolEngine
-    def __init__(self, uuid: _Optional[str] = ..., label: _Optional[str] = ..., path: _Optional[str] = ..., targets: _Optional[int] = ..., map_version: _Optional[int] = ..., format_version: _Optional[int] = ..., read_only: bool = ..., space: _Optional[_Union[PoolSpace, _Mapping]] = ..., engine: _Optional[_Union[PoolEngine, _Mapping]] = ...) -> None: ...
+    attributes: _containers.ScalarMap[str, bytes]
+    etag: str
+    def __init__(self, uuid: _Optional[str] = ..., label: _Optional[str] = ..., path: _Optional[str] = ..., targets: _Optional[int] = ..., map_version: _Optional[int] = ..., format_version: _Optional[int] = ..., read_only: bool = ..., space: _Optional[_Union[PoolSpace, _Mapping]] = ..., engine: _Optional[_Union[PoolEngine, _Mapping]] = ..., attributes: _Optional[_Mapping[str, bytes]] = ..., etag: _Optional[str] = ...) -> None: ...
 
 class PoolSpace(_message.Message):
     __slots__ = ("total_bytes", "free_bytes")
@@ -124,6 +138,31 @@ class ListPoolsResponse(_message.Message):
     pools: _containers.RepeatedCompositeFieldContainer[Pool]
     next_page_token: str
     def __init__(self, pools: _Optional[_Iterable[_Union[Pool, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class UpdatePoolRequest(_message.Message):
+    __slots__ = ("pool", "attributes", "update_mask", "etag")
+    class AttributesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: bytes
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[bytes] = ...) -> None: ...
+    POOL_FIELD_NUMBER: _ClassVar[int]
+    ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
+    UPDATE_MASK_FIELD_NUMBER: _ClassVar[int]
+    ETAG_FIELD_NUMBER: _ClassVar[int]
+    pool: str
+    attributes: _containers.ScalarMap[str, bytes]
+    update_mask: _field_mask_pb2.FieldMask
+    etag: str
+    def __init__(self, pool: _Optional[str] = ..., attributes: _Optional[_Mapping[str, bytes]] = ..., update_mask: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ..., etag: _Optional[str] = ...) -> None: ...
+
+class UpdatePoolResponse(_message.Message):
+    __slots__ = ("pool",)
+    POOL_FIELD_NUMBER: _ClassVar[int]
+    pool: Pool
+    def __init__(self, pool: _Optional[_Union[Pool, _Mapping]] = ...) -> None: ...
 
 class DeletePoolRequest(_message.Message):
     __slots__ = ("pool", "force")

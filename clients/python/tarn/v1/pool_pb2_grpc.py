@@ -51,6 +51,11 @@ class PoolServiceStub(object):
                 request_serializer=tarn_dot_v1_dot_pool__pb2.ListPoolsRequest.SerializeToString,
                 response_deserializer=tarn_dot_v1_dot_pool__pb2.ListPoolsResponse.FromString,
                 _registered_method=True)
+        self.UpdatePool = channel.unary_unary(
+                '/tarn.v1.PoolService/UpdatePool',
+                request_serializer=tarn_dot_v1_dot_pool__pb2.UpdatePoolRequest.SerializeToString,
+                response_deserializer=tarn_dot_v1_dot_pool__pb2.UpdatePoolResponse.FromString,
+                _registered_method=True)
         self.DeletePool = channel.unary_unary(
                 '/tarn.v1.PoolService/DeletePool',
                 request_serializer=tarn_dot_v1_dot_pool__pb2.DeletePoolRequest.SerializeToString,
@@ -125,6 +130,15 @@ class PoolServiceServicer(object):
 
     def ListPools(self, request, context):
         """ListPools lists the pools in the order of their labels, a page at a time: those that the caller may read, or all for the role admin.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdatePool(self, request, context):
+        """UpdatePool sets the user attributes that update_mask names, all or none. Nothing else of a pool can be changed. Errors: NOT_FOUND (also
+        when all of the attributes to delete are not there), INVALID_ARGUMENT (a path, an attribute), ABORTED (DER_TX_RESTART: the etag is not the
+        pool's any more).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -224,6 +238,11 @@ def add_PoolServiceServicer_to_server(servicer, server):
                     servicer.ListPools,
                     request_deserializer=tarn_dot_v1_dot_pool__pb2.ListPoolsRequest.FromString,
                     response_serializer=tarn_dot_v1_dot_pool__pb2.ListPoolsResponse.SerializeToString,
+            ),
+            'UpdatePool': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdatePool,
+                    request_deserializer=tarn_dot_v1_dot_pool__pb2.UpdatePoolRequest.FromString,
+                    response_serializer=tarn_dot_v1_dot_pool__pb2.UpdatePoolResponse.SerializeToString,
             ),
             'DeletePool': grpc.unary_unary_rpc_method_handler(
                     servicer.DeletePool,
@@ -358,6 +377,33 @@ class PoolService(object):
             '/tarn.v1.PoolService/ListPools',
             tarn_dot_v1_dot_pool__pb2.ListPoolsRequest.SerializeToString,
             tarn_dot_v1_dot_pool__pb2.ListPoolsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdatePool(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tarn.v1.PoolService/UpdatePool',
+            tarn_dot_v1_dot_pool__pb2.UpdatePoolRequest.SerializeToString,
+            tarn_dot_v1_dot_pool__pb2.UpdatePoolResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -32,9 +32,10 @@ type Config struct {
 	Admin        string // TCP address of the HTTP server for operators; "": none
 	AdminExposed bool   // it may be one that other machines reach
 	LogLevel     slog.Level
-	LogFormat    string // "auto", "text" or "json"
-	Version      bool   // only print the version
-	Printed      string // not "": only print this, the settings as a file
+	LogFormat    string    // "auto", "text" or "json"
+	Version      bool      // only print the version
+	Printed      string    // not "": only print this, the settings as a file
+	Settings     []Setting // as they were read, in the order of their names
 
 	Auth     auth.Config // files of credentials
 	Insecure bool        // Listen may be any address, without TLS and without knowing who calls
@@ -113,6 +114,7 @@ func Parse(args []string, getenv func(string) string, out io.Writer) (Config, er
 		fmt.Fprintf(out, "tarn-gateway: %v; see tarn-gateway --help\n", err)
 		return c, err
 	}
+	c.Settings = s.settings()
 	if s.wants("print-config") {
 		c.Printed = s.print()
 	}
@@ -228,9 +230,10 @@ func Size(text string) (uint64, error) {
 	return value << shift, nil
 }
 
-// Logger is what messages go to, in the format and from the level on that the settings say.
-func (c Config) Logger(out *os.File) *slog.Logger {
-	opts := &slog.HandlerOptions{Level: c.LogLevel}
+// Logger is what messages go to, in the format that the settings say. level begins as they say, and may be set while the logger is in use.
+func (c Config) Logger(out *os.File, level *slog.LevelVar) *slog.Logger {
+	level.Set(c.LogLevel)
+	opts := &slog.HandlerOptions{Level: level}
 	info, err := out.Stat()
 	terminal := err == nil && info.Mode()&os.ModeCharDevice != 0
 	if c.LogFormat == "text" || c.LogFormat == "auto" && terminal {

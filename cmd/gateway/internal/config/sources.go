@@ -3,6 +3,7 @@
 package config
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"os"
@@ -130,19 +131,27 @@ func bare(value string) string {
 	return strings.TrimSpace(value)
 }
 
+// Setting is a setting as it was read. None of them is a secret: those are in files, whose paths are settings.
+type Setting struct {
+	Name, Value, Source string
+}
+
+// settings are those in effect, in the order of their names.
+func (s *sources) settings() (all []Setting) {
+	s.flags.VisitAll(func(f *flag.Flag) {
+		if !notInFile[f.Name] {
+			all = append(all, Setting{f.Name, f.Value.String(), cmp.Or(s.from[f.Name], "default")})
+		}
+	})
+	return all
+}
+
 // print is the settings as a file that sets them the same.
 func (s *sources) print() string {
 	var b strings.Builder
-	s.flags.VisitAll(func(f *flag.Flag) {
-		if notInFile[f.Name] {
-			return
-		}
-		from := s.from[f.Name]
-		if from == "" {
-			from = "default"
-		}
-		fmt.Fprintf(&b, "%s = %s # %s\n", f.Name, quote(f.Value.String()), strings.ReplaceAll(from, "\n", " "))
-	})
+	for _, set := range s.settings() {
+		fmt.Fprintf(&b, "%s = %s # %s\n", set.Name, quote(set.Value), strings.ReplaceAll(set.Source, "\n", " "))
+	}
 	return b.String()
 }
 

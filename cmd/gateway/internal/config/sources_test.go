@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -29,9 +31,12 @@ func TestPrecedence(t *testing.T) {
 	path := file(t, "# of a test\nroot = /file\nsocket=\"/run/a \\\"b\\\" #1\" # quoted\ncache = 64M # bare\nlisten = \n\nallow-raw = true\n")
 	vars := env(map[string]string{"TARN_GATEWAY_CONFIG": path, "TARN_GATEWAY_ROOT": "/env", "TARN_GATEWAY_CACHE": "32M", "TARN_GATEWAY_ALLOW_RAW": "false"})
 	got, err := Parse([]string{"--cache", "16M", "--print-config"}, vars, io.Discard)
-	want := Config{Root: "/env", Socket: `/run/a "b" #1`, Cache: 16 << 20, LogFormat: "auto", Printed: got.Printed}
-	if err != nil || got != want {
+	want := Config{Root: "/env", Socket: `/run/a "b" #1`, Cache: 16 << 20, LogFormat: "auto", Printed: got.Printed, Settings: got.Settings}
+	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Fatalf("%+v, %v; want %+v", got, err, want)
+	}
+	if set := (Setting{"cache", "16777216", "flag"}); !slices.Contains(got.Settings, set) {
+		t.Errorf("no %v in %v", set, got.Settings)
 	}
 	for _, line := range []string{"cache = 16777216 # flag", `root = "/env" # TARN_GATEWAY_ROOT`, `listen = "" # ` + path + ":5",
 		`log-format = "auto" # default`, `socket = "/run/a \"b\" #1" # ` + path + ":3"} {
@@ -40,8 +45,8 @@ func TestPrecedence(t *testing.T) {
 		}
 	}
 	again, err := Parse([]string{"--config", file(t, got.Printed)}, noEnv, io.Discard)
-	want.Printed = ""
-	if err != nil || again != want {
+	want.Printed, want.Settings = "", again.Settings
+	if err != nil || !reflect.DeepEqual(again, want) {
 		t.Errorf("from what was printed: %+v, %v", again, err)
 	}
 }

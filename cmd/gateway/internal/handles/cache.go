@@ -2,7 +2,7 @@
 
 // Package handles keeps pools, containers and objects open between the calls that use them.
 //
-// Always true: an entry with users is never closed; an entry holds one use of its parent, so that a parent outlives its children; an
+// Always true: a handle with users is never closed; a handle holds one use of its parent, so that a parent outlives its children; an
 // entry without users is open, and idle. Handles are closed by the janitor, by Drop and by Close, outside the lock; who asks for one
 // meanwhile waits until it is gone, and opens it again.
 package handles
@@ -71,6 +71,7 @@ type Handle struct {
 
 	// under cache.mu
 	users     int
+	forgotten bool          // not in entries any more: the last use closes it
 	closing   chan struct{} // not nil: being closed; closed when it is gone
 	idleSince time.Time     // when the last use ended
 }
@@ -196,7 +197,7 @@ func (c *Cache) open(ctx context.Context, h *Handle) {
 	h.err = h.openIn(ctx)
 	if h.err != nil {
 		c.mu.Lock()
-		delete(c.entries, h.ref)
+		h.leave()
 		c.mu.Unlock()
 		if h.parent != nil {
 			h.parent.Release()
@@ -260,7 +261,14 @@ func (h *Handle) Release() {
 	c := h.cache
 	c.mu.Lock()
 	over := h.unuse() && c.idle > c.opts.Max
+	last := h.forgotten && h.users == 0 && h.isOpen() && h.err == nil
+	if last {
+		h.closing = make(chan struct{})
+	}
 	c.mu.Unlock()
+	if last {
+		h.close()
+	}
 	if over {
 		select {
 		case c.wake <- struct{}{}:
@@ -297,11 +305,18 @@ func (h *Handle) close() {
 		c.opts.Log.Error("close", "of", string(h.ref), "error", err)
 	}
 	c.mu.Lock()
-	delete(c.entries, h.ref)
+	h.leave()
 	c.mu.Unlock()
 	close(h.closing)
 	if h.parent != nil {
 		h.parent.Release()
+	}
+}
+
+// leave takes the entry out, unless there is another one in its place. Lock held.
+func (h *Handle) leave() {
+	if h.cache.entries[h.ref] == h {
+		delete(h.cache.entries, h.ref)
 	}
 }
 
@@ -383,6 +398,30 @@ func (c *Cache) Drop(ctx context.Context, ref Ref) error {
 func (c *Cache) DropSnapshot(ctx context.Context, ref Ref, epoch uint64) error {
 	names := ref.parts()
 	return c.drop(ctx, ref, func(h *Handle) bool { return h.isIn(names) && h.isOfEpoch(epoch) })
+}
+
+// Forget makes the next Get of what ref names, under any of its names, open it anew: that is called otherwise now. Uses that there are
+// go on, and the last one closes the handle. What is just being opened is forgotten whenever it may be that.
+func (c *Cache) Forget(ref Ref) {
+	names := ref.parts()
+	var idle []*Handle
+	c.mu.Lock()
+	for _, h := range c.entries {
+		if h.closing != nil || !(h.isIn(names) || len(h.ref.parts()) == len(names) && !h.isOpen()) {
+			continue
+		}
+		h.forgotten = true
+		h.leave()
+		if h.users == 0 {
+			h.closing = make(chan struct{})
+			c.idle--
+			idle = append(idle, h)
+		}
+	}
+	c.mu.Unlock()
+	for _, h := range idle {
+		h.close()
+	}
 }
 
 func (c *Cache) drop(ctx context.Context, ref Ref, inside func(*Handle) bool) error {

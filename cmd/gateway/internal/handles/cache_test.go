@@ -267,6 +267,66 @@ func TestDrop(t *testing.T) {
 	}
 }
 
+// TestForget: what is asked for after it is opened anew, under whatever name; who uses the old handle keeps it, and the last one closes it.
+func TestForget(t *testing.T) {
+	w, c := newWorld(t, Options{Max: 50, Idle: time.Hour})
+	for _, ref := range []Ref{"uuid-of-tank/neo/a", "tank/neo/b", "tank/neo/ab"} {
+		get(t, c, ref).Release()
+	}
+	used, also := get(t, c, "tank/neo/a"), get(t, c, "tank/neo/a")
+	open := w.open.Load()
+	c.Forget("tank/uuid-of-neo/a") // its container under another name
+	c.Forget("tank/neo/a")
+	if w.open.Load() != open-1 {
+		t.Errorf("%d are open, want %d: the one of the other name was idle", w.open.Load(), open-1)
+	}
+	again := get(t, c, "tank/neo/a")
+	if again.KV == used.KV {
+		t.Error("what was forgotten was given out")
+	}
+	used.Release()
+	if used.KV.(kv).closed.Load() {
+		t.Error("a handle was closed in use")
+	}
+	also.Release()
+	if !used.KV.(kv).closed.Load() || again.KV.(kv).closed.Load() {
+		t.Error("the last use did not close the handle, or closed the new one")
+	}
+	again.Release()
+	for _, ref := range []Ref{"tank/neo/b", "tank/neo/ab"} {
+		opens := w.opens.Load()
+		get(t, c, ref).Release()
+		if w.opens.Load() != opens {
+			t.Errorf("%s was forgotten, too", ref)
+		}
+	}
+}
+
+// TestForgetOpening: what is just being opened under the old name is not given to who comes later.
+func TestForgetOpening(t *testing.T) {
+	w, c := newWorld(t, Options{Max: 50, Idle: time.Hour})
+	began, goOn := make(chan struct{}, 2), make(chan struct{})
+	w.opening = func(_ context.Context, name string) error {
+		if name == "a" {
+			began <- struct{}{}
+			<-goOn
+		}
+		return nil
+	}
+	first := make(chan *Handle)
+	go func() { first <- get(t, c, "tank/neo/a") }()
+	<-began
+	c.Forget("uuid-of-tank/neo/a")
+	close(goOn)
+	old := <-first
+	again := get(t, c, "tank/neo/a")
+	if again.KV == old.KV {
+		t.Error("what was being opened was given out")
+	}
+	old.Release()
+	again.Release()
+}
+
 func TestClosed(t *testing.T) {
 	_, c := newWorld(t, Options{Max: 5, Idle: time.Hour})
 	h := get(t, c, "tank/neo/stadium")
@@ -281,7 +341,7 @@ func TestClosed(t *testing.T) {
 	h.Release()
 }
 
-// TestChurn: users, the janitor and Drop at once; the world finds fault when one closes under another.
+// TestChurn: users, the janitor, Drop and Forget at once; the world finds fault when one closes under another.
 func TestChurn(t *testing.T) {
 	_, c := newWorld(t, Options{Max: 3, Idle: time.Millisecond, Patience: time.Millisecond})
 	seed := rand.Uint64()
@@ -292,6 +352,9 @@ func TestChurn(t *testing.T) {
 		wg.Go(func() {
 			rng := rand.New(rand.NewPCG(seed, i))
 			for time.Now().Before(end) {
+				if rng.IntN(20) == 0 {
+					c.Forget(Ref(fmt.Sprintf("tank/neo/o%d", rng.IntN(6))))
+				}
 				if rng.IntN(20) == 0 {
 					_ = c.Drop(t.Context(), "tank/neo") // BUSY as often as not
 					continue

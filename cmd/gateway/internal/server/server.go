@@ -10,6 +10,8 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"slices"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc"
@@ -60,6 +62,9 @@ type Config struct {
 	HTTP    string // TCP address that serves HTTP and JSON; "": none
 	Log     *slog.Logger
 	Auth    auth.Config // its Log is this one
+
+	LogLevel *slog.LevelVar    // of Log, for who may set it; nil: it cannot be set
+	Settings []service.Setting // in effect, in the order of their names; nil: not known
 
 	Devices  system.LocalDevices // nil: none
 	AllowRaw bool                // callers may write to them, and read them over TCP
@@ -120,6 +125,7 @@ type Server struct {
 	trace     *trace.Tracing // nil: none
 	unwatch   func()         // ends the watch of pools' health; nil: there is none
 	drain     chan struct{}
+	asked     chan struct{} // closed when a caller has asked to go down
 	stopped   chan struct{} // closed when nothing is served any more
 	listeners []net.Listener
 	failed    chan error
@@ -128,7 +134,7 @@ type Server struct {
 // New returns a gateway that listens, and has not begun to serve. When it fails, the system is still the caller's.
 func New(cfg Config) (*Server, error) {
 	cfg.setDefaults()
-	s := &Server{cfg: cfg, health: health.NewServer(), gate: limit.NewGate(cfg.Calls, cfg.InFlight), drain: make(chan struct{}),
+	s := &Server{cfg: cfg, health: health.NewServer(), gate: limit.NewGate(cfg.Calls, cfg.InFlight), drain: make(chan struct{}), asked: make(chan struct{}),
 		conns: &limit.Conns{Most: cfg.Connections, Handshakes: cfg.Handshakes}, stopped: make(chan struct{})}
 	s.gate.LimitWatches(int64(cfg.Watches))
 	cfg.Auth.Log = cfg.Log
@@ -210,6 +216,10 @@ func (s *Server) register(calls *limit.Calls) {
 	services := &service.Services{
 		Log: s.cfg.Log, System: s.cfg.System, Handles: s.handles, Gate: s.gate, Health: s.health, Version: s.cfg.Version, Counts: &calls.Counts, Drain: s.drain,
 		Started: time.Now(), Devices: s.cfg.Devices, AllowRaw: s.cfg.AllowRaw, Trace: s.trace,
+		Level: s.cfg.LogLevel, GoDown: sync.OnceFunc(func() { close(s.asked) }),
+	}
+	if s.cfg.Settings != nil {
+		services.Settings = s.settings
 	}
 	s.services = services
 	services.Register(s.grpc)
@@ -282,6 +292,20 @@ func (s *Server) Serve() {
 
 // Failed has an error when a listener failed.
 func (s *Server) Failed() <-chan error { return s.failed }
+
+// Asked is closed when a caller has asked to go down: then whoever has made the server stops it.
+func (s *Server) Asked() <-chan struct{} { return s.asked }
+
+// settings are those that the server began with, but for the log level, which may have been set since.
+func (s *Server) settings() []service.Setting {
+	all := slices.Clone(s.cfg.Settings)
+	for i := range all {
+		if all[i].Name == "log-level" && s.cfg.LogLevel != nil && all[i].Value != s.cfg.LogLevel.Level().String() {
+			all[i].Value, all[i].Source = s.cfg.LogLevel.Level().String(), "SetLogLevel"
+		}
+	}
+	return all
+}
 
 // Stop says NOT_SERVING, lets calls that run end, cuts those that take too long, and closes every handle and then the system. The
 // socket file is gone afterwards.

@@ -36,6 +36,10 @@ func (s *admin) GetServerInfo(context.Context, *apiv1.GetServerInfoRequest) (*ap
 }
 
 func (s *admin) GetStats(context.Context, *apiv1.GetStatsRequest) (*apiv1.GetStatsResponse, error) {
+	return s.stats(), nil
+}
+
+func (s *Services) stats() *apiv1.GetStatsResponse {
 	var mem runtime.MemStats
 	runtime.ReadMemStats(&mem)
 	gate := s.Gate.State()
@@ -50,7 +54,7 @@ func (s *admin) GetStats(context.Context, *apiv1.GetStatsRequest) (*apiv1.GetSta
 			Method: c.Method, Calls: c.Calls, Errors: c.Errors, Seconds: c.Time.Seconds(),
 		})
 	}
-	return resp, nil
+	return resp
 }
 
 // cpuTime is the processor time of this process so far; 0 when the system does not say.

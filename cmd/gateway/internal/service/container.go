@@ -80,7 +80,14 @@ func (s *containers) GetContainer(ctx context.Context, req *apiv1.GetContainerRe
 	if err != nil {
 		return nil, err
 	}
-	return &apiv1.GetContainerResponse{Container: shown(containerOf(info), described)}, nil
+	c, attributes := shown(containerOf(info), described), system.Attributes(nil)
+	if described {
+		attributes = h.Container
+	}
+	if err := readMasked(ctx, req.GetReadMask(), c, attributes); err != nil {
+		return nil, err
+	}
+	return &apiv1.GetContainerResponse{Container: c}, nil
 }
 
 func (s *containers) ListContainers(ctx context.Context, req *apiv1.ListContainersRequest) (*apiv1.ListContainersResponse, error) {
@@ -109,6 +116,9 @@ func (s *containers) ListContainers(ctx context.Context, req *apiv1.ListContaine
 }
 
 func (s *containers) UpdateContainer(ctx context.Context, req *apiv1.UpdateContainerRequest) (*apiv1.UpdateContainerResponse, error) {
+	if isOfAttributes(req) {
+		return s.updateAttributes(ctx, req)
+	}
 	change, err := masked(req)
 	if err != nil {
 		return nil, err
@@ -152,7 +162,7 @@ func masked(req *apiv1.UpdateContainerRequest) (system.Properties, error) {
 			change.Durability, set = all.Durability, all.Durability != nil
 		default:
 			return change, fault.Invalid("update_mask", req.GetContainer(),
-				"update_mask names %.64q; it can name owner, group, description, value_max and durability", path)
+				"update_mask names %.64q; it can name owner, group, description, value_max and durability, or, in another call, attributes", path)
 		}
 		if !set {
 			return change, fault.Invalid("properties", req.GetContainer(), "update_mask names %s, which properties does not set", path)

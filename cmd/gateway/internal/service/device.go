@@ -52,6 +52,51 @@ func (s *devices) GetDevice(ctx context.Context, req *apiv1.GetDeviceRequest) (*
 	return &apiv1.GetDeviceResponse{Device: deviceOf(info)}, nil
 }
 
+// GetDeviceHealth asks the controller that a device belongs to. What is not there is told before what is no NVMe device.
+func (s *devices) GetDeviceHealth(ctx context.Context, req *apiv1.GetDeviceHealthRequest) (*apiv1.GetDeviceHealthResponse, error) {
+	uri := req.GetDevice()
+	if err := checkDevice(uri); err != nil {
+		return nil, err
+	}
+	if err := s.mayRead(ctx, uri); err != nil {
+		return nil, err
+	}
+	if _, err := s.Devices.Query(ctx, uri); err != nil {
+		return nil, err
+	}
+	h, err := s.health(ctx, uri)
+	if err != nil {
+		return nil, err
+	}
+	return &apiv1.GetDeviceHealthResponse{Health: healthOf(h)}, nil
+}
+
+func (s *devices) health(ctx context.Context, uri string) (h system.NVMeHealth, err error) {
+	local, ok := s.Devices.(system.LocalNVMe)
+	if !ok {
+		return h, errno.New("", uri, errno.NotSupported, "this gateway has no NVMe controllers")
+	}
+	n, err := local.OpenNVMe(pathOf(uri), false)
+	if errors.Is(err, errno.Inval) {
+		return h, errno.New("", uri, errno.NotSupported, "it is no NVMe device, and only those report their health")
+	}
+	if err != nil {
+		return h, err
+	}
+	h, _, err = n.Health(ctx)
+	return h, errors.Join(err, n.Close())
+}
+
+func healthOf(h system.NVMeHealth) *apiv1.DeviceHealth {
+	return &apiv1.DeviceHealth{
+		Warnings: h.Warnings, Temperature: h.Temperature, AvailableSpare: h.AvailableSpare, SpareThreshold: h.SpareThreshold,
+		PercentageUsed: h.PercentageUsed, Sensors: h.Sensors, DataUnitsRead: h.DataUnitsRead, DataUnitsWritten: h.DataUnitsWritten,
+		ReadCommands: h.ReadCommands, WriteCommands: h.WriteCommands, BusyMinutes: h.BusyMinutes, PowerCycles: h.PowerCycles,
+		PowerOnHours: h.PowerOnHours, UnsafeShutdowns: h.UnsafeShutdowns, MediaErrors: h.MediaErrors, ErrorLogEntries: h.ErrorLogEntries,
+		WarningTemperatureMinutes: h.WarningTemperatureMinutes, CriticalTemperatureMinutes: h.CriticalTemperatureMinutes,
+	}
+}
+
 func (s *devices) FlushDevice(ctx context.Context, req *apiv1.FlushDeviceRequest) (*apiv1.FlushDeviceResponse, error) {
 	err := s.withWritable(ctx, req.GetDevice(), func(d system.Device) error { return d.Flush(ctx) })
 	return &apiv1.FlushDeviceResponse{}, err

@@ -26,8 +26,10 @@ import (
 //
 //	call                            its note is written
 //	Increment, Transact, ApplyBatch in the same instant as what they change
-//	CreateObject, CreateSnapshot    before they change anything, without an answer, and again behind it, with the answer
+//	CreateObject, RenameObject, CreateSnapshot
+//	                                before they change anything, without an answer, and again behind it, with the answer
 //	CreateContainer                 in the new container, behind its creation
+//	CreatePool                      no note: the pool itself keeps which request made it, from its creation on
 //
 // A note is 8 bytes of time (ns since 1970, big-endian), 32 of the request's SHA-256, one of its state, and the answer. A container keeps
 // those of the last ten minutes, and at most noteMax and noteSweep of them.

@@ -91,6 +91,21 @@ func creations(r *restarted, n int) map[string]func() (proto.Message, error) {
 		"CreateObject": func() (proto.Message, error) {
 			return (&objects{Services: r.Services}).CreateObject(ctx, &apiv1.CreateObjectRequest{Container: "tank/neo", Name: fmt.Sprint("o", n), RequestId: id(n)})
 		},
+		"CreatePool": func() (proto.Message, error) {
+			resp, err := (&pools{Services: r.Services}).CreatePool(ctx, &apiv1.CreatePoolRequest{Label: fmt.Sprint("p", n), Size: 8 << 20, RequestId: id(n)})
+			if resp != nil {
+				resp.Pool = &apiv1.Pool{Uuid: resp.Pool.Uuid} // the rest is as it is now
+			}
+			return resp, err
+		},
+		"RenameObject": func() (proto.Message, error) {
+			s := &objects{Services: r.Services}
+			name := fmt.Sprint("before", n)
+			if _, err := s.CreateObject(ctx, &apiv1.CreateObjectRequest{Container: "tank/neo", Name: name, RequestId: id(n + 1)}); err != nil {
+				return nil, err
+			}
+			return s.RenameObject(ctx, &apiv1.RenameObjectRequest{Object: "tank/neo/" + name, NewName: fmt.Sprint("after", n), RequestId: id(n)})
+		},
 		"CreateSnapshot": func() (proto.Message, error) {
 			return (&snapshots{Services: r.Services}).CreateSnapshot(ctx, &apiv1.CreateSnapshotRequest{Container: "tank/neo", RequestId: id(n)})
 		},

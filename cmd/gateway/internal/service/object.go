@@ -4,9 +4,11 @@ package service
 
 import (
 	"context"
+	"errors"
 
 	"github.com/tarn-storage/tarn/cmd/gateway/internal/handles"
 	apiv1 "github.com/tarn-storage/tarn/go/api/v1"
+	"github.com/tarn-storage/tarn/go/errno"
 	"github.com/tarn-storage/tarn/go/system"
 )
 
@@ -75,6 +77,48 @@ func (s *objects) ListObjects(ctx context.Context, req *apiv1.ListObjectsRequest
 		return nil, err
 	}
 	return resp, nil
+}
+
+// RenameObject makes everybody look for the object under its new name, also when it failed: its answer may have been lost, and not the change.
+func (s *objects) RenameObject(ctx context.Context, req *apiv1.RenameObjectRequest) (*apiv1.RenameObjectResponse, error) {
+	return once(ctx, &s.replays, req, func() (*apiv1.RenameObjectResponse, error) {
+		r, err := ref("object", req.GetObject(), handles.ObjectParts)
+		if err != nil {
+			return nil, err
+		}
+		resp, container := &apiv1.RenameObjectResponse{}, string(r.Parent())
+		err = s.withContainer(ctx, container, func(c system.Container) error {
+			defer s.Handles.Forget(r)
+			return s.withNotes(ctx, c, container, req, resp, func(n *notebook) error {
+				info, err := creating(ctx, n, func() (system.ObjectInfo, error) { return renamed(ctx, c, r.Name(), req.GetNewName()) },
+					func() (system.ObjectInfo, error) { return rename(ctx, c, r.Name(), req.GetNewName()) })
+				resp.Object = objectOf(info)
+				return n.end(ctx, resp, err)
+			})
+		})
+		if err != nil {
+			return nil, err
+		}
+		return resp, nil
+	})
+}
+
+func rename(ctx context.Context, c system.Container, name, to string) (system.ObjectInfo, error) {
+	if err := c.RenameObject(ctx, name, to); err != nil {
+		return system.ObjectInfo{}, err
+	}
+	return c.Object(ctx, to)
+}
+
+// renamed is the object under its new name, NONEXIST as long as there is one under the old.
+func renamed(ctx context.Context, c system.Container, name, to string) (system.ObjectInfo, error) {
+	switch _, err := c.Object(ctx, name); {
+	case err == nil:
+		return system.ObjectInfo{}, errno.New("", name, errno.NonExist, "the object is not renamed yet")
+	case !errors.Is(err, errno.NonExist):
+		return system.ObjectInfo{}, err
+	}
+	return c.Object(ctx, to)
 }
 
 func (s *objects) DeleteObject(ctx context.Context, req *apiv1.DeleteObjectRequest) (*apiv1.DeleteObjectResponse, error) {

@@ -53,6 +53,12 @@ type Services struct {
 	Devices  system.LocalDevices // nil: DeviceService answers NOTSUPPORTED
 	AllowRaw bool                // callers may write to devices, and read them over TCP
 
+	// What an operator changes. A nil one answers NOTSUPPORTED.
+	Level    *slog.LevelVar   // from where on Log logs
+	Settings func() []Setting // those in effect, in the order of their names
+	GoDown   func()           // begins what SIGTERM begins; may be called again
+
+	attributes sync.Mutex // of whoever changes user attributes
 	replays    replays
 	watches    watches
 	sweeps     sweeps

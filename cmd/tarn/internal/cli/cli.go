@@ -82,7 +82,7 @@ func (a *app) command() *cobra.Command {
 	f.BoolVarP(&a.quiet, "quiet", "q", false, "no progress and no notes on the standard error")
 	complete(root, "output", "table", "json")
 	root.AddCommand(a.poolCommand(), a.contCommand(), a.objCommand(), a.kvCommand(), a.snapCommand(), a.importCommand(),
-		a.exportCommand(), a.bulkCommand(), a.checkCommand(), a.scrubCommand(), a.syncCommand(), a.devCommand(), a.benchCommand(), a.topCommand(), a.certCommand(), a.tokenCommand(),
+		a.exportCommand(), a.bulkCommand(), a.checkCommand(), a.scrubCommand(), a.syncCommand(), a.devCommand(), a.benchCommand(), a.topCommand(), a.gatewayCommand(), a.certCommand(), a.tokenCommand(),
 		a.auditCommand(), a.versionCommand())
 	return root
 }

@@ -18,10 +18,10 @@ import (
 
 func (a *app) contCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "cont", Aliases: []string{"container"}, Short: "containers: create, list, info, set, acl, set-owner, destroy", RunE: group,
+		Use: "cont", Aliases: []string{"container"}, Short: "containers: create, list, info, set, attr, acl, set-owner, destroy", RunE: group,
 		Long: "Containers are private object namespaces in a pool. A path may be written as POOL/CONTAINER or as POOL CONTAINER.",
 	}
-	cmd.AddCommand(a.contCreate(), a.contList(), a.contInfo(), a.contSet(), a.contDestroy())
+	cmd.AddCommand(a.contCreate(), a.contList(), a.contInfo(), a.contSet(), a.contAttributes(), a.contDestroy())
 	cmd.AddCommand(a.contAccess().commands()...)
 	return cmd
 }

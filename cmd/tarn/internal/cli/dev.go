@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -21,7 +22,7 @@ const aboutDev = `A device is named by a URI, or by a path that exists and is wh
   block:PATH  a block device                     nvme:PATH  the character device of an NVMe namespace, such as /dev/ng0n1
   file:PATH   a regular file                     mem:SIZE, sim:SIZE  memory, and a simulated disk: gone with the command
 
-Devices are those of the machine that this program runs on; with --endpoint, list, info, read, write and discard are of the
+Devices are those of the machine that this program runs on; with --endpoint, list, info, health, read, write and discard are of the
 gateway's machine. Sizes and offsets are in bytes, or with a unit: 4k, 1MiB, 10G.
 
 What is written to a device is written below all file systems and pools. A command that writes to a raw block device says what
@@ -30,9 +31,9 @@ is on it and asks first; --yes skips the question. A device that is mounted, or 
 func (a *app) devCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "dev", Aliases: []string{"device"}, RunE: group, Long: aboutDev,
-		Short: "devices: list, info, read, write, copy, discard, bench, zones, kv, nvme",
+		Short: "devices: list, info, health, read, write, copy, discard, bench, zones, kv, nvme",
 	}
-	cmd.AddCommand(a.devList(), a.devInfo(), a.devRead(), a.devWrite(), a.devCopy(), a.devDiscard(), a.devBench(), a.devZones(), a.devKV(), a.devNVMe())
+	cmd.AddCommand(a.devList(), a.devInfo(), a.devHealth(), a.devRead(), a.devWrite(), a.devCopy(), a.devDiscard(), a.devBench(), a.devZones(), a.devKV(), a.devNVMe())
 	return cmd
 }
 
@@ -150,6 +151,43 @@ func (a *app) devInfo() *cobra.Command {
 			return a.withTime(cmd, func(ctx context.Context) error { return devHint(a.showDevice(ctx, args[0], a.Devices.Query)) })
 		},
 	}
+}
+
+func (a *app) devHealth() *cobra.Command {
+	return &cobra.Command{
+		Use: "health DEVICE", Short: "show what an NVMe device reports of its own health: a URI or a path", Args: args(1, 1),
+		Example: "  sudo tarn dev health /dev/nvme0n1\n  tarn dev health block:/dev/nvme0n1 --endpoint unix:/var/lib/tarn/tarn.sock",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if a.remote() {
+				return a.withRemote(cmd, func(ctx context.Context, d system.Devices) error {
+					h, err := d.DeviceHealth(ctx, args[0])
+					if err != nil {
+						return err
+					}
+					return a.showHealth(h)
+				})
+			}
+			return noHealth(args[0], a.withNVMe(cmd, strings.TrimPrefix(args[0], "file:"), false, func(ctx context.Context, n system.NVMe) error {
+				h, _, err := n.Health(ctx)
+				if err != nil {
+					return err
+				}
+				return a.showHealth(h)
+			}))
+		},
+	}
+}
+
+func (a *app) showHealth(h system.NVMeHealth) error {
+	return a.out.Answer(h, func(w io.Writer) error { return out.Fields(w, healthFields(h)...) })
+}
+
+// noHealth says of what is no NVMe device that it cannot be asked.
+func noHealth(uri string, err error) error {
+	if errno.CodeOf(err) != errno.Inval {
+		return err
+	}
+	return errno.New("", uri, errno.NotSupported, "it is no NVMe device, and only those report their health")
 }
 
 func (a *app) showDevice(ctx context.Context, uri string, query func(ctx context.Context, uri string) (system.DeviceInfo, error)) error {

@@ -229,6 +229,15 @@ func (r remoteDevices) ListDevices(ctx context.Context) ([]system.DeviceInfo, er
 	return r.dev.List(ctx)
 }
 
+func (r remoteDevices) DeviceHealth(ctx context.Context, uri string) (system.NVMeHealth, error) {
+	n, err := openFakeNVMe(uri, false)
+	if err != nil {
+		return system.NVMeHealth{}, err
+	}
+	h, _, err := n.Health(ctx)
+	return h, err
+}
+
 func (r remoteDevices) GetDevice(ctx context.Context, uri string) (system.DeviceInfo, error) {
 	return r.dev.Query(ctx, uri)
 }

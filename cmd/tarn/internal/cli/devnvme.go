@@ -306,7 +306,7 @@ func (a *app) decodedLog(ctx context.Context, n system.NVMe, lid uint8) error {
 	if err != nil {
 		return err
 	}
-	return a.out.Answer(h, func(w io.Writer) error { return out.Fields(w, healthFields(h)...) })
+	return a.showHealth(h)
 }
 
 func healthFields(h system.NVMeHealth) []out.Field {

@@ -14,8 +14,8 @@ import (
 )
 
 func (a *app) objCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "obj", Aliases: []string{"object"}, Short: "objects: create, list, destroy", RunE: group}
-	cmd.AddCommand(a.objCreate(), a.objList(), a.objDestroy())
+	cmd := &cobra.Command{Use: "obj", Aliases: []string{"object"}, Short: "objects: create, list, rename, destroy", RunE: group}
+	cmd.AddCommand(a.objCreate(), a.objList(), a.objRename(), a.objDestroy())
 	return cmd
 }
 
@@ -62,6 +62,26 @@ func (a *app) objList() *cobra.Command {
 					t.Row(arg.UTF8.Show([]byte(o.Name)), o.Type, o.OID)
 				}
 				return a.out.Answer(objects, t.Write)
+			})
+		},
+	}
+}
+
+func (a *app) objRename() *cobra.Command {
+	return &cobra.Command{
+		Use: "rename POOL/CONTAINER/OBJECT NEW-NAME", Short: "give an object another name, at one moment", Aliases: []string{"mv"}, Args: args(2, 2),
+		ValidArgsFunction: a.names(arg.Object),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			p, err := arg.ParsePath(arg.Object, args[0])
+			if err != nil {
+				return err
+			}
+			return a.withContainer(cmd, p, func(ctx context.Context, cont system.Container) error {
+				if err := cont.RenameObject(ctx, p.Object, args[1]); err != nil {
+					return ifAbsent(err, "'tarn obj list "+p.Pool+"/"+p.Container+"' shows the objects there are")
+				}
+				p.Object = args[1]
+				return a.done("renamed", p)
 			})
 		},
 	}

@@ -16,11 +16,12 @@ import (
 )
 
 func (a *app) poolCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "pool", Short: "pools: create, list, info, acl, set-owner, check, sync, checkpoint, destroy", RunE: group}
+	cmd := &cobra.Command{Use: "pool", Short: "pools: create, list, info, attr, acl, set-owner, check, sync, checkpoint, destroy", RunE: group}
 	cmd.AddCommand(a.poolCreate(), a.poolList(), a.poolInfo(), a.poolDestroy(),
 		a.poolVerb("check POOL", "read and verify everything in a pool; changes wait meanwhile", "checked", checkPool),
 		a.poolVerb("sync POOL", "wait until everything applied so far is durable", "synced", system.Pool.Sync),
 		a.poolVerb("checkpoint POOL", "write a checkpoint, so that the log is empty", "checkpointed", system.Pool.Checkpoint))
+	cmd.AddCommand(a.poolAttributes())
 	cmd.AddCommand(a.poolAccess().commands()...)
 	return cmd
 }

@@ -85,7 +85,7 @@ func (s *System) CreatePool(ctx context.Context, label string, o system.CreatePo
 	}
 	info := system.PoolInfo{UUID: s.uuid(), Label: label, Path: cmp.Or(o.Device, "/root/"+label+".pool"), Targets: 1, MapVersion: 1,
 		FormatVersion: 1, TotalBytes: o.Size, FreeBytes: o.Size / 2, LogBytes: cmp.Or(o.LogBytes, o.Size/16), Generation: 1}
-	s.pools[label] = &pool{access: access{s: s, kind: acl.Pool, of: system.Access{Owner: o.Owner, Group: o.Group}}, s: s, info: info, conts: map[string]*cont{}}
+	s.pools[label] = &pool{access: access{s: s, kind: acl.Pool, of: system.Access{Owner: o.Owner, Group: o.Group}}, attributes: newAttributes(s), s: s, info: info, conts: map[string]*cont{}}
 	return info, nil
 }
 
@@ -129,6 +129,7 @@ func (s *System) close() error {
 
 type pool struct {
 	access
+	attributes
 	s     *System
 	info  system.PoolInfo
 	conts map[string]*cont
@@ -162,7 +163,7 @@ func (p *pool) CreateContainer(ctx context.Context, label string, o system.Creat
 	if p.conts[label] != nil {
 		return system.ContainerInfo{}, taken(label)
 	}
-	c := &cont{access: access{s: p.s, kind: acl.Container, of: system.Access{Owner: "anna"}}, s: p.s, objects: map[string]*kv{}}
+	c := &cont{access: access{s: p.s, kind: acl.Container, of: system.Access{Owner: "anna"}}, attributes: newAttributes(p.s), s: p.s, objects: map[string]*kv{}}
 	c.info = system.ContainerInfo{UUID: p.s.uuid(), Label: label, Type: o.Type, Created: time.Unix(1700000000, 0), Owner: "anna",
 		ValueMax: system.ValueMax, Durability: system.Durable}
 	c.set(o.Properties)

@@ -18,6 +18,7 @@ import (
 
 type cont struct {
 	access
+	attributes
 	s       *System
 	info    system.ContainerInfo
 	objects map[string]*kv
@@ -103,6 +104,24 @@ func (c *cont) Object(ctx context.Context, name string) (system.ObjectInfo, erro
 		return system.ObjectInfo{}, absent(name, "object")
 	}
 	return c.objects[name].info, nil
+}
+
+func (c *cont) RenameObject(ctx context.Context, name, to string) error {
+	defer c.s.mu.Unlock()
+	if err := c.s.enter(ctx, "obj rename"); err != nil {
+		return err
+	}
+	o := c.objects[name]
+	switch {
+	case o == nil:
+		return absent(name, "object")
+	case c.objects[to] != nil:
+		return taken(to)
+	}
+	o.info.Name = to
+	c.objects[to] = o
+	delete(c.objects, name)
+	return nil
 }
 
 func (c *cont) DestroyObject(ctx context.Context, name string) error {

@@ -32,7 +32,7 @@ func (c *cont) CreateSnapshot(ctx context.Context, name string) (uint64, error) 
 		return 0, taken(name)
 	}
 	c.s.next++
-	old := &cont{access: c.access, s: c.s, info: c.info, objects: map[string]*kv{}, snaps: c.snaps}
+	old := &cont{access: c.access, attributes: attributes{c.s, maps.Clone(c.all)}, s: c.s, info: c.info, objects: map[string]*kv{}, snaps: c.snaps}
 	old.info.Epoch = uint64(c.s.next)
 	for name, o := range c.objects {
 		copied := *o

@@ -23,8 +23,10 @@ struct batch {
 	unsigned	       relieved; /* how often it has waited for space */
 	struct run_list	       freed;	 /* of values that it replaces */
 	struct store_value   **made;	 /* values that were made for it, by index; NULL: none */
+	struct aim	      *aims;	 /* where its keys are, or belong, by index; NULL: not looked for */
 	struct tree	      *tree;	 /* of a batch of one: where the key is, or belongs */
 	struct path	       path;
+	struct aim	       one; /* of a batch of one */
 };
 
 static uint32_t inline_max(const struct store *s)
@@ -155,9 +157,10 @@ static void count_path(struct store *s, struct batch *b, const struct path *path
 		struct frame *f = path->frames[i];
 
 		b->gives++;
-		if (f->mark == s->batch)
+		if (!is_single(b) && f->mark == s->batch)
 			continue;
-		f->mark = s->batch;
+		if (!is_single(b)) /* else a page is there only once, and others who look at it need not be disturbed */
+			f->mark = s->batch;
 		b->blocks += blob_blocks(tree_new_cap(s, node_level(f->page))) + blob_blocks(f->cap);
 	}
 }
@@ -190,15 +193,20 @@ static struct leaf_value found_value(const struct path *path)
 	return path->found ? node_value(f->page, f->cap, path->slots[path->depth - 1]) : (struct leaf_value){ 0 };
 }
 
-static int prepare_key(struct store *s, struct batch *b, struct tree *t, struct store_mutation *m, struct path *path)
+/* NULL: it has to be found. A delete may join pages, and wants them all. */
+static const struct aim *aim_of(const struct store *s, const struct batch *b, const struct tree *t,
+				const struct store_mutation *m)
 {
-	struct leaf_value old;
-	int		  rc = tree_find(s, t, m->key, path);
+	const struct aim *aim = b->aims && m->change != STORE_DEL ? &b->aims[m - b->muts] : NULL;
 
-	if (rc)
-		return rc;
-	old = found_value(path);
-	rc  = check_condition(m, path->found, old.revision);
+	return aim && aim_stands(s, t, aim) ? aim : NULL;
+}
+
+static int prepare_found(struct store *s, struct batch *b, struct tree *t, struct store_mutation *m, struct path *path)
+{
+	struct leaf_value old = found_value(path);
+	int		  rc  = check_condition(m, path->found, old.revision);
+
 	if (m->change == STORE_CHECK)
 		return rc;
 	if (!rc && old.extents)
@@ -210,6 +218,21 @@ static int prepare_key(struct store *s, struct batch *b, struct tree *t, struct 
 		b->adds = true;
 		b->entries += LEAF_KEY + SLOT_BYTES + m->key.len + MIN(m->val.len, EXT_BYTES_MAX + inline_max(s));
 	}
+	return rc;
+}
+
+static int prepare_key(struct store *s, struct batch *b, struct tree *t, struct store_mutation *m, struct path *path)
+{
+	const struct aim *aim = aim_of(s, b, t, m);
+	int		  rc;
+
+	if (!aim) {
+		rc = tree_find(s, t, m->key, path);
+		return rc ? rc : prepare_found(s, b, t, m, path);
+	}
+	aim_path(aim, path);
+	rc	    = prepare_found(s, b, t, m, path);
+	path->depth = 0; /* nothing of it is pinned */
 	return rc;
 }
 
@@ -303,9 +326,8 @@ static int space_room(struct store *s, struct batch *b)
 
 static int prepare(struct store *s, struct batch *b)
 {
-	int rc = check_duplicates(b);
+	int rc = log_room(s, b);
 
-	rc	   = rc ? rc : log_room(s, b);
 	rc	   = rc || s->cache.dirty_bytes <= dirty_limit(s) ? rc : NEEDS_CHECKPOINT;
 	b->blocks  = 3 * blob_blocks(tree_new_cap(s, 1));
 	b->entries = b->gives = 0;
@@ -327,14 +349,17 @@ static int prepare(struct store *s, struct batch *b)
 static int put_or_del(struct store *s, struct batch *b, const struct store_mutation *m, struct tree *t,
 		      const struct leaf_value *val)
 {
-	int rc;
+	const struct aim *aim = aim_of(s, b, t, m);
+	int		  rc;
 
+	if (aim && m->change == STORE_PUT)
+		return tree_put_leaf(s, t, aim, m->key, val);
 	if (!is_single(b)) {
 		rc = m->change == STORE_PUT ? tree_put(s, t, m->key, val) : tree_del(s, t, m->key);
 		return rc == -TARN_E_NONEXIST ? 0 : rc;
 	}
 	if (m->change == STORE_PUT)
-		return tree_put_at(s, t, &b->path, m->key, val);
+		return b->path.depth ? tree_put_at(s, t, &b->path, m->key, val) : tree_put(s, t, m->key, val);
 	return b->path.found ? tree_del_at(s, t, &b->path) : 0;
 }
 
@@ -387,7 +412,7 @@ static int change(struct store *s, struct batch *b, uint64_t lsn)
 
 static void settle(struct store *s, struct batch *b)
 {
-	uint64_t log;
+	uint64_t log = b->n ? s->log.used_then : log_used(s);
 
 	for (size_t i = 0; i < b->n; i++) {
 		if (b->muts[i].change == STORE_PUT && value_of(b, i))
@@ -395,7 +420,6 @@ static void settle(struct store *s, struct batch *b)
 		if (b->made)
 			b->made[i] = NULL;
 	}
-	log = log_used(s);
 	tell_due(s, log);
 	b->pace = pace(s, log);
 }
@@ -449,6 +473,22 @@ static int apply(struct store *s, void *arg)
 	return rc;
 }
 
+/* A single change that has the lock for itself finds its key at least as quickly there. */
+static bool aim_pays(const struct store *s, size_t n)
+{
+	return n > 1 || atomic_load_explicit(&s->meets, memory_order_relaxed);
+}
+
+/* No lock. Without memory for them it goes without. */
+static void take_aim(struct store *s, struct batch *b)
+{
+	if (!aim_pays(s, b->all))
+		return;
+	b->aims = is_single(b) ? &b->one : malloc(b->all * sizeof(*b->aims));
+	if (b->aims)
+		aim_all(s, b->muts, b->all, b->aims);
+}
+
 int store_apply(struct store *s, struct store_mutation *muts, size_t n, unsigned flags, uint64_t *lsn, size_t *failed)
 {
 	struct batch b;
@@ -458,11 +498,16 @@ int store_apply(struct store *s, struct store_mutation *muts, size_t n, unsigned
 	b.muts = muts, b.all = n, b.flags = flags, b.lsn = lsn, b.failed = failed;
 	b.path.depth = 0;
 	rc	     = check_batch(s, &b, flags);
-	rc	     = rc ? rc : store_run(s, flags, apply, &b);
+	rc	     = rc ? rc : check_duplicates(&b);
+	if (!rc)
+		take_aim(s, &b);
+	rc = rc ? rc : store_run(s, flags, apply, &b);
 	for (size_t i = 0; b.made && i < n; i++)
 		store_value_free(b.made[i]);
 	free(b.made);
 	free(b.freed.runs);
+	if (b.aims != &b.one)
+		free(b.aims);
 	if (b.pace && !(flags & STORE_NOWAIT))
 		rest(b.pace);
 	return rc;

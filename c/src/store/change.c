@@ -303,6 +303,27 @@ int tree_put_at(struct store *s, struct tree *t, struct path *path, tarn_buf key
 	return rc ? rc : split_up(s, t, path);
 }
 
+/* The pages above are dirty already, so only a split is of interest to them. */
+int tree_put_leaf(struct store *s, struct tree *t, const struct aim *aim, tarn_buf key, const struct leaf_value *val)
+{
+	struct frame *f = aim->frames[aim->depth - 1];
+	struct path   path;
+	bool	      fits;
+	int	      rc;
+
+	frame_begin(f);
+	fits = node_put_value(f->page, f->cap, aim->slot, aim->found, key, val);
+	frame_end(f);
+	if (!fits)
+		return tree_put(s, t, key, val);
+	if (!overfull(s, f))
+		return 0;
+	rc = tree_find(s, t, key, &path);
+	rc = rc ? rc : split_up(s, t, &path);
+	path_release(&path);
+	return rc;
+}
+
 int tree_put(struct store *s, struct tree *t, tarn_buf key, const struct leaf_value *val)
 {
 	struct path path;

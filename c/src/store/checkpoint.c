@@ -23,12 +23,11 @@ int store_writable(struct store *s)
 {
 	int rc;
 
-	if (!s->failed) {
-		pthread_mutex_lock(&s->log.lock);
+	if (!s->failed && atomic_load_explicit(&s->log.rc, memory_order_relaxed)) {
+		pthread_mutex_lock(&s->log.lock); /* until the message is whole */
 		rc = s->log.rc;
 		pthread_mutex_unlock(&s->log.lock);
-		if (rc)
-			base_set_message(s->log.message), store_poison(s, rc);
+		base_set_message(s->log.message), store_poison(s, rc);
 	}
 	return s->failed ? fail(EP_RO, "the pool is read-only until it is opened again, because of an earlier failure: %.170s",
 				s->why)

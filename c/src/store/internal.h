@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* store/internal.h: the engine's rooms, and what holds between them.
  *
- * open, check -> checkpoint -> flush, apply, read, walk -> tree -> cache -> pages -> space -> io, queues -> node -> layout, and log and
+ * open, check -> checkpoint -> flush, apply, aim, read, walk -> tree -> cache -> pages -> space -> io, queues -> node -> layout, and log and
  * value beside them.
  *
  * One thread at a time changes anything in memory: it holds store->lock, and never waits for the device meanwhile but where a function
@@ -201,18 +201,19 @@ struct log {
 	struct log_wait	     wait[2]; /* wait[turn] is for the group being filled, the other for the one being written */
 	unsigned	     turn;
 	bool		     flushing;
-	bool	 durable_writes; /* the device makes a write durable for less than a write and a flush cost: measured */
-	bool	 torn;		 /* the replay met a group that is not whole: the next one needs a new epoch */
-	int	 rc;		 /* the log has failed */
-	char	 message[TARN_MESSAGE_MAX];
-	uint64_t block, blocks; /* the ring */
-	uint64_t pos,
+	bool	    durable_writes; /* the device makes a write durable for less than a write and a flush cost: measured */
+	bool	    torn;	    /* the replay met a group that is not whole: the next one needs a new epoch */
+	_Atomic int rc;		    /* the log has failed. Written with log.lock, and then never again; so is the message */
+	char	    message[TARN_MESSAGE_MAX];
+	uint64_t    block, blocks; /* the ring */
+	uint64_t    pos,
 		used; /* in blocks: where the first group that is not durable goes, what lies behind it that a replay needs */
 	uint64_t	 epoch, seq;
-	struct hash128	 chain;	  /* of the last durable group */
-	uint64_t	 lsn;	  /* of the last record appended; written under both locks */
-	_Atomic uint64_t durable; /* lsn */
-	_Atomic uint64_t memory;  /* bytes of both buffers */
+	struct hash128	 chain;	    /* of the last durable group */
+	uint64_t	 lsn;	    /* of the last record appended; written under both locks */
+	uint64_t	 used_then; /* what log_used() said when that had been appended; with store->lock */
+	_Atomic uint64_t durable;   /* lsn */
+	_Atomic uint64_t memory;    /* bytes of both buffers */
 	struct feed	 feed;
 };
 
@@ -234,6 +235,7 @@ struct pages; /* pages.c: on their way from the device */
 struct store {
 	struct device	 *dev;
 	pthread_mutex_t	  lock;
+	_Atomic unsigned  meets;  /* so many changes to come are likely to find the lock taken; written with it */
 	bool		  nowait; /* the call that holds the lock may not wait for the device: AGAIN */
 	struct wanted	  wanted; /* by the call that holds the lock */
 	int		  failed;
@@ -398,10 +400,27 @@ void	     tree_remove(struct tree *t);
 int	     tree_spare(struct store *s, unsigned n); /* n of them can be taken or added now: NOMEM */
 struct tree *tree_take_spare(struct store *s);
 
+/* aim.c: the leaf that has a key, found without the lock. */
+#define AIM_DEPTH 6u /* of deeper trees there are no aims */
+struct aim {
+	struct tree  *tree;    /* NULL: there is none */
+	uint64_t      version; /* of the leaf */
+	uint32_t      slot;    /* in it */
+	uint16_t      depth;
+	bool	      found;
+	struct frame *frames[AIM_DEPTH];
+};
+void aim_all(struct store *s, const struct store_mutation *muts, size_t n, struct aim *aims); /* no lock */
+/* The aim is true, the leaf and all pages above it are the tree's own, and none has to become dirty for a change. */
+bool aim_stands(const struct store *s, const struct tree *t, const struct aim *a);
+void aim_path(const struct aim *a, struct path *path); /* of one that stands: pages, but not pinned, and only the last slot */
+
 /* change.c */
 int	 tree_want_neighbour(struct store *s, struct tree *t, struct path *path); /* before a delete; AGAIN */
 int	 tree_put_at(struct store *s, struct tree *t, struct path *path, tarn_buf key,
-		     const struct leaf_value *val);			  /* after tree_find() */
+		     const struct leaf_value *val); /* after tree_find() */
+int	 tree_put_leaf(struct store *s, struct tree *t, const struct aim *aim, tarn_buf key,
+		       const struct leaf_value *val);			  /* aim_stands() */
 int	 tree_del_at(struct store *s, struct tree *t, struct path *path); /* found */
 int	 tree_put(struct store *s, struct tree *t, tarn_buf key, const struct leaf_value *val);
 int	 tree_del(struct store *s, struct tree *t, tarn_buf key); /* NONEXIST */

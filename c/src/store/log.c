@@ -24,7 +24,8 @@
 #include <unistd.h>
 
 #define LOOSE_MAX    (UINT64_C(16) << 20) /* bytes of values that a replay is asked to read again */
-#define KEPT_MAX     (UINT64_C(2) << 20)  /* of a buffer between groups */
+#define KEPT_MIN     (UINT64_C(2) << 20)  /* of a buffer between groups, whatever the cache's budget */
+#define KEPT_MAX     (UINT64_C(16) << 20)
 #define MEASURED     8u
 #define MEASURED_MIN 3u
 #define MEASURE_NS   UINT64_C(10000000)
@@ -171,17 +172,24 @@ bool log_fits(struct store *s, uint64_t bytes)
 	return one.used <= l->blocks && two.used <= l->blocks && group_blocks(together) <= l->blocks / 2;
 }
 
+static uint64_t used_ahead(const struct log *l)
+{
+	struct ring r = ring_ahead(l);
+
+	if (l->fill.len)
+		ring_take(l, &r, l->fill.len);
+	return r.used * 1000 / l->blocks;
+}
+
 uint64_t log_used(struct store *s)
 {
 	struct log *l = &s->log;
-	struct ring r;
+	uint64_t    used;
 
 	pthread_mutex_lock(&l->lock);
-	r = ring_ahead(l);
-	if (l->fill.len)
-		ring_take(l, &r, l->fill.len);
+	used = used_ahead(l);
 	pthread_mutex_unlock(&l->lock);
-	return r.used * 1000 / l->blocks;
+	return used;
 }
 
 void log_mark(struct store *s, struct log_place *place, uint64_t *lsn)
@@ -227,6 +235,13 @@ static int buf_reserve(struct log *l, struct log_buf *b, size_t len)
 	b->data = data;
 	b->cap	= cap;
 	return 0;
+}
+
+/* What of a buffer stays between groups: enough for those of a busy relaxed container, which would otherwise get new memory, zeroed and
+ * copied from size to size, for each. */
+static uint64_t kept_max(const struct store *s)
+{
+	return MAX(KEPT_MIN, MIN(KEPT_MAX, s->cache.budget / 32));
 }
 
 /* What stands in the record for the value; desc lends room. */
@@ -285,6 +300,7 @@ int log_append(struct store *s, const struct store_mutation *muts, size_t n, uin
 		p = put_mutation(fill, p, &muts[i]);
 	fill->len += bytes;
 	fill->last_lsn = *lsn = l->lsn;
+	l->used_then	      = used_ahead(l);
 out:
 	pthread_mutex_unlock(&l->lock);
 	return rc;
@@ -395,7 +411,7 @@ static void take_fill(struct log *l)
 }
 
 /* The group in flush is durable, or the log has failed. */
-static void finish_group(struct log *l, const struct ring *from, const struct ring *to, struct hash128 sum, int rc)
+static void finish_group(struct log *l, const struct ring *from, const struct ring *to, struct hash128 sum, uint64_t kept, int rc)
 {
 	l->flushing = false;
 	if (rc) {
@@ -408,7 +424,7 @@ static void finish_group(struct log *l, const struct ring *from, const struct ri
 		feed_end_group(l, to->used - from->used);
 		atomic_store(&l->durable, l->flush.last_lsn);
 	}
-	if (l->flush.cap > KEPT_MAX)
+	if (l->flush.cap > kept)
 		buf_free(l, &l->flush);
 }
 
@@ -450,7 +466,7 @@ static void flush_group(struct store *s, struct log *l)
 	if (!rc)
 		feed_keep_group(l, to.used - from.used);
 	pthread_mutex_lock(&l->lock);
-	finish_group(l, &from, &to, sum, rc);
+	finish_group(l, &from, &to, sum, kept_max(s), rc);
 	announce(l);
 }
 

@@ -100,21 +100,26 @@ static NODE_RACY int child_missing(const struct tree *t, const struct spot *up, 
 	return -TARN_E_AGAIN;
 }
 
+/* The spot is read field by field: a copy of all of it would wait for the stores of its fields, and so for the search that gave the slot. */
 NODE_RACY int seek_down(struct store *s, struct tree *t, struct trail *trail, struct spot *spot, struct wanted *w)
 {
-	const struct spot   up	  = *spot;
-	const struct frame *p	  = up.frame;
-	uint64_t	    id	  = node_child_id(p->page, p->cap, up.slot);
-	uint32_t	    hint  = hint_get(&s->cache, p, up.slot);
-	unsigned	    level = node_level(p->page);
-	struct frame	   *f	  = id ? cache_peek(&s->cache, id, hint) : NULL;
+	struct frame *p	      = spot->frame;
+	uint64_t      version = spot->version, id;
+	uint32_t      slot = spot->slot, hint = hint_get(&s->cache, p, slot);
+	unsigned      level = node_level(p->page);
+	struct frame *f;
 
-	if (!f)
+	id = node_child_id(p->page, p->cap, slot);
+	f  = id ? cache_peek(&s->cache, id, hint) : NULL;
+	if (!f) {
+		struct spot up = { .frame = p, .version = version, .slot = slot };
+
 		return child_missing(t, &up, w);
-	if (!enter(f, id, spot) || !frame_valid(p, up.version) || node_level(f->page) + 1 != level)
+	}
+	if (!enter(f, id, spot) || !frame_valid(p, version) || node_level(f->page) + 1 != level)
 		return RESTART;
 	if (f->number != hint)
-		hint_set(&s->cache, p, up.slot, f->number);
+		hint_set(&s->cache, p, slot, f->number);
 	return leave_trail(trail, spot);
 }
 

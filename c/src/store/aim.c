@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* store/aim.c: the leaves that changes are going to, found before store->lock is taken.
+ *
+ * Going down a tree is most of what a change costs, and nearly all of that is waiting for memory. So it is done beside other threads, as readers do
+ * it, and for many keys at once: while the page of one comes from memory, the others are searched. Always true:
+ *   - an aim is a hint, made of pages that may have changed since. Under the lock aim_stands() says whether it is true still;
+ *   - it never waits and never fails: what is not in memory, or changes meanwhile, has no aim;
+ *   - one that stands wants no page above the leaf, not even to look at it: threads that change different leaves do not meet there. */
+#include "seek.h"
+
+#define LANES 16u
+
+struct lane {
+	struct aim *aim;
+	tarn_buf    key;
+	struct spot spot;
+	bool	    live; /* its way goes on */
+};
+
+static NODE_RACY void add_page(struct lane *l)
+{
+	l->live = l->spot.frame && l->aim->depth < AIM_DEPTH;
+	if (l->live)
+		l->aim->frames[l->aim->depth++] = l->spot.frame;
+}
+
+static NODE_RACY void begin(struct store *s, struct lane *l, struct aim *aim, const struct store_mutation *m)
+{
+	bool	      has_key = m->change == STORE_PUT || m->change == STORE_DEL || m->change == STORE_CHECK;
+	struct wanted w;
+
+	l->aim	   = aim;
+	l->key	   = m->key;
+	aim->tree  = has_key ? tree_peek(s, m->tree, 0) : NULL;
+	aim->depth = 0;
+	l->live	   = aim->tree && !seek_root(s, aim->tree, NULL, &l->spot, &w);
+	if (l->live)
+		add_page(l);
+}
+
+static NODE_RACY void down(struct store *s, struct lane *l)
+{
+	struct wanted w;
+
+	l->live = !seek_down(s, l->aim->tree, NULL, &l->spot, &w);
+	if (l->live)
+		add_page(l);
+}
+
+static NODE_RACY bool inner(const struct lane *l)
+{
+	return l->live && node_level(l->spot.frame->page);
+}
+
+/* In its leaf. The entry begins to come, which is going to be changed. */
+static NODE_RACY void search_leaf(struct lane *l)
+{
+	const struct frame *f = l->spot.frame;
+	struct aim	   *a = l->aim;
+
+	if (!l->live) {
+		a->tree = NULL;
+		return;
+	}
+	a->version = l->spot.version;
+	a->slot	   = node_lower(f->page, f->cap, l->key, &a->found);
+	seek_prefetch_entry(f->page, f->cap, a->slot);
+}
+
+static NODE_RACY void aim_one(struct store *s, const struct store_mutation *m, struct aim *aim)
+{
+	struct lane l;
+
+	begin(s, &l, aim, m);
+	while (inner(&l)) {
+		seek_route(&l.spot, l.key);
+		seek_prefetch(s, &l.spot, l.spot.slot);
+		down(s, &l);
+	}
+	search_leaf(&l);
+}
+
+/* A level down, all of them; false: none has any more. */
+static NODE_RACY bool step_down(struct store *s, struct lane *lanes, unsigned n)
+{
+	struct lane *in[LANES];
+	unsigned     k = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		if (inner(&lanes[i]))
+			in[k++] = &lanes[i];
+	for (unsigned i = 0; i < k; i++)
+		seek_look(&in[i]->spot);
+	for (unsigned i = 0; i < k; i++) {
+		struct spot *spot = &in[i]->spot;
+
+		seek_route(spot, in[i]->key);
+		seek_prefetch_entry(spot->frame->page, spot->frame->cap, spot->slot);
+		__builtin_prefetch((const void *)hint_at(&s->cache, spot->frame, spot->slot));
+	}
+	for (unsigned i = 0; i < k; i++)
+		seek_prefetch(s, &in[i]->spot, in[i]->spot.slot);
+	for (unsigned i = 0; i < k; i++)
+		down(s, in[i]);
+	return k > 0;
+}
+
+static NODE_RACY void aim_group(struct store *s, const struct store_mutation *muts, unsigned n, struct aim *aims)
+{
+	struct lane lanes[LANES];
+
+	for (unsigned i = 0; i < n; i++)
+		begin(s, &lanes[i], &aims[i], &muts[i]);
+	while (step_down(s, lanes, n))
+		;
+	for (unsigned i = 0; i < n; i++)
+		if (lanes[i].live)
+			seek_prefetch_found(lanes[i].spot.frame, lanes[i].key);
+	for (unsigned i = 0; i < n; i++)
+		search_leaf(&lanes[i]);
+}
+
+void aim_all(struct store *s, const struct store_mutation *muts, size_t n, struct aim *aims)
+{
+	if (n == 1)
+		aim_one(s, muts, aims);
+	for (size_t i = 0; n > 1 && i < n; i += LANES)
+		aim_group(s, muts + i, (unsigned)MIN(n - i, LANES), aims + i);
+}
+
+/* A leaf leaves its tree, or gives keys away, only when it is dropped, which changes its version, or frozen or written, and then it is not
+ * the tree's own. When it is as young as can be, so are the pages above; one that is not has been seen before it was replaced. */
+bool aim_stands(const struct store *s, const struct tree *t, const struct aim *a)
+{
+	const struct frame *leaf;
+
+	if (a->tree != t || s->gen <= t->gen)
+		return false;
+	for (unsigned i = 0; i < a->depth; i++)
+		if (!a->frames[i]->dirty || a->frames[i]->gen != s->gen || a->frames[i]->tree != t->id)
+			return false;
+	leaf = a->frames[a->depth - 1];
+	return atomic_load_explicit(&leaf->version, memory_order_relaxed) == a->version;
+}
+
+void aim_path(const struct aim *a, struct path *path)
+{
+	memcpy(path->frames, a->frames, a->depth * sizeof(a->frames[0]));
+	path->slots[a->depth - 1] = a->slot;
+	path->depth		  = a->depth;
+	path->found		  = a->found;
+}

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test/test_aim.c: the leaf of a change, found before the lock: an aim that stands is what a search under the lock finds, whatever has happened
+ * to the tree meanwhile; and changes that use aims leave what changes without them do. */
+#include "harness.h"
+
+#include "../src/device/sim.h"
+#include "../src/store/internal.h"
+#include "store_tools.h"
+
+#define SIZE   (32u << 20)
+#define TREE   16u
+#define KEYS   3000u
+#define MANY   40u
+#define ROUNDS 1500u
+
+struct fixture {
+	struct sim_disk *disk;
+	struct device	*dev;
+	struct store	*store;
+	struct rng	 rng;
+	uint32_t	 len[KEYS]; /* what is there: bytes of the value + 1, 0: nothing */
+	uint64_t	 epoch;	    /* of a snapshot; 0: there is none */
+};
+
+static void begin(struct fixture *f)
+{
+	struct store_format format = { .node_bytes = 1024, .log_bytes = 1 << 20 };
+
+	memset(f, 0, sizeof(*f));
+	rng_seed(&f->rng, test_seed());
+	test_fill(format.pool.bytes, 16, 1);
+	assert_ok(sim_disk_create(SIZE, 1, &f->disk));
+	assert_ok(sim_open(f->disk, &f->dev));
+	assert_ok(store_format(f->dev, &format));
+	assert_ok(store_open(f->dev, NULL, &f->store));
+}
+
+static void end(struct fixture *f)
+{
+	assert_ok(store_check(f->store, NULL));
+	assert_ok(store_close(f->store));
+	device_close(f->dev);
+	sim_disk_destroy(f->disk);
+}
+
+/* Of a key, whatever its length: text that says which. */
+static struct store_mutation mutation(enum store_change change, uint32_t k, uint32_t len)
+{
+	static uint8_t keys[MANY][8], bytes[4096];
+	static size_t  turn;
+	uint8_t	      *key = keys[turn++ % MANY];
+
+	put64be(key, k);
+	memset(bytes, 'v', sizeof(bytes));
+	return (struct store_mutation){ .change = change, .tree = TREE, .key = { key, 8 }, .val = { bytes, len } };
+}
+
+static void apply(struct fixture *f, struct store_mutation *muts, size_t n)
+{
+	uint64_t lsn;
+
+	assert_ok(store_apply(f->store, muts, n, 0, &lsn, NULL));
+}
+
+/* n different keys, in no order, all of them put or deleted at once. */
+static void change_some(struct fixture *f, size_t n, bool del)
+{
+	struct store_mutation muts[MANY];
+	uint32_t	      first = (uint32_t)rng_below(&f->rng, KEYS), step = (uint32_t)rng_below(&f->rng, KEYS / MANY) + 1;
+
+	for (size_t i = 0; i < n; i++) {
+		uint32_t k = (first + (uint32_t)(n - i) * step) % KEYS, len = (uint32_t)rng_below(&f->rng, 90);
+
+		len	  = rng_below(&f->rng, 50) ? len : 2000; /* in extents */
+		f->len[k] = del ? 0 : len + 1;
+		muts[i]	  = mutation(del ? STORE_DEL : STORE_PUT, k, len);
+	}
+	apply(f, muts, n);
+}
+
+static void snap_or_unsnap(struct fixture *f)
+{
+	struct store_mutation m = { .change = f->epoch ? STORE_UNSNAP : STORE_SNAP, .tree = TREE, .revision = f->epoch };
+	uint64_t	      lsn;
+
+	assert_ok(store_apply(f->store, &m, 1, 0, &lsn, NULL));
+	f->epoch = f->epoch ? 0 : lsn;
+}
+
+static void drop(struct fixture *f)
+{
+	struct store_mutation m = { .change = STORE_DROP, .tree = TREE };
+
+	apply(f, &m, 1);
+	f->epoch = 0;
+	memset(f->len, 0, sizeof(f->len));
+}
+
+static void anything(struct fixture *f)
+{
+	uint64_t what = rng_below(&f->rng, 100);
+
+	if (what < 60)
+		change_some(f, 1 + rng_below(&f->rng, MANY), what >= 45);
+	else if (what < 90)
+		change_some(f, 1, what >= 80);
+	else if (what < 94)
+		snap_or_unsnap(f);
+	else if (what < 99)
+		assert_ok(store_checkpoint(f->store));
+	else if (rng_below(&f->rng, 8) == 0)
+		drop(f);
+}
+
+/* With the lock: does it stand? Then a search says the same. */
+static bool stands(struct fixture *f, const struct aim *aim, tarn_buf key)
+{
+	struct tree *t = tree_peek(f->store, TREE, 0);
+	struct path  path;
+
+	if (!t || !aim_stands(f->store, t, aim))
+		return false;
+	assert_ok(tree_find(f->store, t, key, &path));
+	assert_true(path.depth >= aim->depth);
+	assert_ptr_equal(path.frames[path.depth - 1], aim->frames[aim->depth - 1]);
+	assert_int_equal(path.slots[path.depth - 1], aim->slot);
+	assert_int_equal(path.found, aim->found);
+	path_release(&path);
+	return true;
+}
+
+static unsigned aim_and_look(struct fixture *f, unsigned between)
+{
+	struct store_mutation muts[MANY];
+	uint8_t		      keys[MANY][8];
+	struct aim	      aims[MANY];
+	size_t		      n	  = 1 + rng_below(&f->rng, MANY);
+	unsigned	      yes = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		put64be(keys[i], rng_below(&f->rng, KEYS + 10));
+		muts[i] = (struct store_mutation){ .change = STORE_PUT, .tree = TREE, .key = { keys[i], 8 } };
+	}
+	aim_all(f->store, muts, n, aims);
+	while (between--)
+		anything(f);
+	pthread_mutex_lock(&f->store->lock);
+	for (size_t i = 0; i < n; i++)
+		yes += stands(f, &aims[i], muts[i].key);
+	pthread_mutex_unlock(&f->store->lock);
+	return yes;
+}
+
+static void test_aims_that_stand(void **state)
+{
+	struct fixture *f    = *state;
+	unsigned	then = 0, later = 0;
+
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		anything(f);
+		then += aim_and_look(f, 0);
+		later += aim_and_look(f, 1 + i % 3);
+	}
+	print_message("%u aims stood at once, %u after changes\n", then, later);
+	assert_true(then > ROUNDS && later > ROUNDS / 4);
+}
+
+static void compare(struct fixture *f)
+{
+	for (uint32_t k = 0; k < KEYS; k++) {
+		struct store_mutation m = mutation(STORE_PUT, k, 0);
+		uint8_t		      got[4096];
+		size_t		      len = sizeof(got);
+		int		      rc  = store_get(f->store, live(TREE), m.key, got, &len, NULL, 0);
+
+		assert_int_equal(rc, f->len[k] ? 0 : -TARN_E_NONEXIST);
+		assert_true(rc || len == f->len[k] - 1);
+	}
+}
+
+/* As if threads met at the store all the time; so single changes aim too. */
+static void test_changes_with_aims(void **state)
+{
+	struct fixture *f = *state;
+
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		atomic_store(&f->store->meets, 2);
+		anything(f);
+		if (i % 300 == 299)
+			compare(f);
+	}
+	compare(f);
+}
+
+static int setup(void **state)
+{
+	static struct fixture f;
+
+	begin(&f);
+	*state = &f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	end(*state);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_aims_that_stand, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_changes_with_aims, setup, teardown),
+	};
+
+	return cmocka_run_group_tests_name("aim", tests, NULL, NULL);
+}

@@ -26,6 +26,9 @@ type Gate struct {
 	tickets      Ticket            // the head of the ring of all
 	late         int               // tickets of calls that are refused when their message has come
 	refused      uint64
+	room         room
+	linger       linger
+	pace         pace
 }
 
 type pot struct{ used, most int64 }
@@ -45,7 +48,7 @@ type share struct {
 
 // NewGate returns a gate of so many calls and bytes.
 func NewGate(calls, bytes int64) *Gate {
-	g := &Gate{calls: pot{most: calls}, bytes: pot{most: bytes}, shares: map[string]*share{}}
+	g := &Gate{calls: pot{most: calls}, bytes: pot{most: bytes}, shares: map[string]*share{}, pace: newPace()}
 	g.tickets.next, g.tickets.prev = &g.tickets, &g.tickets
 	return g
 }

@@ -60,7 +60,7 @@ NVME_VARIANT ?= release
 TEST_PROGRAMS := $(foreach v,$(VARIANTS),$(TESTS:%=build/$(v)/test/%)) build/release/test/crash build/asan/test/crash
 GO       := . build/go.env && go
 
-.PHONY: help deps deps-browser all lib proto proto-accept run demo test test-c test-go test-asan test-tsan test-race test-crash test-clients test-nvme fuzz soak fmt check bench bench-dev bench-go bench-cgo test-bench-go install clean FORCE
+.PHONY: help deps deps-browser all lib proto proto-accept run demo test test-c test-go test-asan test-tsan test-race test-crash test-clients test-nvme fuzz soak fmt check bench bench-dev bench-go bench-cgo bench-overload test-bench-go install clean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -294,6 +294,12 @@ test-bench-go: build/go.env ## each row of make bench-go on each engine for a mo
 build/release/bench/calls: c/bench/calls/calls.c build/lib/libtarn.a build/flags
 	@mkdir -p $(@D); echo "LINK  $@"
 	$(Q)$(CC) -std=c11 $(WARN) $(CPPFLAGS) $(CFLAGS) -MMD -MP -MF build/release/bench/calls.d $(LDFLAGS) -o $@ $< build/lib/libtarn.a $(LIBS)
+
+build/bin/overload: FORCE build/go.env
+	$(Q)$(GO) build -buildvcs=false -o $@ ./tests/overload
+
+bench-overload: build/bin/overload build/bin/tarn-gateway ## a gateway under more than it can carry, and under attack: ARGS="-parts attacks", ARGS=-h (docs/benchmarks.md)
+	@build/bin/overload $(ARGS)
 
 bench-cgo: build/release/bench/calls build/go.env ## what calls that the cache answers cost in C, and the same calls in Go
 	@for round in 1 2 3; do build/release/bench/calls 1 && $(GO) test -run '^$$' -bench 'GetInto$$|GetMany|List/100$$|Scan|Put$$|Apply' ./go/tarn; done

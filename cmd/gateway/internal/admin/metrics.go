@@ -25,6 +25,7 @@ var (
 	places     = gauge("tarn_gateway_calls_in_flight", "Calls that hold a place, streams among them.")
 	placesMax  = gauge("tarn_gateway_calls_in_flight_limit", "Calls that may hold a place at once; more are refused.")
 	refused    = gauge("tarn_gateway_refused_total", "Calls, and what calls wanted more, that were refused for want of a place or of bytes.")
+	refusals   = gauge("tarn_gateway_refusal_seconds", "From when the headers of a call were read until its refusal was written; of those in one write the oldest.")
 	watches    = gauge("tarn_gateway_watches", "Watches that are running.")
 	watchesMax = gauge("tarn_gateway_watches_limit", "Watches that can run at once; more are refused.")
 	watchesNo  = gauge("tarn_gateway_watches_refused_total", "Watches that were refused: there were too many, or its caller had its share.")
@@ -62,7 +63,7 @@ func pool(name, help string) *prometheus.Desc { return gauge("tarn_pool_"+name, 
 
 // Describe implements prometheus.Collector.
 func (s *Server) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{handled, lasted, running, inFlight, inLimit, places, placesMax, refused, watches, watchesMax, watchesNo, sessions, inLanes, denied, spans, spansSent, conns, open, coreCalls, ready, stale, started, build, poolOpen,
+	for _, d := range []*prometheus.Desc{handled, lasted, running, inFlight, inLimit, places, placesMax, refused, refusals, watches, watchesMax, watchesNo, sessions, inLanes, denied, spans, spansSent, conns, open, coreCalls, ready, stale, started, build, poolOpen,
 		poolTotal, poolFree, poolLog, poolLogUsed, poolCache, poolCacheUsed, poolReadOnly, poolGeneration, poolConts, poolSnapshots} {
 		to <- d
 	}
@@ -80,6 +81,7 @@ func (s *Server) Collect(to chan<- prometheus.Metric) {
 	send(to, places, float64(gate.Calls))
 	send(to, placesMax, float64(gate.CallsMax))
 	count(to, refused, gate.Refused)
+	collectRefusals(to, s.cfg.Conns.Refusals.Counts())
 	send(to, watches, float64(gate.Watches))
 	send(to, watchesMax, float64(gate.WatchesMax))
 	count(to, watchesNo, gate.WatchesRefused)
@@ -114,12 +116,26 @@ func collectMethod(to chan<- prometheus.Metric, c limit.Count) {
 	for code, calls := range c.ByCode {
 		to <- prometheus.MustNewConstMetric(handled, prometheus.CounterValue, float64(calls), kind, service, method, code.String())
 	}
-	buckets, below := map[float64]uint64{}, uint64(0)
-	for i, bound := range latency.Seconds() {
-		below += c.Latency[i]
-		buckets[bound] = below
+	to <- prometheus.MustNewConstHistogram(lasted, c.Latency.Total(), c.Time.Seconds(), buckets(c.Latency), kind, service, method)
+}
+
+// collectRefusals has a sum that is exact to the classes only.
+func collectRefusals(to chan<- prometheus.Metric, c latency.Counts) {
+	sum, bounds := 0.0, latency.Seconds()
+	for i, n := range c {
+		sum += float64(n) * bounds[min(i, len(bounds)-1)]
 	}
-	to <- prometheus.MustNewConstHistogram(lasted, c.Latency.Total(), c.Time.Seconds(), buckets, kind, service, method)
+	to <- prometheus.MustNewConstHistogram(refusals, c.Total(), sum, buckets(c))
+}
+
+// buckets are what did not exceed each bound.
+func buckets(c latency.Counts) map[float64]uint64 {
+	all, below := map[float64]uint64{}, uint64(0)
+	for i, bound := range latency.Seconds() {
+		below += c[i]
+		all[bound] = below
+	}
+	return all
 }
 
 func collectPool(to chan<- prometheus.Metric, p Pool) {

@@ -19,7 +19,7 @@ type Seen struct {
 
 // Tap refuses a call without a valid credential when its headers have come: nothing that it sends after them is read, so that strangers
 // cost no memory for messages. It is called from a tap.ServerInHandle. The interceptors ask again, and they alone decide who is let in; so a
-// call that must not be refused yet (see limit.Distant) goes on to them.
+// call that must not be refused yet (see limit.Gate.Lingers) goes on to them.
 func (g *Guard) Tap(ctx context.Context, method string, mustGoOn bool) (Seen, error) {
 	who, _, err := g.identify(ctx)
 	switch {

@@ -11,12 +11,14 @@ import (
 	"time"
 
 	"golang.org/x/net/http2"
+
+	"github.com/tarn-storage/tarn/cmd/internal/latency"
 )
 
 // Conn is a connection of HTTP/2, behind TLS, that is read no faster than what its client does is worth.
 //
-// Always true: frames that carry nothing (settings, pings, resets, empty data and others) and calls that are refused cost credit, admitted
-// calls and bytes of data in either direction earn it, and some comes with time. While there is none, nothing is read: the client waits in
+// Always true: frames that carry nothing (settings, pings, resets, empty or padded data and others), large headers and calls that are refused cost credit, admitted
+// calls and bytes of data in either direction earn it, and some comes with time and from the origin. While there is none, nothing is read: the client waits in
 // its own send buffer, and costs nobody else anything. Who goes on to send what carries nothing is cut. What ordinary clients do never uses
 // up the credit.
 type Conn struct {
@@ -25,17 +27,25 @@ type Conn struct {
 	calls   atomic.Int32
 	used    atomic.Int64 // when something was read or written last, in ns
 	written atomic.Int64 // bytes that have not earned credit yet
+	owed    atomic.Int64 // when the oldest refusal that is not written yet was read, in ns; 0: there is none
+	left    atomic.Int64 // credit, as it was when something was read last
+	origin  *origin
 	done    chan struct{}
 	close   func() error
+	late    *latency.Histogram // of refusals
 
 	// Only the goroutine that reads uses what follows; grpc calls the tap from it, too.
 	credit float64
 	waste  float64 // what frames have cost that carried nothing, less what was earned
 	at     time.Time
+	came   int64     // when something was read last, in ns
+	until  time.Time // when it may be read again, unless gate has room before
+	gate   *Gate     // that has refused a call
 	head   [frameHead]byte
-	got    int // of head
-	skip   int // bytes before the next head
-	opened int // calls that began, and that grpc has not asked the tap about
+	got    int  // of head
+	skip   int  // bytes before the next head
+	worth  bool // a call was admitted
+	opened int  // calls that began, and that grpc has not asked the tap about
 }
 
 const (
@@ -49,19 +59,24 @@ const (
 	dataCredit    = 1. / 1024 // each byte that comes
 	writtenCredit = 1. / 4096 // each byte that goes
 	frameCost     = 1
-	resetCost     = 4   // more than the call earned
-	refusalCost   = 0.5 // of a call
-	surplusCost   = 3   // of a call beyond those that a connection may have at once: the client was told how many
+	resetCost     = 4
+	headersFree   = 4096     // bytes of the headers of a call
+	headersCost   = 1. / 256 // of each beyond
+	refusalCost   = 0.5      // of a call
+	surplusCost   = 3        // of a call beyond those that a connection may have at once: the client was told how many
 	pauseMost     = 100 * time.Millisecond
+	creditLow     = 100
+	smallRead     = 2048 // bytes: what is read at once of who has little credit, or was not read for a while
 )
 
 var errFlood = errors.New("the client sends too many frames that carry nothing")
 
-func newConn(inner net.Conn, key string, ended func(*Conn)) *Conn {
-	c := &Conn{Conn: inner, key: key, done: make(chan struct{}), credit: creditMost, at: time.Now(), skip: len(http2.ClientPreface)}
+func newConn(inner net.Conn, key string, from *origin, conns *Conns) *Conn {
+	c := &Conn{Conn: inner, key: key, origin: from, late: &conns.Refusals, done: make(chan struct{}), credit: creditMost, at: time.Now(),
+		skip: len(http2.ClientPreface)}
 	c.close = sync.OnceValue(func() error {
 		close(c.done)
-		ended(c)
+		conns.end(c)
 		return c.Conn.Close()
 	})
 	c.touch()
@@ -80,7 +95,11 @@ func (c *Conn) closed() bool {
 	}
 }
 
-func (c *Conn) touch() { c.used.Store(time.Now().UnixNano()) }
+func (c *Conn) touch() int64 {
+	now := time.Now().UnixNano()
+	c.used.Store(now)
+	return now
+}
 
 // idle is whether no call is under way, and nothing was read or written for so long.
 func (c *Conn) idle(now time.Time, d time.Duration) bool {
@@ -94,21 +113,29 @@ func (c *Conn) Read(p []byte) (int, error) {
 	c.earn(time.Now())
 	for c.credit < 0 {
 		if c.waste > wasteMost {
+			c.keep()
 			return 0, errFlood
 		}
 		c.pause()
 	}
+	if c.rest() || c.credit < creditLow {
+		p = p[:min(len(p), smallRead)]
+	}
 	n, err := c.Conn.Read(p)
 	c.scan(p[:n])
-	c.touch()
+	c.came = c.touch()
+	c.keep()
 	return n, err
 }
 
 // Write implements net.Conn.
 func (c *Conn) Write(p []byte) (int, error) {
+	owed := c.owed.Swap(0) // before writing: what is refused from now on may not be in p
 	n, err := c.Conn.Write(p)
 	c.written.Add(int64(n))
-	c.touch()
+	if now := c.touch(); owed != 0 {
+		c.late.Add(time.Duration(now - owed))
+	}
 	return n, err
 }
 
@@ -117,7 +144,7 @@ func (c *Conn) earn(now time.Time) {
 	seconds := now.Sub(c.at).Seconds()
 	c.at = now
 	c.spend(-float64(c.written.Swap(0)) * writtenCredit)
-	c.credit = min(c.credit+seconds*creditRate, creditMost)
+	c.credit = min(c.credit+seconds*creditRate*c.origin.share(), creditMost)
 	c.waste = max(c.waste-seconds*wasteRate, 0)
 }
 
@@ -129,7 +156,8 @@ func (c *Conn) spend(cost float64) {
 
 // pause waits until there may be credit again. It ends when the connection is closed.
 func (c *Conn) pause() {
-	timer := time.NewTimer(min(time.Duration(-c.credit/creditRate*float64(time.Second))+time.Millisecond, pauseMost))
+	seconds := -c.credit / (creditRate * c.origin.share())
+	timer := time.NewTimer(min(time.Duration(seconds*float64(time.Second))+time.Millisecond, pauseMost))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
@@ -139,9 +167,54 @@ func (c *Conn) pause() {
 	}
 }
 
+// hold keeps the connection from being read, because of a call that was refused, for as long as others need.
+func (c *Conn) hold(g *Gate) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	c.until, c.gate = g.pace.refused(time.Now()), g
+}
+
+// rest waits as long as hold said, or until there is room. It is whether it waited.
+func (c *Conn) rest() bool {
+	d, g := time.Until(c.until), c.gate
+	c.gate = nil
+	if g == nil || d <= 0 {
+		return false
+	}
+	turn, end := g.Room()
+	defer end()
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-turn:
+	case <-timer.C:
+	case <-c.done:
+	}
+	return true
+}
+
+// keep says what the origin gets back when the connection is closed now.
+func (c *Conn) keep() {
+	left := c.credit
+	if c.worth {
+		left += connCost
+	}
+	c.left.Store(int64(left))
+}
+
 // admitted and refused are what the tap decided about a call.
-func (c *Conn) admitted() { c.opened--; c.spend(-callCredit) }
-func (c *Conn) refused()  { c.opened--; c.credit -= refusalCost }
+func (c *Conn) admitted() {
+	c.opened--
+	c.worth = true
+	c.spend(-callCredit)
+	c.keep()
+}
+
+func (c *Conn) refused() {
+	c.opened--
+	c.credit -= refusalCost
+	c.owed.CompareAndSwap(0, c.came)
+}
 
 // scan finds the heads of frames in what was read.
 func (c *Conn) scan(p []byte) {
@@ -164,6 +237,9 @@ func (c *Conn) count(kind http2.FrameType, flags http2.Flags, length int) {
 	switch {
 	case kind == http2.FrameHeaders:
 		c.opened++
+		c.spend(float64(max(length-headersFree, 0)) * headersCost)
+	case kind == http2.FrameData && flags.Has(http2.FlagDataPadded):
+		c.spend(frameCost)
 	case kind == http2.FrameData && length > 0:
 		c.spend(-float64(length) * dataCredit)
 	case kind == http2.FrameData && flags.Has(http2.FlagDataEndStream):

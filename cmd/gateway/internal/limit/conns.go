@@ -12,16 +12,23 @@ import (
 
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/peer"
+
+	"github.com/tarn-storage/tarn/cmd/internal/latency"
 )
 
 // Conns are the connections of a server: how many there are, in all and of each address, how many of them are still shaking hands, and
 // which are idle. The zero value of a limit is none at all.
 type Conns struct {
 	Most       int // more wait to be accepted
-	Handshakes int // more are closed at once
+	Handshakes int // more are closed at once; an address has at most as many as are left for others
+
+	// Refusals counts how long it took from when the headers of a call were read until its refusal was written: of those that one write has,
+	// the oldest.
+	Refusals latency.Histogram
 
 	mu      sync.Mutex
 	all     map[*Conn]struct{}
+	origins map[string]*origin // that have connections, or have not all of their credit
 	shaking int
 }
 
@@ -48,16 +55,19 @@ type counting struct {
 
 // ServerHandshake implements credentials.TransportCredentials.
 func (c counting) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	if !c.conns.shake() {
+	key := strangerAt(raw)
+	from, wait, ok := c.conns.shake(key, time.Now())
+	if !ok {
 		return nil, nil, errHandshakes
 	}
-	defer c.conns.shaken()
+	defer c.conns.shaken(key, from)
+	time.Sleep(wait)
 	inner, info, err := c.TransportCredentials.ServerHandshake(raw)
 	if err != nil {
 		return nil, nil, err
 	}
-	conn := newConn(inner, strangerAt(raw), c.conns.remove)
-	c.conns.add(conn)
+	conn := newConn(inner, key, from, c.conns)
+	c.conns.begin(conn)
 	if carrier, ok := info.(Carrier); ok {
 		carrier.Carry(conn)
 	}
@@ -76,37 +86,6 @@ func strangerAt(conn net.Conn) string {
 		return "none"
 	}
 	return "none:" + addr.String()
-}
-
-func (cs *Conns) shake() bool {
-	cs.mu.Lock()
-	defer cs.mu.Unlock()
-	if cs.shaking >= cs.Handshakes {
-		return false
-	}
-	cs.shaking++
-	return true
-}
-
-func (cs *Conns) shaken() {
-	cs.mu.Lock()
-	cs.shaking--
-	cs.mu.Unlock()
-}
-
-func (cs *Conns) add(c *Conn) {
-	cs.mu.Lock()
-	defer cs.mu.Unlock()
-	if cs.all == nil {
-		cs.all = map[*Conn]struct{}{}
-	}
-	cs.all[c] = struct{}{}
-}
-
-func (cs *Conns) remove(c *Conn) {
-	cs.mu.Lock()
-	delete(cs.all, c)
-	cs.mu.Unlock()
 }
 
 // Open is how many connections have shaken hands and are open.

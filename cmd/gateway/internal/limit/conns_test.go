@@ -21,10 +21,10 @@ func TestEvict(t *testing.T) {
 	conn := func(idle time.Duration, calls int32) *Conn {
 		inner, other := net.Pipe()
 		t.Cleanup(func() { _ = other.Close() })
-		c := newConn(inner, "", cs.remove)
+		c := newConn(inner, "", &origin{}, cs)
 		c.used.Store(now.Add(-idle).UnixNano())
 		c.calls.Store(calls)
-		cs.add(c)
+		cs.begin(c)
 		return c
 	}
 	fresh, busy, old, oldest := conn(idleEnough/2, 0), conn(time.Hour, 1), conn(2*idleEnough, 0), conn(3*idleEnough, 0)
@@ -73,7 +73,7 @@ func TestPlaces(t *testing.T) {
 func feed(t *testing.T, piece int, frames func(fr *http2.Framer), tap func(c *Conn)) (*Conn, error) {
 	t.Helper()
 	inner, client := net.Pipe()
-	c := newConn(inner, "", func(*Conn) {})
+	c := newConn(inner, "", &origin{}, &Conns{})
 	var feeding sync.WaitGroup
 	defer feeding.Wait()
 	defer inner.Close()

@@ -20,15 +20,17 @@ import (
 //
 // It is safe for concurrent use.
 type Gate struct {
-	mu           sync.Mutex
-	calls, bytes pot
-	shares       map[string]*share // of those who hold something
-	tickets      Ticket            // the head of the ring of all
-	late         int               // tickets of calls that are refused when their message has come
-	refused      uint64
-
+	mu             sync.Mutex
+	calls, bytes   pot
+	shares         map[string]*share // of those who hold something
+	tickets        Ticket            // the head of the ring of all
+	late           int               // tickets of calls that are refused when their message has come
+	refused        uint64
 	watches        pot
 	watchesRefused uint64
+	room           room
+	linger         linger
+	pace           pace
 }
 
 type pot struct{ used, most int64 }
@@ -49,7 +51,7 @@ type share struct {
 
 // NewGate returns a gate of so many calls and bytes.
 func NewGate(calls, bytes int64) *Gate {
-	g := &Gate{calls: pot{most: calls}, bytes: pot{most: bytes}, shares: map[string]*share{}}
+	g := &Gate{calls: pot{most: calls}, bytes: pot{most: bytes}, shares: map[string]*share{}, pace: newPace()}
 	g.tickets.next, g.tickets.prev = &g.tickets, &g.tickets
 	return g
 }

@@ -11,16 +11,6 @@ import (
 	apiv1 "github.com/tarn-storage/tarn/go/api/v1"
 )
 
-// distant is a deadline so far away that grpc may not be told to refuse the call before its message: it would keep the timer of that
-// deadline until then.
-const distant = time.Minute
-
-// Distant is whether the deadline of a call is so far away that a tap.ServerInHandle must not refuse it.
-func Distant(ctx context.Context) bool {
-	deadline, ok := ctx.Deadline()
-	return ok && time.Until(deadline) > distant
-}
-
 // Methods learns which methods there are, and which are streams, before the server serves.
 func (c *Calls) Methods(services map[string]grpc.ServiceInfo) {
 	c.streams = map[string]bool{}
@@ -48,17 +38,14 @@ func (c *Calls) bytesOf(method string) int64 {
 func (c *Calls) Tap(ctx context.Context, method string, who Caller) (context.Context, error) {
 	t := c.Gate.enter(who, c.bytesOf(method))
 	_, known := c.streams[method]
-	who.judged(t != nil && known)
 	if t == nil {
-		if !Distant(ctx) {
+		if t = c.refuse(ctx, who); t == nil {
 			return nil, errFull()
 		}
-		if t = c.Gate.enterLate(who); t == nil {
-			if who.Conn != nil {
-				_ = who.Conn.Close() // a thousand others are being refused
-			}
-			return nil, errFull()
-		}
+	} else if who.Conn != nil && known {
+		who.Conn.admitted()
+	} else if who.Conn != nil {
+		who.Conn.refused()
 	}
 	ctx, t.cancel = context.WithCancelCause(context.WithValue(ctx, ticketKey{}, t))
 	t.waits(arriving)
@@ -66,19 +53,29 @@ func (c *Calls) Tap(ctx context.Context, method string, who Caller) (context.Con
 	return ctx, nil
 }
 
-// judged tells the connection what became of a call.
-func (c Caller) judged(admitted bool) {
-	switch {
-	case c.Conn == nil:
-	case admitted:
-		c.Conn.admitted()
-	default:
-		c.Conn.refused()
+// refuse makes a call that finds no place cost its connection something. It returns a ticket when the call must not be refused yet.
+func (c *Calls) refuse(ctx context.Context, who Caller) (t *Ticket) {
+	if who.Conn != nil {
+		who.Conn.refused()
+		who.Conn.hold(c.Gate)
 	}
+	if c.Gate.Lingers(ctx) {
+		if t = c.Gate.enterLate(who); t != nil {
+			return t
+		}
+		if deadline, _ := ctx.Deadline(); who.Conn != nil && time.Until(deadline) > distant {
+			_ = who.Conn.Close() // thousands of others are being refused
+		}
+	}
+	c.Gate.left(ctx)
+	return nil
 }
 
-// Refuse makes a call that is refused for another reason cost its connection as much.
-func (c Caller) Refuse(err error) (context.Context, error) {
-	c.judged(false)
+// Refuse makes a call that is refused for another reason cost its connection something.
+func (c *Calls) Refuse(ctx context.Context, who Caller, err error) (context.Context, error) {
+	if who.Conn != nil {
+		who.Conn.refused()
+	}
+	c.Gate.left(ctx)
 	return nil, err
 }

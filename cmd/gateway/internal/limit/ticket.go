@@ -63,7 +63,7 @@ func (g *Gate) enter(c Caller, bytes int64) *Ticket {
 }
 
 // lateMax is how many calls wait, without a place, for the message after which they are refused.
-const lateMax = 1024
+const lateMax = 4096
 
 func (g *Gate) enterLate(c Caller) *Ticket {
 	t := &Ticket{gate: g, conn: c.Conn, late: true}
@@ -162,6 +162,7 @@ func (t *Ticket) end() {
 		s.calls, s.bytes = s.calls-1, s.bytes-t.bytes
 		g.calls.used, g.bytes.used = g.calls.used-1, g.bytes.used-t.bytes
 		g.forget(s)
+		g.wake()
 	} else {
 		g.late--
 	}

@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -20,6 +21,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	apiv1 "github.com/tarn-storage/tarn/go/api/v1"
+	"github.com/tarn-storage/tarn/tests/attack"
 )
 
 // polite is a client that does what clients do, and is always answered.
@@ -92,7 +94,7 @@ func attacked(t *testing.T, cfg Config) (*Server, *polite) {
 	cfg.System, cfg.Listen, cfg.Socket = engine(t, filepath.Join(dir, "root")), "127.0.0.1:0", filepath.Join(dir, "sock")
 	s := start(t, cfg)
 	kv := openKV(t, dial(t, "unix:"+cfg.Socket))
-	if err := kv.Put(t.Context(), []byte("big"), make([]byte, 512<<10)); err != nil {
+	if err := kv.Put(t.Context(), []byte(attack.BigKey), make([]byte, 512<<10)); err != nil {
 		t.Fatal(err)
 	}
 	p := &polite{stub: apiv1.NewKeyValueServiceClient(connect(t, "unix:"+cfg.Socket))}
@@ -111,13 +113,27 @@ func attackFor(t *testing.T) time.Duration {
 	return 60 * time.Millisecond
 }
 
+// strike makes one attack until the end, with TLS when secure is set.
+func strike(t *testing.T, k attack.Attack, addr string, secure *tls.Config, end time.Time, frames *atomic.Int64) {
+	dial := func() (net.Conn, error) {
+		conn, err := net.Dial("tcp", addr)
+		if err == nil && secure != nil {
+			return tls.Client(conn, secure), nil
+		}
+		return conn, err
+	}
+	if err := k.Strike(dial, end, frames); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestAttacks: whatever others send, a polite client beside them is answered, and when they have gone nothing of them is left.
 func TestAttacks(t *testing.T) {
 	s, p := attacked(t, Config{})
 	quiet := p.p99()
 	conns, length := s.conns.Open(), attackFor(t)
-	for _, k := range attacks {
-		t.Run(k.name, func(t *testing.T) {
+	for _, k := range attack.All {
+		t.Run(k.Name, func(t *testing.T) {
 			before, frames := holds(t), &atomic.Int64{}
 			end := time.Now().Add(length)
 			var wg sync.WaitGroup
@@ -140,11 +156,13 @@ func TestHandshakes(t *testing.T) {
 	s, p := attacked(t, Config{Auth: r.config(), Handshakes: 16})
 	conns, before := s.conns.Open(), holds(t)
 	end := time.Now().Add(attackFor(t))
-	stalled := attack{name: "TLS half-open", bare: true, run: func(a *attacker) { a.wait() }}
+	stalled := attack.Attack{Name: "TLS half-open", Bare: true, Run: func(a *attack.Attacker) { a.Wait() }}
 	var wg sync.WaitGroup
 	for range 40 {
 		wg.Go(func() { strike(t, stalled, s.Addr(), nil, end, &atomic.Int64{}) })
-		wg.Go(func() { strike(t, attacks[0], s.Addr(), &tls.Config{InsecureSkipVerify: true}, end, &atomic.Int64{}) })
+		wg.Go(func() {
+			strike(t, attack.All[0], s.Addr(), &tls.Config{InsecureSkipVerify: true}, end, &atomic.Int64{})
+		})
 	}
 	p.call(t, end)
 	wg.Wait()

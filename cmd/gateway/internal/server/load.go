@@ -26,10 +26,10 @@ const (
 // tap decides about a call when its headers have come: who calls, and whether there is a place for it.
 func (s *Server) tap(calls *limit.Calls) tap.ServerInHandle {
 	return func(ctx context.Context, info *tap.Info) (context.Context, error) {
-		seen, err := s.guard.Tap(ctx, info.FullMethodName, limit.Distant(ctx))
+		seen, err := s.guard.Tap(ctx, info.FullMethodName, s.gate.Lingers(ctx))
 		who := limit.CallerOf(ctx, seen.Who, weight)
 		if err != nil {
-			return who.Refuse(err)
+			return calls.Refuse(ctx, who, err)
 		}
 		if seen.Admin {
 			who.Weight = weightAdmin
@@ -46,6 +46,7 @@ func (s *Server) sweep() {
 		select {
 		case now := <-ticker.C:
 			s.gate.Sweep(now)
+			s.conns.Sweep(now)
 		case <-s.stopped:
 			return
 		}

@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	apiv1 "github.com/tarn-storage/tarn/go/api/v1"
+	"github.com/tarn-storage/tarn/tests/attack"
 )
 
 // limitedDevice is a hook of a double that serves so many puts at once, each for a while: what the system can carry is known.
@@ -121,6 +122,9 @@ func TestTenfold(t *testing.T) {
 	if peak.refused.Load() > 0 || modest.refused.Load() > 0 {
 		t.Errorf("%d refused at the peak, and %d of who asks for little", peak.refused.Load(), modest.refused.Load())
 	}
+	if n := s.conns.Refusals.Counts().Total(); n == 0 {
+		t.Error("the gateway has timed no refusal")
+	}
 	if !enough() || d.most.Load() > calls {
 		t.Errorf("%d done, %d refused, %d done beside, %d at once", tenfold.done.Load(), tenfold.refused.Load(), modest.done.Load(), d.most.Load())
 	}
@@ -153,21 +157,20 @@ func TestUnreadAnswers(t *testing.T) {
 	const bytes = 32 << 20
 	s, p := attacked(t, Config{InFlight: bytes})
 	conns := s.conns.Open()
-	end := time.Now().Add(time.Second)
-	var open []*attacker
+	end := time.Now().Add(30 * time.Second) // of a machine that is slow; the connections are closed below
+	var open []*attack.Attacker
 	for range 4 {
 		conn, err := net.Dial("tcp", s.Addr())
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer conn.Close()
-		a := &attacker{Conn: conn, end: end, frames: &atomic.Int64{}}
-		a.start()
-		a.greet(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
+		a := attack.New(conn, end, &atomic.Int64{})
+		a.Greet(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
 		for range 120 {
-			a.did(a.fr.WriteData(a.open(pathGet), true, getBig))
+			a.Did(a.Framer.WriteData(a.Open(attack.PathGet), true, attack.GetBig))
 		}
-		a.flush()
+		a.Flush()
 		open = append(open, a)
 	}
 	most := int64(0)

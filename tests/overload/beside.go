@@ -3,7 +3,6 @@
 package main
 
 import (
-	"crypto/tls"
 	"fmt"
 	"net"
 	"sync"
@@ -39,9 +38,6 @@ type Beside struct {
 	ThenMiB   float64 `json:"memory_after_mib"` // when the attackers have gone
 }
 
-// fullHandshakes is an attack on TLS: handshakes that are carried out, one after another.
-const fullHandshakes = "TLS handshakes"
-
 func find(name string) (attack.Attack, error) {
 	for _, k := range attack.All {
 		if k.Name == name {
@@ -55,19 +51,10 @@ func find(name string) (attack.Attack, error) {
 func (s Strike) strike() (Struck, error) {
 	var frames atomic.Int64
 	k, err := find(s.Name)
-	if s.Name == fullHandshakes {
-		k, err = attack.Attack{Name: fullHandshakes, Bare: true, Run: func(a *attack.Attacker) { a.Did(a.Conn.(*tls.Conn).Handshake()) }}, nil
-	}
 	if err != nil {
 		return Struck{}, err
 	}
-	dial := func() (net.Conn, error) {
-		conn, err := dialFrom(s.From, s.Addr)
-		if err == nil && s.Name == fullHandshakes {
-			return tls.Client(conn, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}}), nil
-		}
-		return conn, err
-	}
+	dial := func() (net.Conn, error) { return dialFrom(s.From, s.Addr) }
 	end := time.Now().Add(time.Duration(s.Seconds * float64(time.Second)))
 	errs := make([]error, s.Attackers)
 	var wg sync.WaitGroup

@@ -113,10 +113,11 @@ func attackFor(t *testing.T) time.Duration {
 	return 60 * time.Millisecond
 }
 
-// strike makes one attack until the end, with TLS when secure is set.
-func strike(t *testing.T, k attack.Attack, addr string, secure *tls.Config, end time.Time, frames *atomic.Int64) {
+// strike makes one attack until the end, from one of many addresses of this machine, with TLS when secure is set.
+func strike(t *testing.T, k attack.Attack, from byte, addr string, secure *tls.Config, end time.Time, frames *atomic.Int64) {
+	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 1, from)}}
 	dial := func() (net.Conn, error) {
-		conn, err := net.Dial("tcp", addr)
+		conn, err := dialer.DialContext(t.Context(), "tcp", addr)
 		if err == nil && secure != nil {
 			return tls.Client(conn, secure), nil
 		}
@@ -132,13 +133,13 @@ func TestAttacks(t *testing.T) {
 	s, p := attacked(t, Config{})
 	quiet := p.p99()
 	conns, length := s.conns.Open(), attackFor(t)
-	for _, k := range attack.All {
+	for i, k := range attack.All {
 		t.Run(k.Name, func(t *testing.T) {
 			before, frames := holds(t), &atomic.Int64{}
 			end := time.Now().Add(length)
 			var wg sync.WaitGroup
 			for range attackers {
-				wg.Go(func() { strike(t, k, s.Addr(), nil, end, frames) })
+				wg.Go(func() { strike(t, k, byte(i+1), s.Addr(), nil, end, frames) })
 			}
 			p.took = p.took[:0]
 			p.call(t, end)
@@ -159,9 +160,9 @@ func TestHandshakes(t *testing.T) {
 	stalled := attack.Attack{Name: "TLS half-open", Bare: true, Run: func(a *attack.Attacker) { a.Wait() }}
 	var wg sync.WaitGroup
 	for range 40 {
-		wg.Go(func() { strike(t, stalled, s.Addr(), nil, end, &atomic.Int64{}) })
+		wg.Go(func() { strike(t, stalled, 1, s.Addr(), nil, end, &atomic.Int64{}) })
 		wg.Go(func() {
-			strike(t, attack.All[0], s.Addr(), &tls.Config{InsecureSkipVerify: true}, end, &atomic.Int64{})
+			strike(t, attack.All[0], 1, s.Addr(), &tls.Config{InsecureSkipVerify: true}, end, &atomic.Int64{})
 		})
 	}
 	p.call(t, end)

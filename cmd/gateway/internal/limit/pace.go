@@ -10,9 +10,9 @@ import (
 
 // pace finds out how much can be refused without others having to wait until they run.
 //
-// Always true: the rate falls while goroutines that can run wait for a processor, and grows while they do not. A refusal costs a third of what a small call does, so ten times of what a processor carries, refused at once, would leave
-// nothing for what is carried: whose call was refused beyond the rate is not read for a while, or until the gate has room, and its calls wait where
-// they cost nothing.
+// Always true: the rate falls while goroutines that can run wait for a processor, and grows while they do not. A refusal costs a third of
+// what a small call does, so ten times of what a processor carries, refused at once, would leave nothing for what is carried: whose call
+// was refused beyond the rate is not read for a while, or until the gate has room, and its calls wait where they cost nothing.
 //
 // The lock of the gate guards it.
 type pace struct {

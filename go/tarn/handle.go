@@ -208,8 +208,10 @@ func (o *object) begin(ctx context.Context, op string) (*slot, error) {
 	s, err := o.h.core.slots.take(ctx, op, o.h)
 	if err != nil {
 		o.h.leave()
+		return nil, err
 	}
-	return s, err
+	o.h.core.slots.cross(s)
+	return s, nil
 }
 
 // end gives the slot back. It keeps the object alive so far: its cleanup may not run while C is inside it.

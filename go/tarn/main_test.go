@@ -81,7 +81,12 @@ func openPool(t testing.TB, sys *System) *Pool {
 // openKV makes and opens an object in a pool of its own, until the test ends.
 func openKV(t testing.TB) *KV {
 	t.Helper()
-	pool := openPool(t, open(t, Options{}))
+	return openKVWith(t, Options{})
+}
+
+func openKVWith(t testing.TB, o Options) *KV {
+	t.Helper()
+	pool := openPool(t, open(t, o))
 	if _, err := pool.CreateContainer(t.Context(), "neo", CreateContainer{}); err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,9 @@ import (
 // slotsMax bounds the operations in flight of one system. More callers wait in Go.
 const slotsMax = 512
 
+// crowd is from how many slots on, those that lie ready included, calls take turns to cross into C.
+const crowd = hotMax + 4
+
 // hotMax is the number of slots that lie ready for who used them last.
 const hotMax = 16
 
@@ -25,11 +28,13 @@ const hotMax = 16
 type slot struct {
 	c       *C.go_slot // C memory, made at the slot's first use
 	index   uint32
+	slots   *slots
 	home    *hotSlot
 	done    chan C.int // the result, from the poller; never more than one
 	pin     runtime.Pinner
 	op, ref string
 	stripe  *stripe    // of the handle's stats
+	counted bool       // among those that cross into C: see slots.cross
 	code    errno.Code // of the last result
 }
 
@@ -42,6 +47,7 @@ type slots struct {
 	free    chan *slot
 	hot     [hotMax]hotSlot
 	waiting atomic.Int64
+	across  chan struct{} // one for each that crosses into C while it is crowded
 
 	ownedLock sync.Mutex
 	owned     map[uint32]*slot // of watches: see own
@@ -54,14 +60,14 @@ type hotSlot struct {
 }
 
 func openSlots() (*slots, error) {
-	p := &slots{free: make(chan *slot, slotsMax)}
+	p := &slots{free: make(chan *slot, slotsMax), across: make(chan struct{}, 2*runtime.GOMAXPROCS(0))}
 	q, err := openQueue(p.deliver)
 	if err != nil {
 		return nil, err
 	}
 	p.queue = q
 	for i := range p.all {
-		p.all[i].index = uint32(i)
+		p.all[i].index, p.all[i].slots = uint32(i), p
 		p.all[i].done = make(chan C.int, 1)
 		p.free <- &p.all[i]
 	}
@@ -138,7 +144,24 @@ func (p *slots) find(ctx context.Context) *slot {
 	}
 }
 
+// cross is called before a call crosses into C. A call does not wait there for a device, but a lock may keep it, and then Go makes another
+// thread: so of many calls at once only a few cross at a time, and the others wait in Go.
+func (p *slots) cross(s *slot) {
+	if s.counted = slotsMax-len(p.free) >= crowd; s.counted {
+		p.across <- struct{}{}
+	}
+}
+
+// isBack is called when C has answered, or was not called.
+func (p *slots) isBack(s *slot) {
+	if s.counted {
+		s.counted = false
+		<-p.across
+	}
+}
+
 func (p *slots) give(s *slot) {
+	p.isBack(s)
 	s.pin.Unpin()
 	s.stripe.ended(s.code)
 	if home := s.home; home.CompareAndSwap(nil, s) {
@@ -163,6 +186,7 @@ func (s *slot) wait(ctx context.Context, rc C.int) error {
 
 // settle is wait for a call whose rc is also its result when it is not 0 (go_came_to): it does not cross into C again.
 func (s *slot) settle(ctx context.Context, rc C.int) error {
+	s.slots.isBack(s)
 	if rc == 0 {
 		s.stripe.waited.Add(1)
 		rc = s.await(ctx)

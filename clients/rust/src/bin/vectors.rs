@@ -90,6 +90,7 @@ impl Runner {
             "ObjectService/GetObject", GetObjectRequest, GetObjectResponse;
             "ObjectService/ListObjects", ListObjectsRequest, ListObjectsResponse;
             "ObjectService/DeleteObject", DeleteObjectRequest, DeleteObjectResponse;
+            "ObjectService/RenameObject", RenameObjectRequest, RenameObjectResponse;
             "SnapshotService/CreateSnapshot", CreateSnapshotRequest, CreateSnapshotResponse;
             "SnapshotService/GetSnapshot", GetSnapshotRequest, GetSnapshotResponse;
             "SnapshotService/ListSnapshots", ListSnapshotsRequest, ListSnapshotsResponse;

@@ -39,7 +39,6 @@ static void test_null_handles(void **state)
 	assert_error(tarn_dev_queue_register(NULL, &vec, 1), NO_HDL);
 	assert_error(tarn_dev_queue_cancel(NULL, &io), NO_HDL);
 	assert_error(tarn_dev_queue_fd(NULL), NO_HDL);
-	assert_error(tarn_dev_queue_fd_enable(NULL, true), NO_HDL);
 	assert_int_equal(tarn_dev_queue_submit(NULL, &p, 1), 0);
 	assert_int_equal(tarn_dev_queue_reap(NULL, 1, 1, -1, &p), 0);
 	assert_int_equal(tarn_dev_queue_submit_and_reap(NULL, &p, 1, &n, 1, 1, -1, &p), 0);

@@ -411,51 +411,6 @@ static void test_descriptor_comes_late(void **state)
 	rig_close(&r);
 }
 
-static uint32_t reap_all(tarn_dev_queue *queue, tarn_dev_io **done)
-{
-	uint32_t n, all = 0;
-
-	while ((n = tarn_dev_queue_reap(queue, 0, 8, 0, done)) > 0)
-		all += n;
-	return all;
-}
-
-/* While it is off nothing makes it readable; what has come meanwhile is there, and when it is on it is as before. */
-static void test_descriptor_off(void **state)
-{
-	struct pollfd	 pfd = { .events = POLLIN };
-	struct dev_batch b;
-	tarn_dev_io	*done[8];
-	tarn_dev_queue	*queue;
-	struct rig	 r;
-
-	rig_open(&r, state, 0);
-	queue = rig_queue(&r, 8);
-	batch_make(&b, 8);
-	pfd.fd = tarn_dev_queue_fd(queue);
-	assert_true(pfd.fd >= 0);
-	assert_int_equal(reap_all(queue, done), 0);
-	for (unsigned round = 0; round < 5; round++) {
-		assert_ok(tarn_dev_queue_fd_enable(queue, false));
-		batch_fill(&b, TARN_DEV_READ, 0);
-		assert_int_equal(tarn_dev_queue_submit(queue, b.list, 8), 8);
-		assert_int_equal(tarn_dev_queue_reap(queue, 4, 4, WAIT_US, done), 4);
-		usleep(5000);
-		assert_int_equal(poll(&pfd, 1, 0), 0);
-		assert_ok(tarn_dev_queue_fd_enable(queue, true));
-		assert_ok(tarn_dev_queue_fd_enable(queue, true));
-		for (uint32_t left = 4; left;)
-			left -= reap_all(queue, done);
-		batch_fill(&b, TARN_DEV_NOP, 0);
-		assert_int_equal(tarn_dev_queue_submit(queue, b.list, 8), 8);
-		for (uint32_t left = 8; left; left -= reap_all(queue, done))
-			assert_int_equal(poll(&pfd, 1, WAIT_US / 1000), 1);
-	}
-	batch_free(&b);
-	close_queue(queue);
-	rig_close(&r);
-}
-
 /* ---- registered buffers ---- */
 
 static void test_registered_buffers(void **state)
@@ -517,7 +472,6 @@ int main(void)
 		DEV_CASE(test_nothing_in_flight_does_not_wait),
 		DEV_CASE(test_descriptor),
 		DEV_CASE(test_descriptor_comes_late),
-		DEV_CASE(test_descriptor_off),
 		DEV_CASE(test_registered_buffers),
 	};
 

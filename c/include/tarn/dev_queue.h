@@ -113,11 +113,6 @@ TARN_API int tarn_dev_queue_cancel(tarn_dev_queue *queue, tarn_dev_io *io);
  * completion from the first call on. */
 TARN_API int tarn_dev_queue_fd(tarn_dev_queue *queue);
 
-/* Whether completions make that descriptor readable: they do until this says otherwise. Who reaps again and again for a while turns it
- * off: nobody is woken for what is taken anyway, and each reap saves a system call. Who turns it on reaps after, until there are none: what
- * completed before may not make it readable. Does not wait. One that reaps calls it. Errors: those of tarn_dev_queue_fd(). */
-TARN_API int tarn_dev_queue_fd_enable(tarn_dev_queue *queue, bool on);
-
 /* The thread that waits in a reap, or the next one that would, returns early. */
 TARN_API void tarn_dev_queue_wake(tarn_dev_queue *queue);
 

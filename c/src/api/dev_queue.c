@@ -160,13 +160,6 @@ int tarn_dev_queue_fd(tarn_dev_queue *queue)
 	return rc ? rc : device_queue_fd(queue->queue);
 }
 
-int tarn_dev_queue_fd_enable(tarn_dev_queue *queue, bool on)
-{
-	int rc = check_queue(queue);
-
-	return rc ? rc : device_queue_fd_enable(queue->queue, on);
-}
-
 void tarn_dev_queue_wake(tarn_dev_queue *queue)
 {
 	if (queue)

@@ -14,7 +14,7 @@
  *	wake()         any thread: a reap() that waits, or the next one that would, returns early. Early returns too many do no harm
  *	cancel()       any thread, the lock held, io in flight. True: io is withdrawn, and the backend knows it no more. False: it comes by
  *	               itself, with a result, or with CANCELED when device_queue_was_cancelled()
- *	adapt()        nothing is in flight, unless for EVENTS and QUIET: 0, or negative and a sentence, and all is as before
+ *	adapt()        nothing is in flight: 0, or negative and a sentence, and all is as before
  *	run()          any thread, whatever else goes on
  *	queue_close()  nothing is in flight: ends what is its own; queue.c frees the queue
  *	close()        no queue is open
@@ -77,7 +77,6 @@ struct device_queue {
 	struct device_done done;     /* finished, and not reaped by the user yet */
 	bool		   fetching; /* a thread is in the backend's reap(), or the backend pushes */
 	int		   event_fd; /* or -1 */
-	bool		   quiet;    /* event_fd is not made readable */
 };
 
 static inline void device_done_add(struct device_done *done, tarn_dev_io *io)

@@ -61,9 +61,8 @@ void device_queue_describe(struct device_queue *queue, tarn_dev_queue_info *info
 
 /* As tarn_dev_queue_register(). INVAL also when another thread has I/O in flight on a SINGLE queue. The array is copied. */
 int device_queue_register(struct device_queue *queue, const tarn_dev_vec *buffers, unsigned n);
-int device_queue_fd_enable(struct device_queue *queue, bool on); /* as tarn_dev_queue_fd_enable() */
-int device_queue_fd(struct device_queue *queue);		 /* as tarn_dev_queue_fd(); one that reaps calls it */
-int device_cancel(struct device_queue *queue, tarn_dev_io *io);	 /* as tarn_dev_queue_cancel() */
+int device_queue_fd(struct device_queue *queue);		/* as tarn_dev_queue_fd(); one that reaps calls it */
+int device_cancel(struct device_queue *queue, tarn_dev_io *io); /* as tarn_dev_queue_cancel() */
 
 /* Starts io; it will be reaped exactly once, also when it is refused (its rc says so). Waits for room when the queue is full:
  * what completes meanwhile is kept for device_reap(). */
@@ -129,7 +128,6 @@ void device_unback(void *p, size_t len);
 enum device_queue_change {
 	DEVICE_QUEUE_BUFFERS, /* there are registered ones */
 	DEVICE_QUEUE_EVENTS,  /* it has an event_fd */
-	DEVICE_QUEUE_QUIET,   /* nobody wants to know of completions, or somebody does again */
 	DEVICE_QUEUE_THREAD,  /* another thread takes over a SINGLE queue; nothing is in flight */
 };
 

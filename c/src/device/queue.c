@@ -9,8 +9,7 @@
  * own changes anyway: there only device_wake() calls wake().
  *
  * event_fd is readable while something is done: it is made so when `done` gets its first, by the kernel for what a ring completes, and
- * unmade only by a reap that has taken all there was; that one looks again after, so that nothing is missed between. While it is quiet
- * neither happens. */
+ * unmade only by a reap that has taken all there was; that one looks again after, so that nothing is missed between. */
 #include "queue.h"
 
 #include <errno.h>
@@ -57,8 +56,6 @@ void queue_ring_event(struct device_queue *queue)
 	uint64_t one = 1;
 	ssize_t	 n;
 
-	if (queue->quiet)
-		return;
 	do
 		n = write(queue->event_fd, &one, sizeof(one));
 	while (n < 0 && errno == EINTR); /* EAGAIN: it is readable, and very much so */
@@ -351,7 +348,7 @@ static unsigned reap_locked(struct device_queue *queue, unsigned min, unsigned m
 		if (n < max && (wait || queue->in_flight))
 			n += advance(queue, wait, max - n, deadline, ios + n);
 	} while (to_wait_for(queue, n, min, always) && !queue_deadline_is_over(deadline));
-	if (queue->event_fd >= 0 && !queue->quiet && n < max)
+	if (queue->event_fd >= 0 && n < max)
 		n += settle_event(queue, max - n, ios + n);
 	if (n < min && is_woken(queue))
 		atomic_store(&queue->woken, false);

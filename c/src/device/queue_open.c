@@ -267,22 +267,6 @@ int device_queue_fd(struct device_queue *queue)
 	return rc;
 }
 
-int device_queue_fd_enable(struct device_queue *queue, bool on)
-{
-	int rc = device_queue_fd(queue);
-
-	if (rc < 0)
-		return rc;
-	rc = 0;
-	queue_lock(queue);
-	if (queue->quiet == on) {
-		queue->quiet = !on;
-		rc	     = queue->dev->backend->adapt(queue, DEVICE_QUEUE_QUIET);
-	}
-	queue_unlock(queue);
-	return rc;
-}
-
 /* ---- cancelling ---- */
 
 /* Lock held. Its place in `flying`, or NULL. Looks at no I/O, so that a pointer to one that is not in flight does no harm. */

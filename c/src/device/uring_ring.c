@@ -229,14 +229,6 @@ static int register_event_fd(struct uring_queue *q)
 	return rc < 0 ? base_fail_errno(-rc, "register an eventfd with io_uring") : 0;
 }
 
-/* A kernel that cannot goes on to signal, which does no harm. It posts a completion and then looks at this flag; who has set it looks
- * for completions after the fence, and again after a system call. */
-static void tell_quiet(struct uring_queue *q)
-{
-	io_uring_cq_eventfd_toggle(&q->ring, !q->base.quiet);
-	atomic_thread_fence(memory_order_seq_cst);
-}
-
 /* A new ring, for this thread. Buffers that cannot be registered again are used all the same. */
 static int renew_ring(struct uring_queue *q)
 {
@@ -257,8 +249,6 @@ static int renew_ring(struct uring_queue *q)
 		q->polled	 = polled;
 		return rc;
 	}
-	if (q->base.quiet)
-		tell_quiet(q);
 	stop_ring(&old, fixed_file);
 	return 0;
 }
@@ -271,9 +261,5 @@ int uring_adapt(struct device_queue *queue, enum device_queue_change change)
 		return register_buffers(q);
 	if (change == DEVICE_QUEUE_EVENTS)
 		return register_event_fd(q);
-	if (change == DEVICE_QUEUE_QUIET) {
-		tell_quiet(q);
-		return 0;
-	}
 	return has_setup(q, IORING_SETUP_SINGLE_ISSUER) ? renew_ring(q) : 0;
 }

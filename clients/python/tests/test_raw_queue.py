@@ -295,14 +295,6 @@ class Waiting(RawCase):
             while queue.reap(0):
                 pass
             self.assertEqual(select.select([fd], [], [], 0)[0], [])
-            queue.fd_enable(False)
-            queue.submit([Io.read(raw.Buffer(BLOCK), 0, tag=2)])
-            self.assertEqual([io.check().tag for io in queue.reap(min=1)], [2])
-            self.assertEqual(select.select([fd], [], [], 0)[0], [])
-            queue.fd_enable(True)
-            self.assertEqual(queue.reap(0), [])
-            queue.submit([Io.read(raw.Buffer(BLOCK), 0, tag=3)])
-            self.assertEqual(select.select([fd], [], [], 30)[0], [fd])
 
     def test_asyncio(self):
         dev = self.file()

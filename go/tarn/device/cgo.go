@@ -16,7 +16,6 @@ package device
 #cgo nocallback go_queue_reap
 #cgo nocallback go_queue_both
 #cgo nocallback tarn_dev_queue_cancel
-#cgo nocallback tarn_dev_queue_fd_enable
 #cgo nocallback tarn_dev_queue_wake
 
 #cgo noescape go_submit

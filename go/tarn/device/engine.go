@@ -28,8 +28,8 @@ const handOver = 64
 //
 // A goroutine puts its I/O on a list. When nobody submits it becomes the leader: it submits the list, batch by batch, until it is
 // empty, in calls that do not wait; the others leave their I/O to it. What has completed meanwhile the leader reaps in the same call.
-// The rest is reaped by the poller, a goroutine that waits for the queue's eventfd in Go's netpoller, and turns it off while it has work
-// enough. Everyone else waits in Go for its slot's channel, so that at most two threads are in C.
+// The rest is reaped by the poller, a goroutine that waits for the queue's eventfd in Go's netpoller. Everyone else waits in Go for
+// its slot's channel, so that at most two threads are in C.
 type engine struct {
 	ref   string
 	queue *C.tarn_dev_queue
@@ -47,7 +47,6 @@ type engine struct {
 	done       *C.go_done   // C memory, under reaping
 	arriving   atomic.Int64 // how many that were told of completions may be on their way here with another I/O
 
-	inVain  int      // of the poller: how often in a row it found nothing before it waited
 	file    *os.File // a dup of the eventfd
 	conn    syscall.RawConn
 	stopped chan struct{}
@@ -298,43 +297,13 @@ func (e *engine) cancelAll() {
 
 // ---- reaping ----
 
-// poll runs until the file is closed. Read calls take, and waits for the next edge of the eventfd when nothing has come.
+// poll runs until the file is closed. Read calls reap, and waits for the next edge of the eventfd when nothing was there.
 func (e *engine) poll() {
 	defer close(e.stopped)
-	reap := func(uintptr) bool { return e.reapAll() }
+	reap := func(uintptr) bool { return e.reap() }
 	for e.conn.Read(reap) == nil {
+		runtime.Gosched() // those who were told submit their next, and perhaps there is more already
 	}
-}
-
-// The poller looks for the next completion for spinFor, about what it takes to wake it, before it waits for the eventfd: when spinDepth are in
-// flight at least, so that the next is near. Where that was in vain so often in a row it does so only every so many times.
-const (
-	spinFor   = 50 * time.Microsecond
-	spinDepth = 4
-	inVainMax = 16
-)
-
-// reapAll takes what completes until nothing more does. A device that is kept busy wakes nobody for each of its completions.
-func (e *engine) reapAll() (any bool) {
-	C.tarn_dev_queue_fd_enable(e.queue, false)
-	for last := time.Now(); ; {
-		if e.reap() {
-			if any {
-				e.inVain = 0
-			}
-			any, last = true, time.Now()
-		} else if !e.spins() || time.Since(last) > spinFor {
-			break
-		}
-		runtime.Gosched() // those who were told submit their next
-	}
-	e.inVain++
-	C.tarn_dev_queue_fd_enable(e.queue, true)
-	return e.reap() || any
-}
-
-func (e *engine) spins() bool {
-	return cap(e.free)-len(e.free) >= spinDepth && (e.inVain < inVainMax || e.inVain%inVainMax == 0)
 }
 
 // reap waits for the leader, who may have left some: every edge of the eventfd is followed by a reap that found nothing.

@@ -228,20 +228,6 @@ func (q *Queue) Fd() (int, error) {
 	return int(fd), err
 }
 
-// EnableFd is whether completions make that descriptor readable: they do until this says otherwise. Who reaps again and again for a while
-// turns it off, and is not woken for what is taken anyway; who turns it on reaps after, until there are none. The goroutine that reaps calls
-// it. Errors: NO_HDL, NOTSUPPORTED with IOPoll.
-//
-// Implements: int tarn_dev_queue_fd_enable(tarn_dev_queue *, bool)
-func (q *Queue) EnableFd(on bool) error {
-	const op = "device queue fd enable"
-	if err := q.guard.enter(op); err != nil {
-		return err
-	}
-	defer q.end()
-	return called(op, q.guard.ref, func() C.int { return C.tarn_dev_queue_fd_enable(q.queue, C.bool(on)) })
-}
-
 // end keeps the Queue alive so far: its cleanup may not run while C is inside it.
 func (q *Queue) end() {
 	q.guard.leave()

@@ -1783,12 +1783,6 @@ running."""),
 A non-blocking eventfd that is readable while completions wait; the queue's, and closed with it. For poll(2): reap, with
 min 0, until there are none, and do not read it. A negative error: NOTSUPPORTED (with IOPOLL), MISC (no descriptor is
 left). Costs a little per completion from the first call on."""),
-    "tarn_dev_queue_fd_enable": (c_int, (POINTER(tarn_dev_queue), c_bool), ("queue", "on"), """int tarn_dev_queue_fd_enable(tarn_dev_queue *queue, bool on);
-
-Whether completions make that descriptor readable: they do until this says otherwise. Who reaps again and again for a
-while turns it off: nobody is woken for what is taken anyway, and each reap saves a system call. Who turns it on reaps
-after, until there are none: what completed before may not make it readable. Does not wait. One that reaps calls it.
-Errors: those of tarn_dev_queue_fd()."""),
     "tarn_dev_queue_get_info": (c_int, (POINTER(tarn_dev_queue), POINTER(tarn_dev_queue_info)), ("queue", "info"), """int tarn_dev_queue_get_info(tarn_dev_queue *queue, tarn_dev_queue_info *info);"""),
     "tarn_dev_queue_open": (c_int, (POINTER(tarn_dev), POINTER(tarn_dev_queue_options), POINTER(POINTER(tarn_dev_queue))), ("dev", "options", "queue"), """int tarn_dev_queue_open(tarn_dev *dev, const tarn_dev_queue_options *options, tarn_dev_queue **queue);
 

@@ -349,11 +349,6 @@ class Queue(Handle):
         nothing. The queue's: do not close it. DER_NOTSUPPORTED with iopoll."""
         return self._call(lib.tarn_dev_queue_fd)
 
-    def fd_enable(self, on: bool) -> None:
-        """Whether completions make that descriptor readable. Who calls reap(0) again and again for a while turns it off; who turns it on
-        reaps after, until there are none. DER_NOTSUPPORTED with iopoll."""
-        self._call(lib.tarn_dev_queue_fd_enable, on)
-
     def wake(self) -> None:
         """The thread that waits in reap(), or the next one that would, returns early."""
         pointer = self._begin()

@@ -221,7 +221,7 @@ func (p *slots) own(op string, h *handle) (*slot, error) {
 	for p.owned[p.nextOwned] != nil || p.nextOwned < slotsMax { // the number comes around once in 2^32
 		p.nextOwned = max(p.nextOwned+1, slotsMax)
 	}
-	s := &slot{index: p.nextOwned, done: make(chan C.int, 1), op: op, ref: h.ref}
+	s := &slot{index: p.nextOwned, slots: p, done: make(chan C.int, 1), op: op, ref: h.ref}
 	if s.c = C.go_slot_new(p.queue.eq, C.uint32_t(s.index)); s.c == nil {
 		return nil, errno.New(op, h.ref, errno.NoMem, "there is no memory for another watch")
 	}

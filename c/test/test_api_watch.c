@@ -122,6 +122,41 @@ static void test_parts(void **state)
 	assert_ok(tarn_watch_close(f.watch));
 }
 
+/* Another watch goes on in the middle of a batch. A change that does not match is not counted. */
+static void test_skip(void **state)
+{
+	struct scratch	  *s = *state;
+	static struct feed f;
+	uint64_t	   base;
+
+	begin(s, &f, 0, "", 0);
+	base = f.out.revision;
+	apply(s, "a", "b", "bc");
+	put_text(s->kv, "b", "3");
+	assert_ok(look(&f, 64, base));
+	assert_string_equal(f.text, " 1:a=1 1:b=2");
+	assert_int_equal(f.out.position, 2);
+	assert_error(tarn_watch_skip(f.watch, 2), INVAL);
+	assert_ok(tarn_watch_close(f.watch));
+
+	begin(s, &f, base + 1, "", 0);
+	assert_ok(tarn_watch_skip(f.watch, 2));
+	expect(&f, base, " 1:-bc 2:b=3");
+	assert_int_equal(f.out.position, 0);
+	assert_ok(tarn_watch_close(f.watch));
+
+	begin(s, &f, base + 1, "b", 0);
+	assert_ok(tarn_watch_skip(f.watch, 1));
+	expect(&f, base, " 1:-bc 2:b=3");
+	assert_ok(tarn_watch_close(f.watch));
+
+	begin(s, &f, base + 1, "b", 0); /* more than it has: the next batch is whole */
+	assert_ok(tarn_watch_skip(f.watch, UINT64_MAX));
+	expect(&f, base, " 2:b=3");
+	assert_ok(tarn_watch_close(f.watch));
+	assert_error(tarn_watch_skip(NULL, 0), NO_HDL);
+}
+
 static void put_large(struct scratch *s, const char *key, size_t len, uint64_t seed)
 {
 	static uint8_t value[40000];
@@ -449,6 +484,7 @@ int main(void)
 		scratch_test(test_waits),    scratch_test(test_relaxed),   scratch_test(test_gone),
 		scratch_test(test_errors),   scratch_test(test_destroyed), scratch_test(test_container_destroyed),
 		scratch_test(test_snapshot), scratch_test(test_threads),   scratch_test(test_values),
+		scratch_test(test_skip),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

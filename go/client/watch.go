@@ -30,8 +30,8 @@ func (kv *KV) OpenWatch(ctx context.Context, o system.WatchOptions) (system.Watc
 	stop := context.AfterFunc(ctx, cancel)
 	w := &Watch{cancel: cancel}
 	var err error
-	w.stream, err = kv.sys.keyValues.Watch(sctx, &apiv1.WatchRequest{Object: kv.name, StartRevision: o.Start, Prefix: o.Prefix, KeysOnly: o.KeysOnly,
-		ProgressMs: uint32(o.ProgressOrDefault().Milliseconds()), ValueMax: uint32(o.ValueMaxOrDefault())})
+	w.stream, err = kv.sys.keyValues.Watch(sctx, &apiv1.WatchRequest{Object: kv.name, StartRevision: o.Start, StartPosition: o.Position, Prefix: o.Prefix,
+		KeysOnly: o.KeysOnly, ProgressMs: uint32(o.ProgressOrDefault().Milliseconds()), ValueMax: uint32(o.ValueMaxOrDefault())})
 	if err == nil {
 		w.first, err = w.stream.Recv()
 	}
@@ -67,7 +67,7 @@ func (w *Watch) Next(ctx context.Context) (system.Changes, error) {
 }
 
 func changesOf(msg *apiv1.WatchResponse) system.Changes {
-	all := system.Changes{Revision: msg.GetRevision()}
+	all := system.Changes{Revision: msg.GetRevision(), Position: msg.GetPosition()}
 	for _, c := range msg.GetChanges() {
 		all.Changes = append(all.Changes, system.Change{
 			Key: c.GetKey(), Value: c.Value, Size: c.GetSize(), Revision: c.GetRevision(), Deleted: c.GetDeleted(), Omitted: c.Value == nil,

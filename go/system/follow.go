@@ -33,22 +33,19 @@ func Follow(ctx context.Context, kv KV, o WatchOptions) iter.Seq2[Changes, error
 	}
 }
 
-// follower is a Follow that runs. Always true: all up to o.Start-1 has been yielded once it has begun, and of the batch of revision part
-// its first seen changes.
+// follower is a Follow that runs. Always true: all before o.Start and o.Position has been yielded once it has begun.
 type follower struct {
 	kv    KV
 	o     WatchOptions
 	yield func(Changes, error) bool
 	begun bool
-	part  uint64
-	seen  int
 	pause time.Duration
 	broke error
 }
 
 // watch yields what one watch shows; true: it is broken, and may be begun again.
 func (f *follower) watch(ctx context.Context) bool {
-	skip, opening := f.seen, f.begun
+	known := f.begun // where it begins, which its first answer says
 	for c, err := range AllChanges(ctx, f.kv, f.o) {
 		if err != nil {
 			if f.begun && broken(err) {
@@ -59,45 +56,16 @@ func (f *follower) watch(ctx context.Context) bool {
 			return false
 		}
 		f.begun, f.pause = true, 0
-		if opening { // its first answer says where it begins, which is known
-			opening = false
+		if known {
+			known = false
 			continue
 		}
-		c.Changes, skip = f.unseen(c.Changes, skip)
-		f.take(c)
-		f.o.Start = c.Revision + 1
+		f.o.Start, f.o.Position = c.Revision+1, c.Position
 		if !f.yield(c, nil) {
 			return false
 		}
 	}
 	return false
-}
-
-// unseen are the changes without those of the batch that was broken off which have been yielded; skip is how many of them are still to come.
-func (f *follower) unseen(all []Change, skip int) (rest []Change, left int) {
-	for skip > 0 && len(all) > 0 {
-		if all[0].Revision != f.part {
-			return all, 0
-		}
-		all, skip = all[1:], skip-1
-	}
-	return all, skip
-}
-
-// take notes how much of a batch that is not whole is there.
-func (f *follower) take(c Changes) {
-	if c.Revision >= f.part {
-		f.part, f.seen = 0, 0
-	}
-	for _, change := range c.Changes {
-		if change.Revision <= c.Revision {
-			continue
-		}
-		if change.Revision != f.part {
-			f.part, f.seen = change.Revision, 0
-		}
-		f.seen++
-	}
 }
 
 // rest waits for a while; false: ctx has ended.

@@ -24,6 +24,7 @@ const WatchValueMax = 1 << 20
 // WatchOptions say what is watched. The zero value is all keys, from now on.
 type WatchOptions struct {
 	Start    uint64        // the first revision that is wanted; 0: what changes from now on
+	Position uint64        // so many changes of revision Start are left out, which have come before: Changes.Position; Start must not be 0 then
 	Prefix   []byte        // what the keys begin with; it is copied
 	KeysOnly bool          // values are left out
 	Progress time.Duration // Next waits no longer for a change; from ProgressMin to ProgressMax, 0: ProgressDefault
@@ -64,10 +65,12 @@ type Change struct {
 }
 
 // Changes is what Next returns. All changes up to Revision have been returned; those with a later one are the beginning of a batch, whose
-// rest comes next. To go on after them, here or with another connection: WatchOptions.Start = Revision + 1.
+// rest comes next: of that batch, whose revision is Revision + 1, the first Position have been returned by now. To go on after them, here or
+// with another connection: WatchOptions.Start = Revision + 1, and WatchOptions.Position = Position, with the same Prefix.
 type Changes struct {
 	Changes  []Change
 	Revision uint64
+	Position uint64
 }
 
 // Watch shows the changes of an object, each once, in the order in which they were made, as they become durable. One goroutine uses it.
@@ -83,7 +86,7 @@ type Watch interface {
 // Watcher is what an object has that can be watched.
 type Watcher interface {
 	// OpenWatch begins a watch. The object may be closed, or destroyed, before it. Errors: EP_OLD (Start is no longer in the log, or before
-	// the object was made: the error's Oldest can be asked for), OVERFLOW (Start is in the future: it is of another pool, or of one
+	// the object was made: the error's Oldest can be asked for), INVAL (a Position without Start), OVERFLOW (Start is in the future: it is of another pool, or of one
 	// that was restored since), NOTSUPPORTED (a snapshot does not change), KEY2BIG (the prefix).
 	OpenWatch(ctx context.Context, o WatchOptions) (Watch, error)
 }

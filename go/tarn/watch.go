@@ -35,15 +35,18 @@ type Watch struct {
 	progress time.Duration
 	room     func(bytes int) error // see WatchOptions.Room
 	begun    bool
-	revision uint64 // all up to it has been returned
+	start    Changes // where it begins
 	told     time.Time
 }
 
 // OpenWatch begins a watch: see system.Watcher. The first one since the pool was opened reads the log once.
 //
-// Implements: int tarn_watch_open(tarn_kv *, uint64_t, tarn_buf, unsigned, tarn_changes *, tarn_watch **, tarn_event *), and
-// int tarn_watch_values(tarn_watch *, uint64_t)
+// Implements: int tarn_watch_open(tarn_kv *, uint64_t, tarn_buf, unsigned, tarn_changes *, tarn_watch **, tarn_event *),
+// int tarn_watch_values(tarn_watch *, uint64_t), and int tarn_watch_skip(tarn_watch *, uint64_t)
 func (kv *KV) OpenWatch(ctx context.Context, o WatchOptions) (*Watch, error) {
+	if o.Start == 0 && o.Position != 0 {
+		return nil, errno.New("kv watch", kv.h.ref, errno.Inval, "Position is a place in the batch of revision Start, which is 0: what changes from now on")
+	}
 	s, err := kv.begin(ctx, "kv watch")
 	if err != nil {
 		return nil, err
@@ -69,7 +72,8 @@ func (kv *KV) OpenWatch(ctx context.Context, o WatchOptions) (*Watch, error) {
 		return nil, err
 	}
 	C.tarn_watch_values(c, C.uint64_t(o.ValueMaxOrDefault())) // it fails only for one that is in use
-	return newWatch(pool, kv.h.ref, c, own, o, uint64(C.go_changes(s.c).revision)), nil
+	C.tarn_watch_skip(c, C.uint64_t(o.Position))              // or has begun
+	return newWatch(pool, kv.h.ref, c, own, o, Changes{Revision: uint64(C.go_changes(s.c).revision), Position: o.Position}), nil
 }
 
 // withOldest adds what can be asked for to the error of one who has asked for something else.
@@ -80,8 +84,8 @@ func withOldest(err error, s *slot) error {
 	return err
 }
 
-func newWatch(pool *Pool, ref string, c *C.tarn_watch, own *slot, o WatchOptions, revision uint64) *Watch {
-	w := &Watch{c: c, pool: pool, slot: own, progress: o.ProgressOrDefault(), room: o.Room, revision: revision}
+func newWatch(pool *Pool, ref string, c *C.tarn_watch, own *slot, o WatchOptions, start Changes) *Watch {
+	w := &Watch{c: c, pool: pool, slot: own, progress: o.ProgressOrDefault(), room: o.Room, start: start}
 	core := pool.h.core
 	w.h = newHandle(core, pool.h, "watch", ref, func() error {
 		err := direct("kv watch", ref, func() C.int { return C.tarn_watch_close(c) })
@@ -100,7 +104,7 @@ func newWatch(pool *Pool, ref string, c *C.tarn_watch, own *slot, o WatchOptions
 func (w *Watch) Next(ctx context.Context) (Changes, error) {
 	if !w.begun {
 		w.begun, w.told = true, time.Now()
-		return Changes{Revision: w.revision}, nil
+		return w.start, nil
 	}
 	for {
 		c, more, err := w.fetch(ctx)
@@ -154,8 +158,7 @@ func (w *Watch) take(ctx context.Context, s *slot, size uintptr) (c Changes, mor
 	}
 	out := C.go_changes(s.c)
 	l := lister{mem: mem, count: int(out.count)}
-	w.revision = uint64(out.revision)
-	c = Changes{Changes: l.changes(s), Revision: w.revision}
+	c = Changes{Changes: l.changes(s), Revision: uint64(out.revision), Position: uint64(out.position)}
 	return c, out.more != 0, nil
 }
 

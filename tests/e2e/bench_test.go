@@ -42,7 +42,7 @@ func left(t *testing.T, dir string) {
 func TestBenchRows(t *testing.T) {
 	cli, dir := rig.CLI{T: t}, t.TempDir()
 	var report benchReport
-	words := short(dir, "bench", "gateway", "-o", "json", "--groups", "calls,batches", "--rows", "Put joined,Scan")
+	words := short(dir, "bench", "gateway", "-o", "json", "--groups", "calls,batches,streams", "--rows", "Put joined,Scan,GetStream")
 	if err := json.Unmarshal([]byte(cli.OK(words...)), &report); err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +50,7 @@ func TestBenchRows(t *testing.T) {
 	for _, r := range report.Response.Rows {
 		names[r.Name]++
 	}
-	if len(names) != 4 || names["Echo"] != 4 || names["Echo again"] != 4 || names["Put joined"] != 4 || names["Scan"] != 1 {
+	if len(names) != 5 || names["Echo"] != 4 || names["Echo again"] != 4 || names["Put joined"] != 4 || names["Scan"] != 1 || names["GetStream"] != 1 {
 		t.Errorf("rows: %v", names)
 	}
 	left(t, dir)

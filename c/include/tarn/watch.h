@@ -27,17 +27,18 @@ typedef struct tarn_changes {
 	size_t	 used;	/* bytes of the buffer; of one that was too small for a value (REC2BIG): how many hold the next change */
 	uint64_t
 		revision; /* all changes up to this one have been returned; those in the buffer with a later one are a part of their batch */
-	uint64_t oldest; /* the oldest revision that can be asked for now */
-	uint64_t latest; /* the last that is durable now */
+	uint64_t oldest;   /* the oldest revision that can be asked for now */
+	uint64_t latest;   /* the last that is durable now */
+	uint64_t position; /* so many changes of revision + 1 have been returned, or left out: see tarn_watch_skip() */
 } tarn_changes;
 
 #define TARN_WATCH_KEYS_ONLY 1u /* values are left out */
 
 /* Watches keys that begin with prefix (copied; empty: all), from revision `start` on (0: from now on). To go on where an earlier watch
- * was, start = its tarn_changes.revision + 1. *now (NULL is fine) says where the watch begins: revision is start - 1. The watch keeps
- * the pool open, not the object. The first watch since the pool was opened reads the log once. Errors: EP_OLD (start is gone, or before the object
- * was made: now->oldest can be asked for); OVERFLOW (start is in the future: it is of another pool, or of one that was restored since);
- * NOTSUPPORTED (a snapshot does not change); KEY2BIG; INVAL (flags). */
+ * was, start = its tarn_changes.revision + 1, and when that was in the middle of a batch tarn_watch_skip(). *now (NULL is fine) says
+ * where the watch begins: revision is start - 1. The watch keeps the pool open, not the object. The first watch since the pool was opened reads
+ * the log once. Errors: EP_OLD (start is gone, or before the object was made: now->oldest can be asked for); OVERFLOW (start is in the
+ * future: it is of another pool, or of one that was restored since); NOTSUPPORTED (a snapshot does not change); KEY2BIG; INVAL (flags). */
 TARN_API int tarn_watch_open(tarn_kv *kv, uint64_t start, tarn_buf prefix, unsigned flags, tarn_changes *now, tarn_watch **watch,
 			     tarn_event *ev);
 
@@ -57,6 +58,11 @@ TARN_API int tarn_watch_next(tarn_watch *watch, void *buf, size_t cap, tarn_chan
  * the key got another value or was removed: then the change has TARN_ENTRY_GONE, and never another value than its own. The value that the
  * key still has is always there. Does not wait. Errors: BUSY. */
 TARN_API int tarn_watch_values(tarn_watch *watch, uint64_t max);
+
+/* Of the first batch that comes, leaves out the first n changes (all, if it has no more): they have been returned by an earlier watch, with the
+ * same prefix, whose last tarn_changes.position was n. Before the first tarn_watch_next(). Does not wait. Errors: BUSY; INVAL (changes have
+ * been returned already). */
+TARN_API int tarn_watch_skip(tarn_watch *watch, uint64_t n);
 
 /* Waits until something was changed in the pool after what the last tarn_watch_next() has looked at: perhaps not in this object.
  * tarn_event_abort() ends the wait with CANCELED at any moment. Errors: BUSY; that of the log, when it has failed. */

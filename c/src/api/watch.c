@@ -172,6 +172,13 @@ int tarn_watch_values(tarn_watch *watch, uint64_t max)
 	return rc;
 }
 
+int tarn_watch_skip(tarn_watch *watch, uint64_t n)
+{
+	int rc = check_watch(watch);
+
+	return rc ? rc : driver_of(watch)->ops->watch_skip(driver_of(watch), watch->watch, n);
+}
+
 int tarn_watch_close(tarn_watch *watch)
 {
 	struct driver *driver;

@@ -46,6 +46,7 @@ struct driver_ops {
 
 	int (*watch_open)(struct driver *driver, const struct store_watch_options *options, tarn_changes *now,
 			  struct store_watch **watch);
+	int (*watch_skip)(struct driver *driver, struct store_watch *watch, uint64_t n);
 	int (*watch_next)(struct driver *driver, struct store_watch *watch, uint64_t values, void *buf, size_t cap,
 			  tarn_changes *out, unsigned flags);
 	int (*watch_wait)(struct driver *driver, struct store_watch *watch, struct op *op);

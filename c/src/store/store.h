@@ -170,6 +170,7 @@ struct store_watch;
 /* *now: where it begins; also after EP_OLD (start is gone) and OVERFLOW (start is in the future). IO, NOMEM. */
 int store_watch_open(struct store *store, const struct store_watch_options *options, tarn_changes *now,
 		     struct store_watch **watch);
+int store_watch_skip(struct store_watch *watch, uint64_t n); /* as tarn_watch_skip() */
 /* As tarn_watch_next(), with what tarn_watch_values() was told. With STORE_NOWAIT also AGAIN. One thread at a time. */
 int store_watch_next(struct store_watch *watch, uint64_t values, void *buf, size_t cap, tarn_changes *out, unsigned flags);
 /* 1: op completes when there is more than next() has seen, or the log has failed; its `stop` ends that with CANCELED. 0 or an error: there is

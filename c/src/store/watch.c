@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* store/watch.c: the changes of some keys, out of the log.
  *
- * A watch is a place in the history: the record that comes next, and how many of that record's mutations have been looked at. Nothing
+ * A watch is a place in the history: the record that comes next, and how many of that record's mutations have been looked at. For those who
+ * go on elsewhere, it counts how many of them matched: a record does not change, so the same ones will match again. Nothing
  * else is kept for it, so it costs the same whether it is read or not, and the place may be gone when it is. Always true: all that
  * matches and stands before the place has been returned, once, in order.
  *
@@ -16,6 +17,7 @@ struct store_watch {
 	uint64_t      tree, next; /* next: the record, by its lsn */
 	uint64_t      ended;	  /* the lsn that ended it; 0: none */
 	size_t	      skip;	  /* mutations of it that have been looked at */
+	uint64_t      part, pass; /* of it so many that match have been returned or left out; so many are left out */
 	size_t	      strip;
 	bool	      keys_only;
 	uint64_t      place; /* of the group in which the next record was last seen, and where in it: only a hint */
@@ -180,13 +182,19 @@ static bool is_wanted(const struct store_watch *w, const struct store_mutation *
 static int look_at(struct store_watch *w, const struct store_mutation *m, bool extents, struct out *out)
 {
 	struct entry e;
+	int	     rc = 0;
 
 	if (is_end(w, m))
 		w->ended = w->next;
 	if (!is_wanted(w, m))
 		return 0;
-	e = entry_of(w, m, extents, out);
-	return put_entry(w, out, &e);
+	if (w->part >= w->pass) {
+		e  = entry_of(w, m, extents, out);
+		rc = put_entry(w, out, &e);
+	}
+	if (!rc && !out->full)
+		w->part++;
+	return rc;
 }
 
 static int malformed(const struct store_watch *w)
@@ -214,6 +222,7 @@ static int read_record(struct store_watch *w, const uint8_t *at, const uint8_t *
 	}
 	w->next++;
 	w->skip = 0;
+	w->part = w->pass = 0;
 	return 0;
 }
 
@@ -274,6 +283,7 @@ static void fill_range(const struct store_watch *w, tarn_changes *out)
 
 	feed_range(w->s, &out->oldest, &out->latest, &applied);
 	out->revision = w->next - 1;
+	out->position = MAX(w->part, w->pass);
 	out->more     = has_ended(w) || out->revision < out->latest;
 }
 
@@ -290,6 +300,15 @@ int store_watch_next(struct store_watch *w, uint64_t values, void *buf, size_t c
 		rc = destroyed(w);
 	fill_range(w, changes);
 	return rc == FEED_END || changes->count ? 0 : rc; /* what is wrong behind what was found is said the next time */
+}
+
+int store_watch_skip(struct store_watch *w, uint64_t n)
+{
+	if (w->skip || w->part)
+		return fail(INVAL, "tarn_watch_skip: changes of the batch of revision %llu have been returned already",
+			    (unsigned long long)w->next);
+	w->pass = n;
+	return 0;
 }
 
 int store_watch_wait(struct store_watch *w, struct op *op)

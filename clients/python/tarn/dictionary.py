@@ -137,17 +137,19 @@ class DDict(MutableMapping[str, bytes]):
             return dict(sorted(small.items()))
         return small
 
-    def watch(self, prefix: Text = b"", *, after: int | None = None, keys_only: bool = False, value_max: int = VALUE_MAX) -> Watch:
+    def watch(self, prefix: Text = b"", *, after: int | None = None, position: int = 0, keys_only: bool = False,
+              value_max: int = VALUE_MAX) -> Watch:
         """What changes from now on, or after a revision: an iterator that waits for changes of keys that begin with prefix.
 
-        after is Watch.revision of an earlier watch, whose work this one goes on with. Values longer than value_max bytes (at most
+        after and position are Watch.revision and Watch.position of an earlier watch of that prefix, whose work this one goes on with:
+        position leaves out so many changes of the batch behind after. Values longer than value_max bytes (at most
         1 MiB) are left out. PyDError: DER_EP_OLD (the log no longer has what comes after that revision: read the dictionary anew),
         DER_OVERFLOW (that revision lies in the future: it is of another pool), DER_OVERLOAD_RETRY (there are too many watches, or
         this caller has its share).
 
         To keep a copy: watch, then read all items, then put each change into the copy.
         """
-        return watch(self._kv, key_bytes(prefix), after, keys_only, value_max)
+        return watch(self._kv, key_bytes(prefix), after, position, keys_only, value_max)
 
     def __eq__(self, other: object) -> bool:
         """Whether other, a dict or a DDict, has the same keys with the same values. A value of other that is a str equals none."""

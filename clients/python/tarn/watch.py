@@ -53,21 +53,24 @@ class Watch(Iterator[Change]):
         self._request = request
         self._patience = patience  # seconds without a gateway after which it is an error
         self._ready: deque[kv_pb2.WatchChange] = deque()
-        self._whole = 0  # all up to this revision has been returned when _ready is empty
-        self._part, self._seen = 0, 0  # of the batch of that revision so many changes have come
-        self._skip = 0  # of these, so many come once more
-        self._revision = 0
+        self._place = (0, 0)  # all up to this revision, and so many changes of the next one, have come
+        self._revision, self._position = 0, 0  # the same, of what has been returned
         self._lock = threading.Lock()
         self._closed = False
         self._stream: Any = None
         self._open()
-        self._revision = self._whole
 
     @property
     def revision(self) -> int:
-        """All changes up to this revision have been returned: DDict.watch(after=...) goes on behind it, in another process too. Of a
-        batch that has been returned in part it is the revision before, so that batch is returned again, from its beginning."""
+        """All changes up to this revision have been returned: DDict.watch(after=revision, position=position) goes on behind it, in another
+        process too. Of a batch that has been returned in part it is the revision before."""
         return self._revision
+
+    @property
+    def position(self) -> int:
+        """So many changes of the batch behind revision have been returned: 0 unless one has been returned in part. Without it
+        DDict.watch(after=revision) returns that batch again, from its beginning."""
+        return self._position
 
     def __iter__(self) -> Watch:
         return self
@@ -81,8 +84,18 @@ class Watch(Iterator[Change]):
                 raise StopIteration
             self._more()
         change = self._ready.popleft()
-        self._revision = max(self._revision, self._ready[0].revision - 1 if self._ready else self._whole)
+        self._returned(change.revision)
         return _change(change)
+
+    def _returned(self, revision: int) -> None:
+        """A change of that revision is returned."""
+        if not self._ready:
+            self._revision, self._position = self._place
+        elif self._ready[0].revision != revision:
+            self._revision, self._position = self._ready[0].revision - 1, 0
+        else:
+            before = self._position if self._revision == revision - 1 else 0
+            self._revision, self._position = revision - 1, before + 1
 
     def close(self) -> None:
         """Ends the watch. Closing again does nothing."""
@@ -128,7 +141,6 @@ class Watch(Iterator[Change]):
     def _open(self) -> None:
         """Begins a stream, and takes its first answer, which says where it begins."""
         gateway = self._kv.gateway
-        self._skip = self._seen
         try:
             stream = gateway.stream("failed to watch", self._kv.stubs.Watch, self._request)
             with self._lock:
@@ -140,21 +152,11 @@ class Watch(Iterator[Change]):
             raise gateway.error("failed to watch", error) from error
 
     def _take(self, message: kv_pb2.WatchResponse) -> None:
-        for change in message.changes:
-            if self._skip and change.revision == self._part:
-                self._skip -= 1
-                continue
-            self._skip = 0
-            if change.revision > message.revision:
-                self._seen = self._seen + 1 if change.revision == self._part else 1
-                self._part = change.revision
-            self._ready.append(change)
-        if message.revision >= self._part:
-            self._part, self._seen = 0, 0
-        self._whole = message.revision
-        self._request.start_revision = message.revision + 1
+        self._ready.extend(message.changes)
+        self._place = message.revision, message.position
+        self._request.start_revision, self._request.start_position = message.revision + 1, message.position
         if not self._ready:
-            self._revision = max(self._revision, self._whole)
+            self._revision, self._position = self._place
 
 
 def _change(change: kv_pb2.WatchChange) -> Change:
@@ -162,12 +164,14 @@ def _change(change: kv_pb2.WatchChange) -> Change:
     return Change(change.key.decode("utf-8", "surrogateescape"), value, change.revision, change.deleted, change.size, change.gone)
 
 
-def watch(kv: KV, prefix: bytes, after: int | None, keys_only: bool, value_max: int) -> Watch:
+def watch(kv: KV, prefix: bytes, after: int | None, position: int, keys_only: bool, value_max: int) -> Watch:
     """A watch of an object's keys; see DDict.watch."""
     if after is not None and after < 0 or not 0 < value_max <= VALUE_MAX:
         raise ValueError(f"after is a revision or None, not {after}, and value_max from 1 to {VALUE_MAX}, not {value_max}")
+    if position < 0 or position and after is None:
+        raise ValueError(f"position is of the batch behind after, so it is 0 without that, and not negative; it is {position}")
     request = kv_pb2.WatchRequest(object=kv.name, prefix=prefix, keys_only=keys_only, value_max=value_max,
-                                  start_revision=0 if after is None else after + 1)
+                                  start_revision=0 if after is None else after + 1, start_position=position)
     return Watch(kv, request, kv.gateway.timeout)
 
 

@@ -124,7 +124,7 @@ const (
 	Permission_PERMISSION_CREATE_CONTAINER Permission = 8
 	// "d" of the container, or, where it has no list, "d" or "w" of the pool.
 	Permission_PERMISSION_DELETE_CONTAINER Permission = 9
-	// "T".
+	// "T". Without a list the role admin.
 	Permission_PERMISSION_SET_PROPERTIES Permission = 10
 	// "a", on a pool "r" or "t"; or the role admin, or the owner.
 	Permission_PERMISSION_GET_ACL Permission = 11

@@ -1123,7 +1123,7 @@ const file_tarn_v1_container_proto_rawDesc = "" +
 	"\x0fCreateContainer\x12\x1f.tarn.v1.CreateContainerRequest\x1a .tarn.v1.CreateContainerResponse\"\t\xd8\xe3\x18\x04\xe2\xe3\x18\x01\b\x12Y\n" +
 	"\fGetContainer\x12\x1c.tarn.v1.GetContainerRequest\x1a\x1d.tarn.v1.GetContainerResponse\"\f\xd8\xe3\x18\x02\xe2\xe3\x18\x01\x05\x90\x02\x01\x12_\n" +
 	"\x0eListContainers\x12\x1e.tarn.v1.ListContainersRequest\x1a\x1f.tarn.v1.ListContainersResponse\"\f\xd8\xe3\x18\x02\xe2\xe3\x18\x01\x06\x90\x02\x01\x12b\n" +
-	"\x0fUpdateContainer\x12\x1f.tarn.v1.UpdateContainerRequest\x1a .tarn.v1.UpdateContainerResponse\"\f\xd8\xe3\x18\x04\xe2\xe3\x18\x01\n" +
+	"\x0fUpdateContainer\x12\x1f.tarn.v1.UpdateContainerRequest\x1a .tarn.v1.UpdateContainerResponse\"\f\xd8\xe3\x18\x03\xe2\xe3\x18\x01\n" +
 	"\x90\x02\x02\x12\\\n" +
 	"\rSyncContainer\x12\x1d.tarn.v1.SyncContainerRequest\x1a\x1e.tarn.v1.SyncContainerResponse\"\f\xd8\xe3\x18\x03\xe2\xe3\x18\x01\a\x90\x02\x02\x12_\n" +
 	"\x0fDeleteContainer\x12\x1f.tarn.v1.DeleteContainerRequest\x1a .tarn.v1.DeleteContainerResponse\"\t\xd8\xe3\x18\x04\xe2\xe3\x18\x01\t\x12b\n" +

@@ -52,7 +52,8 @@ type ContainerServiceClient interface {
 	ListContainers(ctx context.Context, in *ListContainersRequest, opts ...grpc.CallOption) (*ListContainersResponse, error)
 	// UpdateContainer sets the properties, or the user attributes, that update_mask names, all or none. One call changes one of the two. Errors:
 	// NOT_FOUND (also when all of the attributes to delete are not there), INVALID_ARGUMENT (a path that cannot be changed, a property, an
-	// attribute), ABORTED (DER_TX_RESTART: the etag is not that of the attributes any more).
+	// attribute), ABORTED (DER_TX_RESTART: the etag is not that of the attributes any more). The properties owner and group also need what
+	// SetContainerOwner needs.
 	UpdateContainer(ctx context.Context, in *UpdateContainerRequest, opts ...grpc.CallOption) (*UpdateContainerResponse, error)
 	// SyncContainer waits until every change of the container that was acknowledged before it is durable. It matters where its property
 	// durability is RELAXED. Errors: NOT_FOUND.
@@ -209,7 +210,8 @@ type ContainerServiceServer interface {
 	ListContainers(context.Context, *ListContainersRequest) (*ListContainersResponse, error)
 	// UpdateContainer sets the properties, or the user attributes, that update_mask names, all or none. One call changes one of the two. Errors:
 	// NOT_FOUND (also when all of the attributes to delete are not there), INVALID_ARGUMENT (a path that cannot be changed, a property, an
-	// attribute), ABORTED (DER_TX_RESTART: the etag is not that of the attributes any more).
+	// attribute), ABORTED (DER_TX_RESTART: the etag is not that of the attributes any more). The properties owner and group also need what
+	// SetContainerOwner needs.
 	UpdateContainer(context.Context, *UpdateContainerRequest) (*UpdateContainerResponse, error)
 	// SyncContainer waits until every change of the container that was acknowledged before it is durable. It matters where its property
 	// durability is RELAXED. Errors: NOT_FOUND.

@@ -3060,7 +3060,10 @@ type WatchRequest struct {
 	// for so long; 0: 10,000; less than 100 means 100, more than 60,000 means 60,000.
 	ProgressMs uint32 `protobuf:"varint,5,opt,name=progress_ms,json=progressMs,proto3" json:"progress_ms,omitempty"`
 	// value_max is the longest value in bytes that a change comes with; longer ones are left out; 0, and more than 1,048,576, mean 1,048,576.
-	ValueMax      uint32 `protobuf:"varint,6,opt,name=value_max,json=valueMax,proto3" json:"value_max,omitempty"`
+	ValueMax uint32 `protobuf:"varint,6,opt,name=value_max,json=valueMax,proto3" json:"value_max,omitempty"`
+	// start_position leaves out so many changes of start_revision, which have come before: WatchResponse.position. All of that revision
+	// are left out when it has no more of them. With start_revision 0 it must be 0.
+	StartPosition uint64 `protobuf:"varint,7,opt,name=start_position,json=startPosition,proto3" json:"start_position,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3137,14 +3140,23 @@ func (x *WatchRequest) GetValueMax() uint32 {
 	return 0
 }
 
+func (x *WatchRequest) GetStartPosition() uint64 {
+	if x != nil {
+		return x.StartPosition
+	}
+	return 0
+}
+
 // WatchResponse is one message of a watch.
 type WatchResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// changes are the next changes, in order. Changes of one revision were made as one: a batch, or a transaction. A key stands in it once.
 	Changes []*WatchChange `protobuf:"bytes,1,rep,name=changes,proto3" json:"changes,omitempty"`
 	// revision is how far the stream is: all changes up to it have been sent, and those of a later revision among changes
-	// are not all there yet: the rest comes in the next message. To go on after this message, ask for revision + 1.
-	Revision      uint64 `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
+	// are not all there yet: the rest comes in the next message. To go on after this message, ask for revision + 1, from position on.
+	Revision uint64 `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
+	// position: so many changes of revision + 1 have been sent, with this message and those before it.
+	Position      uint64 `protobuf:"varint,3,opt,name=position,proto3" json:"position,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3189,6 +3201,13 @@ func (x *WatchResponse) GetChanges() []*WatchChange {
 func (x *WatchResponse) GetRevision() uint64 {
 	if x != nil {
 		return x.Revision
+	}
+	return 0
+}
+
+func (x *WatchResponse) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
 	}
 	return 0
 }
@@ -4136,7 +4155,7 @@ const file_tarn_v1_kv_proto_rawDesc = "" +
 	"\brevision\x18\x04 \x01(\x04R\brevisionB\b\n" +
 	"\x06_value\"<\n" +
 	"\fScanResponse\x12,\n" +
-	"\aentries\x18\x01 \x03(\v2\x12.tarn.v1.ScanEntryR\aentries\"\xc0\x01\n" +
+	"\aentries\x18\x01 \x03(\v2\x12.tarn.v1.ScanEntryR\aentries\"\xe7\x01\n" +
 	"\fWatchRequest\x12\x16\n" +
 	"\x06object\x18\x01 \x01(\tR\x06object\x12%\n" +
 	"\x0estart_revision\x18\x02 \x01(\x04R\rstartRevision\x12\x16\n" +
@@ -4144,10 +4163,12 @@ const file_tarn_v1_kv_proto_rawDesc = "" +
 	"\tkeys_only\x18\x04 \x01(\bR\bkeysOnly\x12\x1f\n" +
 	"\vprogress_ms\x18\x05 \x01(\rR\n" +
 	"progressMs\x12\x1b\n" +
-	"\tvalue_max\x18\x06 \x01(\rR\bvalueMax\"[\n" +
+	"\tvalue_max\x18\x06 \x01(\rR\bvalueMax\x12%\n" +
+	"\x0estart_position\x18\a \x01(\x04R\rstartPosition\"w\n" +
 	"\rWatchResponse\x12.\n" +
 	"\achanges\x18\x01 \x03(\v2\x14.tarn.v1.WatchChangeR\achanges\x12\x1a\n" +
-	"\brevision\x18\x02 \x01(\x04R\brevision\"\xa2\x01\n" +
+	"\brevision\x18\x02 \x01(\x04R\brevision\x12\x1a\n" +
+	"\bposition\x18\x03 \x01(\x04R\bposition\"\xa2\x01\n" +
 	"\vWatchChange\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\fR\x03key\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x04R\brevision\x12\x18\n" +

@@ -111,7 +111,8 @@ type KeyValueServiceClient interface {
 	// Watch streams the changes of an object's keys, from a revision on, as they become durable: in the order in which they were made, each
 	// once. It streams because there is no end: the client ends it. The first answer comes at once and says where the stream begins; after
 	// it come changes, and answers without any that tell how far it is. A stream that broke goes on without a gap or a repetition with
-	// start_revision = the revision of its last answer + 1, also when the server has been started anew. What is kept is the pool's log:
+	// start_revision = the revision of its last answer + 1 and start_position = its position, also when the server has been started anew.
+	// The first answers of a stream are small, so that a way that breaks again and again still carries some of them. What is kept is the pool's log:
 	// who asks for what has been overwritten there, or is so slow that it is, gets OUT_OF_RANGE (DER_EP_OLD, metadata "oldest": the first
 	// revision that can be asked for): read the object anew, and watch from there. The same when the object was removed and made again since.
 	// Errors also: OUT_OF_RANGE (DER_OVERFLOW, with "oldest": the revision lies in the future: it is of another pool, or of one that was
@@ -431,7 +432,8 @@ type KeyValueServiceServer interface {
 	// Watch streams the changes of an object's keys, from a revision on, as they become durable: in the order in which they were made, each
 	// once. It streams because there is no end: the client ends it. The first answer comes at once and says where the stream begins; after
 	// it come changes, and answers without any that tell how far it is. A stream that broke goes on without a gap or a repetition with
-	// start_revision = the revision of its last answer + 1, also when the server has been started anew. What is kept is the pool's log:
+	// start_revision = the revision of its last answer + 1 and start_position = its position, also when the server has been started anew.
+	// The first answers of a stream are small, so that a way that breaks again and again still carries some of them. What is kept is the pool's log:
 	// who asks for what has been overwritten there, or is so slow that it is, gets OUT_OF_RANGE (DER_EP_OLD, metadata "oldest": the first
 	// revision that can be asked for): read the object anew, and watch from there. The same when the object was removed and made again since.
 	// Errors also: OUT_OF_RANGE (DER_OVERFLOW, with "oldest": the revision lies in the future: it is of another pool, or of one that was

@@ -32,7 +32,7 @@ func (f *flaky) OpenWatch(ctx context.Context, o system.WatchOptions) (system.Wa
 		return nil, f.fail("open")
 	}
 	w, err := system.OpenWatch(ctx, f.KV, o)
-	return &flakyWatch{Watch: w, f: f, left: 1 + f.rng.IntN(4)}, err
+	return &flakyWatch{Watch: w, f: f, left: 1 + f.rng.IntN(4), rev: o.Start, seen: o.Position}, err
 }
 
 type flakyWatch struct {
@@ -40,6 +40,8 @@ type flakyWatch struct {
 	f    *flaky
 	left int
 	have system.Changes
+	rev  uint64 // of what was shown last
+	seen uint64 // so many changes of it
 }
 
 func (w *flakyWatch) Next(ctx context.Context) (c system.Changes, err error) {
@@ -52,9 +54,19 @@ func (w *flakyWatch) Next(ctx context.Context) (c system.Changes, err error) {
 		}
 	}
 	n := 1 + w.f.rng.IntN(min(len(w.have.Changes), 50))
-	c, w.have.Changes = system.Changes{Changes: w.have.Changes[:n], Revision: w.have.Revision}, w.have.Changes[n:]
+	c = w.have
+	c.Changes, w.have.Changes = c.Changes[:n], w.have.Changes[n:]
+	for _, change := range c.Changes {
+		if change.Revision != w.rev {
+			w.rev, w.seen = change.Revision, 0
+		}
+		w.seen++
+	}
 	if len(w.have.Changes) > 0 {
-		c.Revision = min(c.Revision, w.have.Changes[0].Revision-1)
+		c.Revision, c.Position = w.have.Changes[0].Revision-1, 0
+		if w.rev > c.Revision {
+			c.Position = w.seen
+		}
 	}
 	return c, nil
 }

@@ -73,6 +73,7 @@ func Run(t *testing.T, sys system.System) {
 		{"WatchGone", testWatchGone},
 		{"WatchDestroyed", testWatchDestroyed},
 		{"WatchRandom", testWatchRandom},
+		{"WatchPosition", testWatchPosition},
 		{"WatchValues", testWatchValues},
 		{"WatchFollow", testWatchFollow},
 		{"WatchFollowErrors", testWatchFollowErrors},

@@ -99,6 +99,28 @@ func testWatch(t *testing.T, f *fixture) {
 	testWatchProgress(t, f, w, base)
 }
 
+// testWatchPosition: a watch begins in the middle of a batch, counted in what its prefix lets through.
+func testWatchPosition(t *testing.T, f *fixture) {
+	kv, ctx, fast := f.kv(t), t.Context(), 100*time.Millisecond
+	_, base := openWatch(t, kv, system.WatchOptions{})
+	must(t, kv.Apply(ctx, []system.Mutation{{Key: []byte("a")}, {Key: []byte("b1")}, {Key: []byte("b2")}, {Key: []byte("c")}}))
+	must(t, kv.Put(ctx, []byte("b3"), nil))
+	for _, at := range []struct {
+		position uint64
+		prefix   string
+		want     string
+	}{{0, "b", "1:b1= 1:b2= 2:b3="}, {1, "b", "1:b2= 2:b3="}, {2, "b", "2:b3="}, {9, "b", "2:b3="}, {3, "", "1:c= 2:b3="}} {
+		w, err := system.OpenWatch(ctx, kv, system.WatchOptions{Start: base + 1, Position: at.position, Prefix: []byte(at.prefix), Progress: fast})
+		must(t, err)
+		first, err := w.Next(ctx)
+		if err != nil || len(first.Changes) > 0 || first.Revision != base || first.Position != at.position {
+			t.Errorf("the first answer is %+v, %v; want position %d of %d", first, err, at.position, base+1)
+		}
+		wantChanges(t, w, base, strings.Fields(at.want)...)
+		must(t, w.Close())
+	}
+}
+
 // testWatchValues: a change comes with its own value, of up to 1 MiB or what is asked for, also when the key has another one by then.
 func testWatchValues(t *testing.T, f *fixture) {
 	kv, ctx, fast := f.kv(t), t.Context(), 100*time.Millisecond
@@ -162,6 +184,8 @@ func testWatchErrors(t *testing.T, f *fixture) {
 	_, base := openWatch(t, kv, system.WatchOptions{})
 	_, err = system.OpenWatch(ctx, kv, system.WatchOptions{Start: base + 2})
 	wantCode(t, "a watch of the future", err, errno.Overflow)
+	_, err = system.OpenWatch(ctx, kv, system.WatchOptions{Position: 1})
+	wantCode(t, "a watch from a position of no batch", err, errno.Inval)
 	_, err = system.OpenWatch(ctx, kv, system.WatchOptions{Start: 1})
 	wantCode(t, "a watch from before the object was made", err, errno.EPOld)
 	first := oldestOf(t, err)
@@ -178,13 +202,19 @@ func oldestOf(t *testing.T, err error) uint64 {
 	return e.Oldest
 }
 
-// testWatchGone: who is slower than the log is long is told.
+// testWatchGone: who is slower than the log is long is told. The log is filled by large batches: of single changes, each of which waits for
+// the device, it would take a thousand, and on a slow one a minute.
 func testWatchGone(t *testing.T, f *fixture) {
 	kv, ctx := f.kv(t), t.Context()
 	slow, base := openWatch(t, kv, system.WatchOptions{})
-	for i := range uint64(2*f.info.LogBytes/8000 + 100) {
-		must(t, kv.Put(ctx, []byte("k"), pattern(8000, byte(i))))
+	batch := make([]system.Mutation, 100)
+	for i := range f.info.LogBytes/100000 + 10 { // of 200,000 bytes each: twice what the log has
+		for j := range batch {
+			batch[j] = system.Mutation{Key: fmt.Append(nil, j), Value: pattern(2000, byte(i))}
+		}
+		must(t, kv.Apply(ctx, batch))
 	}
+	must(t, kv.Put(ctx, []byte("k"), nil))
 	_, err := system.OpenWatch(ctx, kv, system.WatchOptions{Start: base + 1})
 	wantCode(t, "a watch of what is overwritten", err, errno.EPOld)
 	oldest := oldestOf(t, err)

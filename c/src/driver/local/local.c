@@ -124,6 +124,12 @@ static int local_watch_open(struct driver *driver, const struct store_watch_opti
 	return store_watch_open(store_of(driver), options, now, watch);
 }
 
+static int local_watch_skip(struct driver *driver, struct store_watch *watch, uint64_t n)
+{
+	(void)driver;
+	return store_watch_skip(watch, n);
+}
+
 static int local_watch_next(struct driver *driver, struct store_watch *watch, uint64_t values, void *buf, size_t cap,
 			    tarn_changes *out, unsigned flags)
 {
@@ -203,6 +209,7 @@ static const struct driver_ops local_ops = {
 	.reader_read  = local_reader_read,
 	.reader_close = local_reader_close,
 	.watch_open   = local_watch_open,
+	.watch_skip   = local_watch_skip,
 	.watch_next   = local_watch_next,
 	.watch_wait   = local_watch_wait,
 	.watch_close  = local_watch_close,

@@ -1347,6 +1347,8 @@ tarn_changes._fields_ = [
     ("oldest", c_uint64),
     # the last that is durable now
     ("latest", c_uint64),
+    # so many changes of revision + 1 have been returned, or left out: see tarn_watch_skip()
+    ("position", c_uint64),
 ]
 
 
@@ -2252,11 +2254,16 @@ change, out->used is not: call again with so many); BUSY."""),
     tarn_event *ev);
 
 Watches keys that begin with prefix (copied; empty: all), from revision `start` on (0: from now on). To go on where an
-earlier watch was, start = its tarn_changes.revision + 1. *now (NULL is fine) says where the watch begins: revision is
-start - 1. The watch keeps the pool open, not the object. The first watch since the pool was opened reads the log once.
-Errors: EP_OLD (start is gone, or before the object was made: now->oldest can be asked for); OVERFLOW (start is in the
-future: it is of another pool, or of one that was restored since); NOTSUPPORTED (a snapshot does not change); KEY2BIG;
-INVAL (flags)."""),
+earlier watch was, start = its tarn_changes.revision + 1, and when that was in the middle of a batch tarn_watch_skip().
+*now (NULL is fine) says where the watch begins: revision is start - 1. The watch keeps the pool open, not the object.
+The first watch since the pool was opened reads the log once. Errors: EP_OLD (start is gone, or before the object was
+made: now->oldest can be asked for); OVERFLOW (start is in the future: it is of another pool, or of one that was
+restored since); NOTSUPPORTED (a snapshot does not change); KEY2BIG; INVAL (flags)."""),
+    "tarn_watch_skip": (c_int, (POINTER(tarn_watch), c_uint64), ("watch", "n"), """int tarn_watch_skip(tarn_watch *watch, uint64_t n);
+
+Of the first batch that comes, leaves out the first n changes (all, if it has no more): they have been returned by an
+earlier watch, with the same prefix, whose last tarn_changes.position was n. Before the first tarn_watch_next(). Does
+not wait. Errors: BUSY; INVAL (changes have been returned already)."""),
     "tarn_watch_values": (c_int, (POINTER(tarn_watch), c_uint64), ("watch", "max"), """int tarn_watch_values(tarn_watch *watch, uint64_t max);
 
 From the next tarn_watch_next() on, values of up to max bytes are returned whole, and longer ones left out. 0, as in the

@@ -123,7 +123,8 @@ class ContainerServiceServicer(object):
     def UpdateContainer(self, request, context):
         """UpdateContainer sets the properties, or the user attributes, that update_mask names, all or none. One call changes one of the two. Errors:
         NOT_FOUND (also when all of the attributes to delete are not there), INVALID_ARGUMENT (a path that cannot be changed, a property, an
-        attribute), ABORTED (DER_TX_RESTART: the etag is not that of the attributes any more).
+        attribute), ABORTED (DER_TX_RESTART: the etag is not that of the attributes any more). The properties owner and group also need what
+        SetContainerOwner needs.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -436,28 +436,32 @@ class ScanResponse(_message.Message):
     def __init__(self, entries: _Optional[_Iterable[_Union[ScanEntry, _Mapping]]] = ...) -> None: ...
 
 class WatchRequest(_message.Message):
-    __slots__ = ("object", "start_revision", "prefix", "keys_only", "progress_ms", "value_max")
+    __slots__ = ("object", "start_revision", "prefix", "keys_only", "progress_ms", "value_max", "start_position")
     OBJECT_FIELD_NUMBER: _ClassVar[int]
     START_REVISION_FIELD_NUMBER: _ClassVar[int]
     PREFIX_FIELD_NUMBER: _ClassVar[int]
     KEYS_ONLY_FIELD_NUMBER: _ClassVar[int]
     PROGRESS_MS_FIELD_NUMBER: _ClassVar[int]
     VALUE_MAX_FIELD_NUMBER: _ClassVar[int]
+    START_POSITION_FIELD_NUMBER: _ClassVar[int]
     object: str
     start_revision: int
     prefix: bytes
     keys_only: bool
     progress_ms: int
     value_max: int
-    def __init__(self, object: _Optional[str] = ..., start_revision: _Optional[int] = ..., prefix: _Optional[bytes] = ..., keys_only: bool = ..., progress_ms: _Optional[int] = ..., value_max: _Optional[int] = ...) -> None: ...
+    start_position: int
+    def __init__(self, object: _Optional[str] = ..., start_revision: _Optional[int] = ..., prefix: _Optional[bytes] = ..., keys_only: bool = ..., progress_ms: _Optional[int] = ..., value_max: _Optional[int] = ..., start_position: _Optional[int] = ...) -> None: ...
 
 class WatchResponse(_message.Message):
-    __slots__ = ("changes", "revision")
+    __slots__ = ("changes", "revision", "position")
     CHANGES_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
+    POSITION_FIELD_NUMBER: _ClassVar[int]
     changes: _containers.RepeatedCompositeFieldContainer[WatchChange]
     revision: int
-    def __init__(self, changes: _Optional[_Iterable[_Union[WatchChange, _Mapping]]] = ..., revision: _Optional[int] = ...) -> None: ...
+    position: int
+    def __init__(self, changes: _Optional[_Iterable[_Union[WatchChange, _Mapping]]] = ..., revision: _Optional[int] = ..., position: _Optional[int] = ...) -> None: ...
 
 class WatchChange(_message.Message):
     __slots__ = ("key", "revision", "deleted", "value", "size", "gone")

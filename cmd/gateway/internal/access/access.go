@@ -71,7 +71,7 @@ var lacks = map[apiv1.Permission]string{
 	apiv1.Permission_PERMISSION_WRITE:            "w, with which one must be able to open it",
 	apiv1.Permission_PERMISSION_CREATE_CONTAINER: "c",
 	apiv1.Permission_PERMISSION_DELETE_CONTAINER: "d",
-	apiv1.Permission_PERMISSION_SET_PROPERTIES:   "T",
+	apiv1.Permission_PERMISSION_SET_PROPERTIES:   "T, or without a list the role admin",
 	apiv1.Permission_PERMISSION_GET_ACL:          "a",
 	apiv1.Permission_PERMISSION_SET_ACL:          "A, or the role admin, or to be the owner",
 	apiv1.Permission_PERMISSION_SET_OWNER:        "o, or the role admin",
@@ -85,17 +85,20 @@ func denied(who *auth.Identity, h *handles.Handle, need apiv1.Permission) error 
 	return errno.New("", string(h.Ref()), errno.NoPerm, "the access control lists do not give "+who.Who()+" what the call needs: "+what)
 }
 
-// Sees reports whether the caller of ctx may know that a container is there: its list gives anything at all.
-func Sees(ctx context.Context, h *handles.Handle) (bool, error) {
-	a, err := askerOf(ctx, auth.From(ctx), h)
-	return err == nil && a.pool.reads() && (a.container.perms != 0 || a.container.owns), err
+// Sees reports whether the caller of ctx may know that a container is there, because its list gives anything at all, and whether it may see
+// its properties.
+func Sees(ctx context.Context, pool, container *handles.Access) (sees, describes bool) {
+	a := asking(auth.From(ctx), pool, container)
+	return a.pool.reads() && (a.container.perms != 0 || a.container.owns), a.describes()
 }
 
 // Describes reports whether the caller of ctx may see the properties of a container.
 func Describes(ctx context.Context, h *handles.Handle) (bool, error) {
 	a, err := askerOf(ctx, auth.From(ctx), h)
-	return err == nil && a.pool.reads() && a.container.gives(acl.GetProps), err
+	return err == nil && a.describes(), err
 }
+
+func (a asker) describes() bool { return a.pool.reads() && a.container.gives(acl.GetProps) }
 
 // asker is who asks, and what the lists say to that.
 type asker struct {
@@ -115,11 +118,15 @@ func askerOf(ctx context.Context, who *auth.Identity, h *handles.Handle) (asker,
 	if err != nil {
 		return asker{}, err
 	}
+	return asking(who, pool, container), nil
+}
+
+func asking(who *auth.Identity, pool, container *handles.Access) asker {
 	a := asker{admin: who.Roles&role.Admin != 0, pool: sideOf(who, pool), inPool: container == nil}
 	if container != nil {
 		a.container = sideOf(who, container)
 	}
-	return a, nil
+	return a
 }
 
 const everything = ^acl.Perms(0)
@@ -157,6 +164,9 @@ func (a asker) may(need apiv1.Permission) bool {
 	}
 	if a.inPool {
 		return need == apiv1.Permission_PERMISSION_READ && a.pool.reads()
+	}
+	if need == apiv1.Permission_PERMISSION_SET_PROPERTIES && !a.container.hasList && !a.admin {
+		return false
 	}
 	return a.pool.reads() && a.container.opens() && a.container.allows(need)
 }

@@ -4,13 +4,12 @@ package admin
 
 import (
 	"context"
-	"fmt"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/tarn-storage/tarn/cmd/gateway/internal/limit"
 	"github.com/tarn-storage/tarn/go/system"
 )
 
@@ -82,11 +81,7 @@ func (f *facts) ask(asking chan struct{}) {
 
 // ofSystem asks the system. A defect there is an error here: to watch must not bring the gateway down.
 func (f *facts) ofSystem(ctx context.Context) (pools []Pool, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			pools, err = nil, fmt.Errorf("a defect: %v: %s", p, debug.Stack())
-		}
-	}()
+	defer limit.Contain(f.cfg.Log, "the admin address", &err)
 	infos, err := f.cfg.System.Pools(ctx)
 	if err != nil {
 		return nil, err

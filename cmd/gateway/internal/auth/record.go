@@ -18,7 +18,6 @@ import (
 
 	"github.com/tarn-storage/tarn/cmd/gateway/internal/fault"
 	"github.com/tarn-storage/tarn/cmd/internal/audit"
-	apiv1 "github.com/tarn-storage/tarn/go/api/v1"
 	"github.com/tarn-storage/tarn/go/errno"
 	"github.com/tarn-storage/tarn/go/wire"
 )
@@ -26,7 +25,7 @@ import (
 // record is what the audit log will say of a call. Without an audit log, and of a call that it will not tell of, it does little.
 type record struct {
 	g      *Guard
-	always bool // the call is written, however it ends
+	always bool // the call is written, however it ends: see Rule.administers
 	mu     sync.Mutex
 	entry  audit.Entry
 	ctx    context.Context
@@ -34,8 +33,7 @@ type record struct {
 
 // record begins the record of a call.
 func (g *Guard) record(ctx context.Context, method string, who *Identity) *record {
-	needs := g.rules[method].Access
-	r := &record{g: g, ctx: ctx, always: g.audit != nil && (needs == apiv1.Access_ACCESS_ADMIN || needs == apiv1.Access_ACCESS_RAW)}
+	r := &record{g: g, ctx: ctx, always: g.audit != nil && g.rules[method].administers()}
 	r.entry.What, r.entry.Who = method, who.Who()
 	return r
 }

@@ -24,6 +24,13 @@ type Rule struct {
 	Needs  []apiv1.Permission
 }
 
+// administers reports whether a method is work of administrators, or of those whom a container's list makes something of the kind.
+func (r Rule) administers() bool {
+	return r.Access == apiv1.Access_ACCESS_ADMIN || r.Access == apiv1.Access_ACCESS_RAW || slices.ContainsFunc(r.Needs, func(p apiv1.Permission) bool {
+		return p == apiv1.Permission_PERMISSION_SET_PROPERTIES || p == apiv1.Permission_PERMISSION_SET_ACL || p == apiv1.Permission_PERMISSION_SET_OWNER
+	})
+}
+
 // Rules are those of each method, by its full name: "/tarn.v1.KeyValueService/Get".
 type Rules map[string]Rule
 

@@ -5,6 +5,7 @@ package handles
 import (
 	"context"
 	"strings"
+	"sync"
 
 	"github.com/tarn-storage/tarn/go/acl"
 	"github.com/tarn-storage/tarn/go/errno"
@@ -41,6 +42,64 @@ func (h *Handle) Accesses(ctx context.Context) (pool, container *Access, err err
 	}
 	pool, err = at.look(ctx, acl.Pool, at.Pool)
 	return pool, container, err
+}
+
+// knownMax is how many containers are known, at a few hundred bytes each or the length of their lists: then all are forgotten.
+const (
+	knownMax      = 16384
+	knownBytesMax = 8 << 20
+)
+
+// known is who may use containers that were listed, by UUID. Who lists many opens them once, and not again and again in the place of others.
+type known struct {
+	mu    sync.Mutex
+	all   map[string]*Access
+	bytes int
+}
+
+func (k *known) get(uuid string, changes uint64) *Access {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if a := k.all[uuid]; a != nil && a.after == changes {
+		return a
+	}
+	return nil
+}
+
+func (k *known) add(uuid string, a *Access) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.all == nil || len(k.all) >= knownMax || k.bytes > knownBytesMax {
+		k.all, k.bytes = map[string]*Access{}, 0
+	}
+	if k.all[uuid] == nil {
+		for _, e := range a.List {
+			k.bytes += len(e.Principal) + 64
+		}
+	}
+	k.all[uuid] = a
+}
+
+// Listed says who may use the pool that h is, and a container that was listed in it. It is asked once, and again when anything has changed of who
+// may use what. Errors: CONT_NONEXIST (it was destroyed since), those of the system.
+func (h *Handle) Listed(ctx context.Context, uuid string) (pool, container *Access, err error) {
+	if pool, err = h.look(ctx, acl.Pool, h.Pool); err != nil {
+		return nil, nil, err
+	}
+	changes := h.cache.changes.Load()
+	if a := h.cache.known.get(uuid, changes); a != nil {
+		return pool, a, nil
+	}
+	c, err := h.cache.get(ctx, h.ref+"/"+Ref(uuid))
+	if err != nil {
+		return nil, nil, err
+	}
+	defer c.Release()
+	if container, err = c.look(ctx, acl.Container, c.Container); err != nil {
+		return nil, nil, err
+	}
+	h.cache.known.add(uuid, container)
+	return pool, container, nil
 }
 
 // look is what was found before, unless there was a change since. The number of changes is read first: a change that comes while the

@@ -47,6 +47,7 @@ type Cache struct {
 	gone chan struct{} // closed when the janitor has ended
 
 	changes atomic.Uint64 // of who may use what
+	known   known
 
 	mu      sync.Mutex
 	entries map[Ref]*Handle

@@ -17,6 +17,7 @@ type faultyProxy struct {
 	l      net.Listener
 	to     string
 	seed   uint64
+	down   carrier // of what the gateway sends
 	wg     sync.WaitGroup
 	mu     sync.Mutex
 	open   map[*net.TCPConn]bool
@@ -24,13 +25,21 @@ type faultyProxy struct {
 	closed bool
 }
 
+// carrier carries bytes one way, until it closes both.
+type carrier func(p *faultyProxy, from, to *net.TCPConn, random *rand.Rand)
+
 func newFaultyProxy(t *testing.T, to string, seed uint64) *faultyProxy {
+	t.Helper()
+	return newProxy(t, to, seed, (*faultyProxy).carry)
+}
+
+func newProxy(t *testing.T, to string, seed uint64, down carrier) *faultyProxy {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &faultyProxy{t: t, l: l, to: to, seed: seed, open: map[*net.TCPConn]bool{}, counts: map[string]int{}}
+	p := &faultyProxy{t: t, l: l, to: to, seed: seed, down: down, open: map[*net.TCPConn]bool{}, counts: map[string]int{}}
 	p.wg.Go(p.accept)
 	t.Cleanup(p.close)
 	return p
@@ -63,7 +72,7 @@ func (p *faultyProxy) accept() {
 			return
 		}
 		p.wg.Go(func() { p.carry(a, b, rand.New(rand.NewPCG(p.seed, 2*n))) })
-		p.wg.Go(func() { p.carry(b, a, rand.New(rand.NewPCG(p.seed, 2*n+1))) })
+		p.wg.Go(func() { p.down(p, b, a, rand.New(rand.NewPCG(p.seed, 2*n+1))) })
 	}
 }
 

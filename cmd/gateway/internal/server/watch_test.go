@@ -73,6 +73,39 @@ func TestWatchEnds(t *testing.T) {
 	wantEnd(t, stream, codes.Unavailable)
 }
 
+// stalled is a watch whose client does not read, and for which the gateway has no room any more.
+func stalled(t *testing.T, s *Server, kv system.KV) grpc.ServerStreamingClient[apiv1.WatchResponse] {
+	t.Helper()
+	conn, err := grpc.NewClient(s.Addr(), grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithInitialWindowSize(64<<10), grpc.WithInitialConnWindowSize(64<<10))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	stream := begun(t, apiv1.NewKeyValueServiceClient(conn), &apiv1.WatchRequest{Object: object})
+	batch := make([]system.Mutation, 200)
+	for i := range batch {
+		batch[i] = system.Mutation{Key: fmt.Append(nil, i), Value: bytes.Repeat([]byte("v"), 2000)}
+	}
+	if err := kv.Apply(t.Context(), batch); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(300 * time.Millisecond) // until it waits in a Send
+	return stream
+}
+
+// TestWatchStalledEnds: a watch whose client does not read does not hold up the deletion of a pool.
+func TestWatchStalledEnds(t *testing.T) {
+	s := start(t, Config{System: engine(t, t.TempDir()), Patience: time.Minute})
+	stream := stalled(t, s, openKV(t, dial(t, s.Addr())))
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if _, err := apiv1.NewPoolServiceClient(connect(t, s.Addr())).DeletePool(ctx, &apiv1.DeletePoolRequest{Pool: "tank", Force: true}); err != nil {
+		t.Errorf("DeletePool beside a watch that is not read: %v", err)
+	}
+	wantEnd(t, stream, codes.Unavailable)
+}
+
 // TestWatchDrain: a stop ends watches at once, with what a client takes for "try again".
 func TestWatchDrain(t *testing.T) {
 	s := begin(t, Config{System: engine(t, t.TempDir())})

@@ -95,15 +95,17 @@ func (s *containers) ListContainers(ctx context.Context, req *apiv1.ListContaine
 	if err != nil {
 		return nil, err
 	}
-	var all []system.ContainerInfo
-	err = s.withPool(ctx, req.GetPool(), func(p system.Pool) (err error) {
-		all, err = p.Containers(ctx)
-		return err
-	})
+	pool, err := s.handle(ctx, "pool", req.GetPool(), handles.PoolParts)
 	if err != nil {
 		return nil, err
 	}
-	view := s.viewOf(ctx, req.GetPool())
+	defer pool.Release()
+	spanned, span := s.Trace.Storage(ctx, "pool", req.GetPool())
+	all, err := pool.Pool.Containers(spanned)
+	if span.End(err) != nil {
+		return nil, err
+	}
+	view := viewOf(ctx, pool)
 	all, next, err := visible(all, p, func(i system.ContainerInfo) string { return i.Label }, view.container)
 	if err != nil {
 		return nil, err
@@ -122,6 +124,9 @@ func (s *containers) UpdateContainer(ctx context.Context, req *apiv1.UpdateConta
 	change, err := masked(req)
 	if err != nil {
 		return nil, err
+	}
+	if change.Owner != nil || change.Group != nil { // whoever owns it can set its list
+		ctx = auth.Needing(ctx, apiv1.Permission_PERMISSION_SET_PROPERTIES, apiv1.Permission_PERMISSION_SET_OWNER)
 	}
 	var info system.ContainerInfo
 	err = s.withContainer(ctx, req.GetContainer(), func(c system.Container) (err error) {

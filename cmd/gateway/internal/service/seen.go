@@ -66,35 +66,29 @@ func (s *Services) seesPool(ctx context.Context) func(system.PoolInfo) (bool, er
 
 // view is what a caller sees of the containers of a pool.
 type view struct {
-	s    *Services
 	ctx  context.Context
-	pool handles.Ref
+	pool *handles.Handle
 	bare map[string]bool // containers, by UUID, whose description it does not see
 }
 
-func (s *Services) viewOf(ctx context.Context, pool string) *view {
-	return &view{s: s, ctx: ctx, pool: handles.Ref(pool), bare: map[string]bool{}}
+func viewOf(ctx context.Context, pool *handles.Handle) *view {
+	return &view{ctx: ctx, pool: pool, bare: map[string]bool{}}
 }
 
 func (v *view) container(info system.ContainerInfo) (bool, error) {
 	if isAdmin(v.ctx) {
 		return true, nil
 	}
-	h, err := v.s.Handles.Get(auth.Gateway(v.ctx), v.pool+"/"+handles.Ref(info.UUID))
+	pool, container, err := v.pool.Listed(v.ctx, info.UUID)
 	if errors.Is(err, errno.ContNonExist) { // destroyed since it was listed
 		return false, nil
 	}
 	if err != nil {
 		return false, err
 	}
-	defer h.Release()
-	sees, err := access.Sees(v.ctx, h)
-	if err != nil || !sees {
-		return false, err
-	}
-	described, err := access.Describes(v.ctx, h)
+	sees, described := access.Sees(v.ctx, pool, container)
 	v.bare[info.UUID] = !described
-	return true, err
+	return sees, nil
 }
 
 // mayDelete refuses who may not delete a container. One that is too damaged to be opened, and to be asked, is the pool's matter: only

@@ -103,6 +103,7 @@ type group struct {
 	echo   bool
 	rounds int
 	window time.Duration
+	before call // what its cells need; nil: nothing
 }
 
 // loop calls as many functions as there are, each again and again in a goroutine of its own; a call does so many units.
@@ -191,6 +192,11 @@ func (g *group) only(rows []string) {
 // run measures the group.
 func (g *group) run(ctx context.Context) ([]Row, error) {
 	samples, meters := make([][]sample, len(g.cells)), make([]meter, len(g.cells))
+	if g.before != nil && len(g.cells) > 0 {
+		if err := g.before(ctx); err != nil {
+			return nil, fmt.Errorf("%s: %w", g.name, err)
+		}
+	}
 	for round := -1; round < g.rounds; round++ { // the first warms up
 		for i, c := range g.cells {
 			s, m, err := c.window(ctx, g.window)

@@ -149,6 +149,7 @@ func (w *way) streams() *group {
 	g := w.run.longer(fmt.Sprintf("streams of %d MiB", w.run.o.StreamMiB), cell("PutStream", put(w.objects[system.Durable])),
 		cell("PutStream relaxed", put(w.objects[system.Relaxed])), cell("GetStream", get))
 	g.rounds, g.window = min(g.rounds, 3), time.Millisecond // one call each
+	g.before = put(w.objects[system.Durable])               // GetStream may be alone
 	return g
 }
 

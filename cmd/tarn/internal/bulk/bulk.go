@@ -2,7 +2,7 @@
 
 // Package bulk writes the objects of a container to one stream and stores them from one, in any system.
 //
-// A stream is a header, then each object with its entries, then an end that counts them. There are two forms. The binary one (frames.go) is
+// A stream is a header, the container's attributes, then each object with its entries, then an end that counts them. There are two forms. The binary one (frames.go) is
 // made of frames whose checksums are chained: a byte that changed, and a frame that is missing, doubled or in another place, is found where it
 // stands, and nothing behind it is used. The other one is lines of JSON for people (jsonl.go), which have no checksums. A value of more than
 // ValueMax bytes stands in pieces, so that memory is bounded whatever the size of a value.
@@ -16,14 +16,17 @@ import (
 	"github.com/tarn-storage/tarn/go/system"
 )
 
-// Version is that of both forms. A reader refuses a later one.
-const Version = 1
+// Version is that of both forms. A reader refuses a later one. A stream without attributes says 1, which has none, so that it is the same to all.
+const Version = 2
 
 const (
 	// ValueMax is the largest value that stands in an entry, in bytes.
 	ValueMax = system.ListValueMax
 	// pieceMax is the largest piece of a larger value, in bytes.
 	pieceMax = 256 << 10
+	// attributesMax bounds the attributes of a container, each with attributeCost bytes more than its name and its value: see tarn/attr.h.
+	attributesMax = 1 << 20
+	attributeCost = 64
 )
 
 // Header says what is in a stream. It has no time: two exports of the same are the same bytes.
@@ -39,6 +42,8 @@ type Total struct {
 	Objects uint64 `json:"objects"`
 	Entries uint64 `json:"entries"`
 	Bytes   uint64 `json:"bytes"` // of keys and values
+	// Attributes are the container's.
+	Attributes uint64 `json:"attributes,omitempty"`
 }
 
 // kind is what a record is.
@@ -46,6 +51,7 @@ type kind byte
 
 const (
 	kindHeader kind = 'H'
+	kindAttr   kind = 'A' // key: its name; value
 	kindObject kind = 'O' // name: what follows is in that object
 	kindEntry  kind = 'E' // key, value
 	kindLarge  kind = 'L' // key, size: the value follows in pieces
@@ -92,6 +98,7 @@ type grammar struct {
 	begun, end bool
 	inObject   bool
 	left       uint64 // bytes of a large value that are to come
+	attributes int    // bytes of those that have come
 }
 
 // step takes the next record. An error says what is wrong with it.
@@ -103,6 +110,10 @@ func (g *grammar) step(r record) error {
 		return fmt.Errorf("it does not begin with a header")
 	case g.left > 0 && r.kind != kindPiece:
 		return fmt.Errorf("%d bytes of a value are missing", g.left)
+	case r.kind == kindAttr && g.inObject:
+		return fmt.Errorf("an attribute stands behind an object")
+	case r.kind == kindAttr && (len(r.key) == 0 || len(r.value) == 0):
+		return fmt.Errorf("an attribute has no name or no value")
 	case (r.kind == kindEntry || r.kind == kindLarge) && !g.inObject:
 		return fmt.Errorf("an entry stands before the first object")
 	case (r.kind == kindEntry || r.kind == kindLarge) && (len(r.key) == 0 || len(r.key) > system.KeyMax):
@@ -118,6 +129,11 @@ func (g *grammar) count(r record) error {
 			return fmt.Errorf("there is a second header")
 		}
 		g.begun = true
+	case kindAttr:
+		if g.attributes += len(r.key) + len(r.value) + attributeCost; g.attributes > attributesMax {
+			return fmt.Errorf("there are attributes of more than %d bytes", attributesMax)
+		}
+		g.total.Attributes++
 	case kindObject:
 		g.inObject = true
 		g.total.Objects++

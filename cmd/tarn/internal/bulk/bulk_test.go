@@ -144,7 +144,7 @@ func export(t testing.TB, c system.Container, lines bool) []byte {
 }
 
 func importing(ctx context.Context, c system.Container, stream []byte, on OnConflict) (Imported, error) {
-	return Import(ctx, c, bytes.NewReader(stream), ImportOptions{OnConflict: on, Progress: func(uint64) {}})
+	return Import(ctx, c, bytes.NewReader(stream), ImportOptions{OnConflict: on, Attributes: true, Progress: func(uint64) {}})
 }
 
 // TestRoundTrip: everything comes back, in both forms, and a second export is the same stream.
@@ -227,6 +227,7 @@ func with(m model, object, key, value string) model {
 // tiny is a stream with every kind of frame in it.
 func tiny(t testing.TB, c system.Container) []byte {
 	model{"a": {"k": "v", "large": strings.Repeat("x", ValueMax+1)}, "b": {}}.store(t, c)
+	fatal(t, c.SetAttributes(t.Context(), map[string][]byte{"team": []byte("storage")}))
 	return export(t, c, false)
 }
 
@@ -315,13 +316,15 @@ func TestLines(t *testing.T) {
 		"{\"object\":\"o\"}\n{\"key\":\"k\",\"value\":\"v\",\"value64\":\"\"}", "{\"object\":\"o\"}\n{\"keys\":\"k\"}",
 		"{\"object\":\"o\"}\n{\"key\":\"k\",\"size\":3}", "{\"object\":\"o\"}\n{\"key\":\"k\",\"size\":1}\n{\"data64\":\"YWJj\"}",
 		"{\"object\":\"o\"}\n{\"data64\":\"YWJj\"}", `{"tarn":{"version":1}}`, "{\"object\":\"o\"}\n{\"end\":{\"objects\":2}}",
+		`{"attribute":"a"}`, `{"attribute":"","value":"v"}`, `{"attribute":"a","size":1}`, `{"attribute":"a","value":""}`, `{"attribute":"a","key":"k","value":"v"}`,
+		"{\"object\":\"o\"}\n{\"attribute\":\"a\",\"value\":\"v\"}", strings.Repeat("{\"attribute\":\"a\",\"value\":\""+strings.Repeat("v", 60000)+"\"}\n", 20),
 		"{\"object\":\"o\"}\n" + strings.Repeat(" ", lineMax+1), "\x00",
 	} {
 		if _, _, err := Verify(strings.NewReader(bad), func(uint64) {}); !errors.Is(err, errno.Csum) {
 			t.Errorf("%.60q: %v", bad, err)
 		}
 	}
-	if _, _, err := Verify(strings.NewReader(`{"tarn":{"version":2}}`), func(uint64) {}); !errors.Is(err, errno.DFIncompt) {
+	if _, _, err := Verify(strings.NewReader(`{"tarn":{"version":3}}`), func(uint64) {}); !errors.Is(err, errno.DFIncompt) {
 		t.Errorf("a later version: %v", err)
 	}
 }
@@ -356,6 +359,40 @@ type arrays struct{ system.Container }
 func (a arrays) Objects(context.Context, string) iter.Seq2[system.ObjectInfo, error] {
 	return func(yield func(system.ObjectInfo, error) bool) {
 		yield(system.ObjectInfo{Name: "a", Type: "ARRAY"}, nil)
+	}
+}
+
+// TestAttributes: those of the container go with it, in both forms; what becomes of one that is there is said; one object has none.
+func TestAttributes(t *testing.T) {
+	p := pool(t)
+	from := container(t, p, "from")
+	model{"a": {"k": "v"}}.store(t, from)
+	want := map[string][]byte{"team": []byte("storage"), "\u00e4": {0xff, 0}, "long": bytes.Repeat([]byte("x"), 65536)}
+	fatal(t, from.SetAttributes(t.Context(), want))
+	mixed := maps.Clone(want)
+	mixed["team"] = []byte("mine")
+	for _, lines := range []bool{false, true} {
+		stream := export(t, from, lines)
+		if header, total, err := Verify(bytes.NewReader(stream), func(uint64) {}); err != nil || header.Version != 2 || total.Attributes != 3 {
+			t.Errorf("%+v, %+v, %v", header, total, err)
+		}
+		for on, result := range map[OnConflict]map[string][]byte{Fail: {"team": []byte("mine")}, Skip: mixed, Overwrite: want} {
+			to := container(t, p, fmt.Sprintf("%s-%v", on, lines))
+			fatal(t, to.SetAttributes(t.Context(), map[string][]byte{"team": []byte("mine")}))
+			_, err := importing(t.Context(), to, stream, on)
+			if got, _ := to.Attributes(t.Context()); !maps.EqualFunc(got, result, bytes.Equal) || errors.Is(err, errno.Exist) != (on == Fail) || err != nil && on != Fail {
+				t.Errorf("%s: %d attributes, team %q, %v", on, len(got), got["team"], err)
+			}
+		}
+		to := container(t, p, fmt.Sprintf("same-%v", lines))
+		if _, err := importing(t.Context(), to, stream, Fail); err != nil || !bytes.Equal(export(t, to, lines), stream) {
+			t.Errorf("a second export is another stream: %v", err)
+		}
+	}
+	var one bytes.Buffer
+	total, err := Export(t.Context(), from, "tank/from/a", &one, ExportOptions{Object: "a", Progress: func(uint64, uint64) {}})
+	if err != nil || total.Attributes != 0 {
+		t.Errorf("of one object: %+v, %v", total, err)
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 
 	"github.com/tarn-storage/tarn/go/errno"
 	"github.com/tarn-storage/tarn/go/system"
@@ -67,7 +69,14 @@ func (x *exporter) run(source string) error {
 	if err != nil {
 		return err
 	}
-	header := Header{Version: Version, Source: source, Type: info.Type}
+	attributes, err := x.attributes()
+	if err != nil {
+		return err
+	}
+	header := Header{Version: 1, Source: source, Type: info.Type}
+	if len(attributes) > 0 {
+		header.Version = Version
+	}
 	header.Properties = system.Properties{Owner: &info.Owner, Description: &info.Description, ValueMax: &info.ValueMax}
 	if info.Durability != "" {
 		header.Properties.Durability = &info.Durability
@@ -75,10 +84,23 @@ func (x *exporter) run(source string) error {
 	if err := x.put(record{kind: kindHeader, header: header}); err != nil {
 		return err
 	}
+	for _, name := range slices.Sorted(maps.Keys(attributes)) {
+		if err := x.put(record{kind: kindAttr, key: []byte(name), value: attributes[name]}); err != nil {
+			return err
+		}
+	}
 	if err := x.objects(); err != nil {
 		return err
 	}
 	return x.put(record{kind: kindEnd, total: x.grammar.total})
+}
+
+// attributes are the container's, as far as the caller sees them; with one object only they do not belong to it.
+func (x *exporter) attributes() (map[string][]byte, error) {
+	if x.opts.Object != "" {
+		return nil, nil
+	}
+	return x.cont.Attributes(x.ctx)
 }
 
 func (x *exporter) objects() error {

@@ -14,12 +14,13 @@ import (
 // The binary form is the magic, then frames without anything between them:
 //
 //	offset  bytes
-//	0       1      kind: H O E L P Z
+//	0       1      kind: H A O E L P Z
 //	1       4      n, little-endian: bytes of the payload, at most frameMax
 //	5       n      payload
 //	5+n     4      CRC-32C, little-endian, of the magic and of all frames up to this one, without their checksums
 //
-// Payloads: H is the header and Z the total as JSON; O the name of the object; E an unsigned varint, the length of the key, then key and value;
+// Payloads: H is the header and Z the total as JSON; O the name of the object; E an unsigned varint, the length of the key, then key and value; A
+// the same of an attribute's name and value;
 // L an unsigned varint, the length of the value, then the key; P bytes of that value.
 const (
 	magic    = "\x89TARNBULK\r\n\x1a\n"
@@ -62,7 +63,7 @@ func (f *frameWriter) payload(r record) error {
 		return f.json(r.total)
 	case kindObject:
 		f.buf = append(f.buf, r.name...)
-	case kindEntry:
+	case kindEntry, kindAttr:
 		f.buf = binary.AppendUvarint(f.buf, uint64(len(r.key)))
 		f.buf = append(append(f.buf, r.key...), r.value...)
 	case kindLarge:
@@ -184,7 +185,7 @@ func parseFrame(frame []byte) (r record, err error) {
 		err = json.Unmarshal(body, &r.total)
 	case kindObject:
 		r.name = string(body)
-	case kindEntry:
+	case kindEntry, kindAttr:
 		n, used := binary.Uvarint(body)
 		if used <= 0 || n > uint64(len(body)-used) {
 			return r, errForm

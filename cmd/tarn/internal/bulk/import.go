@@ -36,6 +36,7 @@ const (
 type ImportOptions struct {
 	Object     string // the only object of the stream gets this name; "": all have their own
 	OnConflict OnConflict
+	Attributes bool               // of the container are stored, too; never with Object
 	Progress   func(bytes uint64) // so far in the stream; called by one goroutine
 }
 
@@ -46,7 +47,8 @@ type Imported struct {
 	Skipped uint64 `json:"skipped"` // entries whose key was there
 }
 
-// Import stores a stream in a container. Objects are made when they are missing; one that is there is no conflict, its keys are. When it
+// Import stores a stream in a container. Objects are made when they are missing; one that is there is no conflict, its keys are, and names of
+// attributes, which are stored before everything else, all or none. When it
 // fails, each entry is stored whole or not at all, and the result counts those that are. Errors: CSUM (damaged or cut off, with the
 // offset: nothing from there on is stored), DF_INCOMPT (of a later version), EXIST (by OnConflict), those of the system and of r.
 func Import(ctx context.Context, cont system.Container, r io.Reader, o ImportOptions) (Imported, error) {
@@ -76,6 +78,7 @@ type importer struct {
 	batch []system.Mutation
 	bytes int // of the batch
 	done  Imported
+	attrs map[string][]byte // that have come, and are not stored yet
 
 	stored, skipped atomic.Uint64
 }
@@ -114,6 +117,9 @@ func (m *importer) run() error {
 }
 
 func (m *importer) take(r record) error {
+	if err := m.attributes(r); err != nil {
+		return err
+	}
 	switch r.kind {
 	case kindObject:
 		m.flush()
@@ -124,9 +130,44 @@ func (m *importer) take(r record) error {
 		return m.large(r)
 	case kindEnd:
 		m.flush()
-		m.done.Total = r.total
+		if m.done.Total = r.total; !m.wantsAttributes() {
+			m.done.Attributes = 0
+		}
 	}
 	return nil
+}
+
+func (m *importer) wantsAttributes() bool { return m.opts.Attributes && m.opts.Object == "" }
+
+// attributes gathers the attributes of the container, and stores them when something else comes.
+func (m *importer) attributes(r record) error {
+	if r.kind == kindAttr && m.wantsAttributes() {
+		if m.attrs == nil {
+			m.attrs = map[string][]byte{}
+		}
+		m.attrs[string(r.key)] = r.value
+	}
+	if r.kind == kindAttr || len(m.attrs) == 0 {
+		return nil
+	}
+	all := m.attrs
+	m.attrs = nil
+	if m.opts.OnConflict != Overwrite {
+		there, err := m.cont.Attributes(m.ctx)
+		if err != nil {
+			return err
+		}
+		for name := range there {
+			if _, both := all[name]; both && m.opts.OnConflict == Fail {
+				return errno.New("", "", errno.Exist, fmt.Sprintf("the attribute %.100q is there already", name))
+			}
+			delete(all, name)
+		}
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	return m.cont.SetAttributes(m.ctx, all)
 }
 
 // maxOpen bounds how many objects are open at once.

@@ -12,10 +12,11 @@ import (
 	"unicode/utf8"
 )
 
-// line is a line of the JSON form. One of Tarn, Object or Name64, Key or Key64, Data64 and End is set. Bytes that are UTF-8 stand as text, others in
+// line is a line of the JSON form. One of Tarn, Attr, Object or Name64, Key or Key64, Data64 and End is set. Bytes that are UTF-8 stand as text, others in
 // base64. A file that a person writes may leave out the header and the end; one that has a header must have its end.
 type line struct {
 	Tarn    *Header `json:"tarn,omitempty"`
+	Attr    *string `json:"attribute,omitempty"` // with value or value64
 	Object  *string `json:"object,omitempty"`
 	Name64  []byte  `json:"object64,omitempty"`
 	Key     *string `json:"key,omitempty"`
@@ -40,13 +41,13 @@ func (l *lineWriter) put(r record) error {
 		out.Tarn = &r.header
 	case kindObject:
 		out.setObject(r.name)
+	case kindAttr:
+		name := string(r.key) // which is UTF-8
+		out.Attr = &name
+		out.setValue(r.value)
 	case kindEntry:
 		out.setKey(r.key)
-		if text := string(r.value); utf8.ValidString(text) {
-			out.Value = &text
-		} else {
-			out.Value64 = &r.value
-		}
+		out.setValue(r.value)
 	case kindLarge:
 		out.setKey(r.key)
 		out.Size = &r.size
@@ -73,6 +74,14 @@ func (l *line) setKey(key []byte) {
 		l.Key = &text
 	} else {
 		l.Key64 = key
+	}
+}
+
+func (l *line) setValue(value []byte) {
+	if text := string(value); utf8.ValidString(text) {
+		l.Value = &text
+	} else {
+		l.Value64 = &value
 	}
 }
 
@@ -175,7 +184,7 @@ func (l *line) record() (r record, err error) {
 	set := 0
 	for k, is := range map[kind]bool{
 		kindHeader: l.Tarn != nil, kindObject: l.Object != nil || l.Name64 != nil, kindPiece: l.Data64 != nil, kindEnd: l.End != nil,
-		kindEntry: l.Key != nil || l.Key64 != nil,
+		kindEntry: l.Key != nil || l.Key64 != nil, kindAttr: l.Attr != nil,
 	} {
 		if is {
 			r.kind = k
@@ -183,7 +192,7 @@ func (l *line) record() (r record, err error) {
 		}
 	}
 	if set != 1 {
-		return r, fmt.Errorf("this line is %d things; it must be one of tarn, object, key, data64 and end", set)
+		return r, fmt.Errorf("this line is %d things; it must be one of tarn, attribute, object, key, data64 and end", set)
 	}
 	switch r.kind {
 	case kindHeader:
@@ -203,9 +212,14 @@ func (l *line) record() (r record, err error) {
 }
 
 func (l *line) entry() (r record, err error) {
-	r.kind, r.key = kindEntry, l.Key64
-	if l.Key != nil {
-		r.key = []byte(*l.Key)
+	r.key = l.Key64
+	for _, text := range []*string{l.Key, l.Attr} {
+		if text != nil {
+			r.key = []byte(*text)
+		}
+	}
+	if r.kind = kindEntry; l.Attr != nil {
+		r.kind = kindAttr
 	}
 	values := 0
 	if l.Value != nil {
@@ -216,7 +230,7 @@ func (l *line) entry() (r record, err error) {
 		r.value = *l.Value64
 		values++
 	}
-	if l.Size != nil {
+	if l.Size != nil && l.Attr == nil {
 		r.kind, r.size = kindLarge, *l.Size
 		values++
 	}

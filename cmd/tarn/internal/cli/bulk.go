@@ -29,12 +29,12 @@ The binary format has a chained checksum in every frame. A damaged file is refus
 stored when it is a file, which is read twice, and else with the number of entries that were stored before that place.
 --format jsonl is lines of JSON for people, without checksums. Import finds out which of the two it reads.`
 
-const aboutBulkExport = `export writes every object of the container, or the one that is named, with all keys and values of any size. Entries are read while it
-runs: for one moment of the container, give --snapshot. The file appears under its name when it is whole.`
+const aboutBulkExport = `export writes every object of the container, or the one that is named, with all keys and values of any size; of a whole container
+its attributes too, when you may see them. Entries are read while it runs: for one moment of the container, give --snapshot. The file appears under its name when it is whole.`
 
 const aboutBulkImport = `import stores the objects of a file under their own names; with POOL/CONTAINER/OBJECT the only object of the file under that one.
 Objects that are missing are made. What becomes of a key that is there already says --on-conflict: fail ends the import, skip leaves it as it
-is, overwrite replaces it. An import that was interrupted is completed by the same command with --on-conflict skip.`
+is, overwrite replaces it; the same of an attribute of the container. Attributes need the right to set them: --no-attributes leaves them out. An import that was interrupted is completed by the same command with --on-conflict skip.`
 
 func (a *app) bulkCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "bulk", Short: "whole containers to a file and back: export, import, verify", Long: aboutBulk, RunE: group}
@@ -146,7 +146,11 @@ func (a *app) bulkBar() *tree.Progress {
 }
 
 func bulkText(t bulk.Total) string {
-	return tree.Count(t.Objects, "object", "objects") + ", " + tree.Count(t.Entries, "key", "keys") + ", " + arg.FormatSize(t.Bytes)
+	text := tree.Count(t.Objects, "object", "objects") + ", " + tree.Count(t.Entries, "key", "keys") + ", " + arg.FormatSize(t.Bytes)
+	if t.Attributes > 0 {
+		text += ", " + tree.Count(t.Attributes, "attribute", "attributes")
+	}
+	return text
 }
 
 // wholeFile writes a file that appears under its name when it is whole and durable.
@@ -198,6 +202,7 @@ func fileError(path string, err error) error {
 type importFlags struct {
 	onConflict       string
 	create, noVerify bool
+	noAttributes     bool
 }
 
 func (a *app) bulkImport() *cobra.Command {
@@ -225,6 +230,7 @@ func (a *app) bulkImport() *cobra.Command {
 	cmd.Flags().StringVar(&f.onConflict, "on-conflict", "fail", "of a key that is there: fail, skip or overwrite")
 	cmd.Flags().BoolVar(&f.create, "create", false, "make the container when it is missing, as the file describes it")
 	cmd.Flags().BoolVar(&f.noVerify, "no-verify", false, "read a file once: damage is found when what stands before it has been stored")
+	cmd.Flags().BoolVar(&f.noAttributes, "no-attributes", false, "leave out the attributes of the container")
 	complete(cmd, "on-conflict", "fail", "skip", "overwrite")
 	cmd.MarkFlagsMutuallyExclusive("create", "no-verify")
 	return cmd
@@ -321,7 +327,7 @@ func (a *app) importBulk(cmd *cobra.Command, p arg.Path, in *bulkInput, f import
 		if err != nil {
 			return ifAbsent(err, "--create makes the container; 'tarn cont list "+p.Pool+"' shows those there are")
 		}
-		return errors.Join(a.importInto(ctx, cont, p, in, bulk.OnConflict(f.onConflict)), cont.Close())
+		return errors.Join(a.importInto(ctx, cont, p, in, f), cont.Close())
 	})
 }
 
@@ -340,11 +346,11 @@ type bulkImported struct {
 	Seconds float64 `json:"seconds"`
 }
 
-func (a *app) importInto(ctx context.Context, cont system.Container, p arg.Path, in *bulkInput, conflict bulk.OnConflict) error {
+func (a *app) importInto(ctx context.Context, cont system.Container, p arg.Path, in *bulkInput, f importFlags) error {
 	bar := a.bulkBar()
 	begin := time.Now()
 	done, err := bulk.Import(ctx, cont, reading{ctx, in.r}, bulk.ImportOptions{
-		Object: p.Object, OnConflict: conflict, Progress: func(n uint64) { bar.Set(n, in.size) },
+		Object: p.Object, OnConflict: bulk.OnConflict(f.onConflict), Attributes: !f.noAttributes, Progress: func(n uint64) { bar.Set(n, in.size) },
 	})
 	bar.Stop()
 	if err != nil {

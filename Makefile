@@ -301,8 +301,11 @@ build/bin/overload: FORCE build/go.env
 bench-overload: build/bin/overload build/bin/tarn-gateway ## a gateway under more than it can carry, and under attack: ARGS="-parts attacks", ARGS=-h (docs/benchmarks.md)
 	@build/bin/overload $(ARGS)
 
-bench-cgo: build/release/bench/calls build/go.env ## what calls that the cache answers cost in C, and the same calls in Go
-	@for round in 1 2 3; do build/release/bench/calls 1 && $(GO) test -run '^$$' -bench 'GetInto$$|GetMany|List/100$$|Scan|Put$$|Apply' ./go/tarn; done
+build/bin/bench-cgo: FORCE build/go.env
+	$(Q)$(GO) build -buildvcs=false -o $@ ./tests/bench-cgo
+
+bench-cgo: build/release/bench/calls build/bin/bench-cgo ## what a call from Go costs more than in C when the cache answers it: ARGS=-h (docs/benchmarks.md)
+	@build/bin/bench-cgo $(ARGS)
 
 install: all ## install under PREFIX=/usr/local (and DESTDIR)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/include/tarn $(DESTDIR)$(LIBDIR)/pkgconfig

@@ -86,7 +86,7 @@ func change(ctx context.Context, s *slot, text *string, run func(*C.char) C.int)
 	return s.wait(ctx, run(c))
 }
 
-// Access says who may use the pool.
+// Access says who may use the pool. Errors: those of any call.
 //
 // Implements: int tarn_pool_get_access(tarn_pool *, tarn_access *, tarn_event *)
 func (p *Pool) Access(ctx context.Context) (Access, error) {
@@ -167,7 +167,7 @@ func (p *Pool) SetOwner(ctx context.Context, user, group *string) error {
 	})
 }
 
-// Access says who may use the container.
+// Access says who may use the container. Errors: those of any call.
 //
 // Implements: int tarn_cont_get_access(tarn_cont *, tarn_access *, tarn_event *)
 func (c *Container) Access(ctx context.Context) (Access, error) {

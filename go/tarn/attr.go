@@ -6,6 +6,7 @@ package tarn
 import "C"
 
 import (
+	"bytes"
 	"context"
 	"unsafe"
 )
@@ -39,12 +40,11 @@ func attributes(ctx context.Context, core *core, s *slot, read attrsRead) (map[s
 
 // keepAttributes copies n entries at mem into all, and returns the last name.
 func keepAttributes(all map[string][]byte, mem unsafe.Pointer, n int) (last string) {
-	l := lister{at: mem}
+	var name, value []byte
 	for range n {
-		h := l.header()
-		name := unsafe.Add(unsafe.Pointer(h), C.sizeof_tarn_entry)
-		last = string(unsafe.Slice((*byte)(name), int(h.key_len)))
-		all[last] = C.GoBytes(unsafe.Add(name, h.key_len), C.int(inlineBytes(h)))
+		name, value, mem = partsOf((*C.tarn_entry)(mem))
+		last = string(name)
+		all[last] = bytes.Clone(value)
 	}
 	return last
 }
@@ -78,7 +78,7 @@ func setAttributes(ctx context.Context, s *slot, change map[string][]byte, set f
 	return s.wait(ctx, set((*C.tarn_attr)(mem), C.size_t(n)))
 }
 
-// Attributes returns the pool's user attributes.
+// Attributes returns the pool's user attributes. Errors: those of any call that reads.
 //
 // Implements: int tarn_pool_attr_list(tarn_pool *, const char *, void *, size_t, tarn_listing *, tarn_event *)
 func (p *Pool) Attributes(ctx context.Context) (map[string][]byte, error) {
@@ -107,7 +107,7 @@ func (p *Pool) SetAttributes(ctx context.Context, change map[string][]byte) erro
 	})
 }
 
-// Attributes returns the container's user attributes; a snapshot's are those of its time.
+// Attributes returns the container's user attributes; a snapshot's are those of its time. Errors: those of any call that reads.
 //
 // Implements: int tarn_cont_attr_list(tarn_cont *, const char *, void *, size_t, tarn_listing *, tarn_event *)
 func (c *Container) Attributes(ctx context.Context) (map[string][]byte, error) {

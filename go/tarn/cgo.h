@@ -2,7 +2,8 @@
 /* cgo.h: what package tarn needs between Go and tarn/tarn.h.
  *
  * Bytes cross as a typed pointer and a length: cgo neither checks nor refuses them then, wherever in Go's heap they stand.
- * A slot is C memory that outlives the call: the event, and every out-parameter that C fills later. */
+ * A slot is C memory that outlives the call: the event, and every out-parameter that C fills later. Neither it nor go_kv has a pointer in it
+ * that cgo can see: else each call would pay for a look where it points. */
 #ifndef TARN_GO_CGO_H
 #define TARN_GO_CGO_H
 
@@ -15,16 +16,32 @@
 
 typedef struct go_slot {
 	tarn_event   ev;
-	tarn_eq	    *eq;
+	uintptr_t    eq; /* tarn_eq * */
 	uint32_t     index;
-	size_t	     len;
 	uint64_t     number;
 	tarn_kv_stat stat;
 	tarn_listing listing;
 	tarn_uuid    uuid;
-	void	    *handle;
+	uintptr_t    handle; /* a pointer to what was opened */
+	size_t	     len;
 	uint64_t     data[GO_SLOT_BYTES / 8]; /* a small value, or one info struct */
 } go_slot;
+
+/* A tarn_kv. */
+typedef struct go_kv {
+	uint8_t opaque;
+} go_kv;
+
+static inline tarn_kv *go_to_kv(go_kv *kv)
+{
+	return (tarn_kv *)(void *)kv;
+}
+
+/* Where a call writes the pointer to what it opens. */
+static inline void *go_opened(go_slot *s)
+{
+	return &s->handle;
+}
 
 /* What the poller learns of one completion. */
 typedef struct go_done {
@@ -52,16 +69,17 @@ static inline void *go_alloc(size_t size)
 /* Makes the event ready again, with flags more. No call may be running. */
 static inline void go_slot_init(go_slot *slot, unsigned flags)
 {
-	tarn_event_init(&slot->ev, slot->eq, (void *)(uintptr_t)slot->index, TARN_EVENT_INLINE | flags);
+	tarn_event_init(&slot->ev, (tarn_eq *)slot->eq, (void *)(uintptr_t)slot->index, TARN_EVENT_INLINE | flags);
 }
 
 static inline go_slot *go_slot_new(tarn_eq *eq, uint32_t index)
 {
-	go_slot *slot = calloc(1, sizeof(*slot));
+	go_slot *slot = aligned_alloc(64, (sizeof(*slot) + 63) / 64 * 64);
 
 	if (!slot)
 		return NULL;
-	slot->eq    = eq;
+	memset(slot, 0, sizeof(*slot));
+	slot->eq    = (uintptr_t)eq;
 	slot->index = index;
 	go_slot_init(slot, 0);
 	return slot;
@@ -177,34 +195,34 @@ static inline void go_report_free(go_report *r)
 	free(r);
 }
 
-static inline int go_kv_put(tarn_kv *kv, go_bytes key, go_bytes val, tarn_cond cond, go_slot *s)
+static inline int go_kv_put(go_kv *kv, go_bytes key, go_bytes val, tarn_cond cond, go_slot *s)
 {
-	return go_came_to(tarn_kv_put(kv, go_buf(key), go_buf(val), cond, &s->ev), s);
+	return go_came_to(tarn_kv_put(go_to_kv(kv), go_buf(key), go_buf(val), cond, &s->ev), s);
 }
 
-static inline int go_kv_del(tarn_kv *kv, go_bytes key, tarn_cond cond, go_slot *s)
+static inline int go_kv_del(go_kv *kv, go_bytes key, tarn_cond cond, go_slot *s)
 {
-	return go_came_to(tarn_kv_del(kv, go_buf(key), cond, &s->ev), s);
+	return go_came_to(tarn_kv_del(go_to_kv(kv), go_buf(key), cond, &s->ev), s);
 }
 
-static inline int go_kv_get(tarn_kv *kv, go_bytes key, uint8_t *dst, go_slot *s)
+static inline int go_kv_get(go_kv *kv, go_bytes key, uint8_t *dst, go_slot *s)
 {
-	return go_came_to(tarn_kv_get(kv, go_buf(key), dst, &s->len, &s->ev), s);
+	return go_came_to(tarn_kv_get(go_to_kv(kv), go_buf(key), dst, &s->len, &s->ev), s);
 }
 
-static inline int go_kv_exists(tarn_kv *kv, go_bytes key, go_slot *s)
+static inline int go_kv_exists(go_kv *kv, go_bytes key, go_slot *s)
 {
-	return go_came_to(tarn_kv_exists(kv, go_buf(key), &s->stat, &s->ev), s);
+	return go_came_to(tarn_kv_exists(go_to_kv(kv), go_buf(key), &s->stat, &s->ev), s);
 }
 
-static inline int go_kv_apply(tarn_kv *kv, const tarn_mutation *muts, size_t n, go_slot *s)
+static inline int go_kv_apply(go_kv *kv, const tarn_mutation *muts, size_t n, go_slot *s)
 {
-	return go_came_to(tarn_kv_apply(kv, muts, n, &s->len, &s->ev), s);
+	return go_came_to(tarn_kv_apply(go_to_kv(kv), muts, n, &s->len, &s->ev), s);
 }
 
-static inline int go_kv_get_many(tarn_kv *kv, tarn_get *gets, size_t n, go_slot *s)
+static inline int go_kv_get_many(go_kv *kv, tarn_get *gets, size_t n, go_slot *s)
 {
-	return go_came_to(tarn_kv_get_many(kv, gets, n, &s->ev), s);
+	return go_came_to(tarn_kv_get_many(go_to_kv(kv), gets, n, &s->ev), s);
 }
 
 typedef struct go_range {
@@ -217,30 +235,30 @@ static inline tarn_range go_to_range(go_range r)
 	return (tarn_range){ go_buf(r.prefix), go_buf(r.start), go_buf(r.end), r.flags };
 }
 
-static inline int go_kv_count(tarn_kv *kv, go_range r, go_slot *s)
+static inline int go_kv_count(go_kv *kv, go_range r, go_slot *s)
 {
 	tarn_range range = go_to_range(r);
 
-	return go_came_to(tarn_kv_count(kv, &range, &s->number, &s->ev), s);
+	return go_came_to(tarn_kv_count(go_to_kv(kv), &range, &s->number, &s->ev), s);
 }
 
-static inline int go_kv_del_range(tarn_kv *kv, go_range r, go_slot *s)
+static inline int go_kv_del_range(go_kv *kv, go_range r, go_slot *s)
 {
 	tarn_range range = go_to_range(r);
 
-	return go_came_to(tarn_kv_del_range(kv, &range, &s->number, &s->ev), s);
+	return go_came_to(tarn_kv_del_range(go_to_kv(kv), &range, &s->number, &s->ev), s);
 }
 
-static inline int go_kv_list(tarn_kv *kv, go_range r, uint32_t max, void *buf, size_t cap, go_slot *s)
+static inline int go_kv_list(go_kv *kv, go_range r, uint32_t max, void *buf, size_t cap, go_slot *s)
 {
 	tarn_range range = go_to_range(r);
 
-	return go_came_to(tarn_kv_list(kv, &range, max, buf, cap, &s->listing, &s->ev), s);
+	return go_came_to(tarn_kv_list(go_to_kv(kv), &range, max, buf, cap, &s->listing, &s->ev), s);
 }
 
-static inline int go_writer_open(tarn_kv *kv, go_bytes key, tarn_cond cond, go_slot *s)
+static inline int go_writer_open(go_kv *kv, go_bytes key, tarn_cond cond, go_slot *s)
 {
-	return tarn_writer_open(kv, go_buf(key), cond, (tarn_writer **)&s->handle);
+	return tarn_writer_open(go_to_kv(kv), go_buf(key), cond, go_opened(s));
 }
 
 /* The data stays where it is until the call has completed. */
@@ -250,9 +268,9 @@ static inline int go_writer_write(tarn_writer *writer, go_bytes data, go_slot *s
 	return go_came_to(tarn_writer_write(writer, go_buf(data), &s->ev), s);
 }
 
-static inline int go_reader_open(tarn_kv *kv, go_bytes key, go_slot *s)
+static inline int go_reader_open(go_kv *kv, go_bytes key, go_slot *s)
 {
-	return go_came_to(tarn_reader_open(kv, go_buf(key), &s->stat, (tarn_reader **)&s->handle, &s->ev), s);
+	return go_came_to(tarn_reader_open(go_to_kv(kv), go_buf(key), &s->stat, go_opened(s), &s->ev), s);
 }
 
 static inline int go_reader_read(tarn_reader *reader, uint64_t offset, uint8_t *dst, go_slot *s)

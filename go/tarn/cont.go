@@ -39,7 +39,7 @@ func contType(c C.tarn_cont_type) ContainerType {
 	return TypeUnknown
 }
 
-// Containers describes the containers of the pool in the order of their labels.
+// Containers describes the containers of the pool in the order of their labels. Errors: those of any call that reads.
 //
 // Implements: int tarn_cont_list(tarn_pool *, tarn_cont_info *, size_t *, tarn_event *)
 func (p *Pool) Containers(ctx context.Context) ([]ContainerInfo, error) {
@@ -149,11 +149,11 @@ func (p *Pool) OpenContainer(ctx context.Context, labelOrUUID string, opts ...Op
 		return nil, err
 	}
 	flags := openFlags(opts, C.TARN_CONT_RDONLY)
-	err = s.wait(ctx, C.tarn_cont_open(p.c, name, flags, (**C.tarn_cont)(unsafe.Pointer(&s.c.handle)), &s.c.ev))
+	err = s.wait(ctx, C.tarn_cont_open(p.c, name, flags, (**C.tarn_cont)(s.opened()), &s.c.ev))
 	if err != nil {
 		return nil, err
 	}
-	return newContainer(p, s.ref, labelOrUUID, (*C.tarn_cont)(s.c.handle)), nil
+	return newContainer(p, s.ref, labelOrUUID, (*C.tarn_cont)(s.handle())), nil
 }
 
 func newContainer(p *Pool, ref, name string, c *C.tarn_cont) *Container {
@@ -185,7 +185,7 @@ func (p *Pool) DestroyContainer(ctx context.Context, labelOrUUID string, force b
 	return s.wait(ctx, C.tarn_cont_destroy(p.c, name, destroyFlags(force), &s.c.ev))
 }
 
-// Info describes the container.
+// Info describes the container. Errors: those of any call that reads.
 //
 // Implements: int tarn_cont_query(tarn_cont *, tarn_cont_info *, tarn_event *)
 func (c *Container) Info(ctx context.Context) (ContainerInfo, error) {

@@ -16,6 +16,9 @@ import (
 // ShortMax is the longest value that GetShort returns.
 const ShortMax = 1024
 
+// shortRoom is from the room of one value to that of the next. With a power of two they would compete for a few places of the cache.
+const shortRoom = ShortMax + 64
+
 // GetMany reads many values at once, each with its own result, in the order of the keys: what must be read from the device is read at
 // the same time. They are not one view: another change may come between two of them. The values of up to 1 KiB share one piece of memory.
 // Errors: INVAL with more than BatchMax keys.
@@ -31,7 +34,7 @@ func (kv *KV) GetMany(ctx context.Context, keys [][]byte) ([]Value, error) {
 	return values, err
 }
 
-// GetShort is GetMany for who has bounded memory: a value of more than ShortMax bytes is REC2BIG, with its size.
+// GetShort is GetMany for who has bounded memory: a value of more than ShortMax bytes is REC2BIG, with its size. Errors: as GetMany.
 //
 // Implements: int tarn_kv_get_many(tarn_kv *, tarn_get *, size_t, tarn_event *)
 func (kv *KV) GetShort(ctx context.Context, keys [][]byte) ([]Value, error) {
@@ -65,7 +68,7 @@ func (kv *KV) getMany(ctx context.Context, op string, keys [][]byte) ([]Value, e
 
 // getsSize is how much C memory keys take: head for the gets and the room for their values, then the keys.
 func getsSize(keys [][]byte) (head, size uintptr) {
-	head = uintptr(len(keys)) * (C.sizeof_tarn_get + ShortMax)
+	head = uintptr(len(keys)) * (C.sizeof_tarn_get + shortRoom)
 	size = head
 	for _, key := range keys {
 		size += uintptr(len(key))
@@ -78,7 +81,7 @@ func packGets(mem unsafe.Pointer, head, size uintptr, keys [][]byte) {
 	vals := unsafe.Add(mem, len(keys)*C.sizeof_tarn_get)
 	room := unsafe.Slice((*byte)(unsafe.Add(mem, head)), size-head)
 	for i, key := range keys {
-		gets[i] = C.tarn_get{buf: unsafe.Add(vals, i*ShortMax), len: ShortMax}
+		gets[i] = C.tarn_get{buf: unsafe.Add(vals, i*shortRoom), len: ShortMax}
 		gets[i].key, room = place(room, key)
 	}
 }
@@ -92,7 +95,7 @@ func (s *slot) values(gets []C.tarn_get) []Value {
 			values[i].Err = withSize(errno.New(s.op, s.ref, code, code.Text()), uint64(gets[i].len))
 			continue
 		}
-		all, values[i].Data = keep(all, gets[i].buf, int(gets[i].len))
+		all, values[i].Data = keep(all, unsafe.Slice((*byte)(gets[i].buf), int(gets[i].len)))
 	}
 	s.stripe.read.Add(uint64(len(all)))
 	return values

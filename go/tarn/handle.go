@@ -19,8 +19,8 @@ import (
 // closing is added to handle.calls while the handle is being closed, and for ever when it is.
 const closing = 1 << 62
 
-// handle guards one handle of the C library. A call is between enter and leave; C's close runs only when none is, and when no child
-// is open. It never points to the object that the user holds, so that the object's cleanup can own it.
+// handle guards one handle of the C library. A call is between enter and leave, or has a ready slot in the handle's name; C's close runs only
+// when none is, and when no child is open. It never points to the object that the user holds, so that the object's cleanup can own it.
 type handle struct {
 	core    *core
 	parent  *handle
@@ -30,7 +30,8 @@ type handle struct {
 	stats   *stats       // of its pool, or of its system
 	opened  string       // where, when the logger takes DEBUG
 
-	calls    atomic.Int64  // calls inside, and closing
+	id       uint64        // of no other handle of this process
+	calls    atomic.Int64  // calls inside, but those with a ready slot; and closing
 	idle     chan struct{} // woken when the last call leaves a closing handle
 	children atomic.Int64
 	orphan   atomic.Bool // its object was collected: close with the last child
@@ -40,9 +41,13 @@ type handle struct {
 	watch  runtime.Cleanup
 }
 
+var lastID atomic.Uint64
+
+func init() { lastID.Store(firstID) }
+
 // newHandle is called with the parent entered, so that it cannot be closed under the child.
 func newHandle(core *core, parent *handle, kind, ref string, release func() error) *handle {
-	h := &handle{core: core, parent: parent, kind: kind, ref: ref, release: release, idle: make(chan struct{}, 1)}
+	h := &handle{core: core, parent: parent, kind: kind, ref: ref, release: release, idle: make(chan struct{}, 1), id: lastID.Add(1)}
 	h.opened = opener(core.logger)
 	if parent == nil {
 		h.join(new(stats))
@@ -77,6 +82,8 @@ func opener(logger *slog.Logger) string {
 	}
 }
 
+func (h *handle) isClosing() bool { return h.calls.Load() >= closing }
+
 func (h *handle) enter() bool {
 	if h.calls.Add(1) < closing {
 		return true
@@ -98,10 +105,16 @@ func (h *handle) wake() {
 	}
 }
 
-// shut turns new calls away and waits for those inside. The caller holds mu.
+// inside is how many calls are inside. Of a closing handle, those count too that are about to be turned away.
+func (h *handle) inside() int {
+	return int(h.calls.Load()&^closing) + h.core.slots.claimed(h.id)
+}
+
+// shut turns new calls away and waits for those inside. A call that takes a ready slot does so before it looks whether the handle is
+// closing, and looks again after it has left the slot: so it is seen here, or sees this. The caller holds mu.
 func (h *handle) shut() {
 	h.calls.Add(closing)
-	for h.calls.Load() != closing {
+	for h.inside() > 0 {
 		<-h.idle
 	}
 }
@@ -199,25 +212,59 @@ type object struct{ h *handle }
 
 // begin admits a call and gives it a slot. Every call is begin, C call, slot.wait, end.
 func (o *object) begin(ctx context.Context, op string) (*slot, error) {
+	h := o.h
 	if ctx.Err() != nil {
-		return nil, errno.FromContext(op, o.h.ref, ctx)
+		return nil, errno.FromContext(op, h.ref, ctx)
 	}
-	if !o.h.enter() {
-		return nil, o.h.noHandle(op)
+	if h.isClosing() {
+		return nil, h.noHandle(op)
 	}
-	s, err := o.h.core.slots.take(ctx, op, o.h)
+	p := h.core.slots
+	s := p.claim(h.id)
+	if s == nil {
+		return h.beginSlowly(ctx, op)
+	}
+	if h.isClosing() || !s.ready(op, h) { // in this order: when it is closed, the slot's memory may be gone
+		return nil, h.turnAway(op, s)
+	}
+	p.cross(s)
+	return s, nil
+}
+
+// turnAway ends a call that has claimed a slot and cannot begin.
+func (h *handle) turnAway(op string, s *slot) error {
+	h.core.slots.release(s)
+	if !h.isClosing() {
+		return noMemory(op, h.ref)
+	}
+	h.wake()
+	return h.noHandle(op)
+}
+
+// beginSlowly is begin when no slot is ready.
+func (h *handle) beginSlowly(ctx context.Context, op string) (*slot, error) {
+	if !h.enter() {
+		return nil, h.noHandle(op)
+	}
+	s, err := h.core.slots.take(ctx, op, h)
 	if err != nil {
-		o.h.leave()
+		h.leave()
 		return nil, err
 	}
-	o.h.core.slots.cross(s)
+	h.core.slots.cross(s)
 	return s, nil
 }
 
 // end gives the slot back. It keeps the object alive so far: its cleanup may not run while C is inside it.
 func (o *object) end(s *slot) {
-	o.h.core.slots.give(s)
-	o.h.leave()
+	h := o.h
+	claimed := s.owner.Load() == h.id
+	h.core.slots.give(s)
+	if !claimed {
+		h.leave()
+	} else if h.isClosing() {
+		h.wake()
+	}
 	runtime.KeepAlive(o)
 }
 

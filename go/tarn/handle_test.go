@@ -15,7 +15,7 @@ import (
 
 // fakeHandle is a handle whose release answers what results say, in turn.
 func fakeHandle(parent *handle, results ...error) *handle {
-	h := newHandle(&core{logger: discard}, parent, "thing", "ref", nil)
+	h := newHandle(&core{logger: discard, slots: new(slots)}, parent, "thing", "ref", nil)
 	h.release = func() error {
 		err := results[0]
 		results = results[1:]

@@ -20,7 +20,7 @@ const putMax = 1 << 20
 // KV is an open key-value object. Its keys are ordered bytewise. Keys and values are lent to a call for its time.
 type KV struct {
 	object
-	c    *C.tarn_kv
+	c    *C.go_kv
 	cont *Container // kept alive
 }
 
@@ -44,14 +44,15 @@ func (c *Container) OpenKV(ctx context.Context, name string, create bool, opts .
 	if create {
 		flags |= C.TARN_KV_CREATE
 	}
-	err = s.wait(ctx, C.tarn_kv_open(c.c, n, flags, (**C.tarn_kv)(unsafe.Pointer(&s.c.handle)), &s.c.ev))
+	err = s.wait(ctx, C.tarn_kv_open(c.c, n, flags, (**C.tarn_kv)(s.opened()), &s.c.ev))
 	if err != nil {
 		return nil, err
 	}
-	return newKV(c, s.ref, (*C.tarn_kv)(s.c.handle)), nil
+	return newKV(c, s.ref, (*C.tarn_kv)(s.handle())), nil
 }
 
-// OpenNotes opens the notes of the container, which Mutation.Note puts: an object that no listing has. It is closed as any other.
+// OpenNotes opens the notes of the container, which Mutation.Note puts: an object that no listing has. It is closed as any other. Errors:
+// those of any call that reads.
 //
 // Implements: int tarn_kv_open(tarn_cont *, const char *, unsigned, tarn_kv **, tarn_event *)
 func (c *Container) OpenNotes(ctx context.Context) (*KV, error) {
@@ -60,15 +61,15 @@ func (c *Container) OpenNotes(ctx context.Context) (*KV, error) {
 		return nil, err
 	}
 	defer c.end(s)
-	err = s.wait(ctx, C.tarn_kv_open(c.c, nil, C.TARN_KV_NOTES, (**C.tarn_kv)(unsafe.Pointer(&s.c.handle)), &s.c.ev))
+	err = s.wait(ctx, C.tarn_kv_open(c.c, nil, C.TARN_KV_NOTES, (**C.tarn_kv)(s.opened()), &s.c.ev))
 	if err != nil {
 		return nil, err
 	}
-	return newKV(c, c.h.ref+" notes", (*C.tarn_kv)(s.c.handle)), nil
+	return newKV(c, c.h.ref+" notes", (*C.tarn_kv)(s.handle())), nil
 }
 
 func newKV(cont *Container, ref string, c *C.tarn_kv) *KV {
-	kv := &KV{c: c, cont: cont}
+	kv := &KV{c: (*C.go_kv)(unsafe.Pointer(c)), cont: cont}
 	kv.h = newHandle(cont.h.core, cont.h, "KV", ref, func() error {
 		return direct("kv close", ref, func() C.int { return C.tarn_kv_close(c) })
 	})
@@ -201,7 +202,7 @@ func withSize(err error, size uint64) error {
 	return err
 }
 
-// Exists reports whether key is there.
+// Exists reports whether key is there. Errors: INVAL (empty key), KEY2BIG.
 //
 // Implements: int tarn_kv_exists(tarn_kv *, tarn_buf, tarn_kv_stat *, tarn_event *)
 func (kv *KV) Exists(ctx context.Context, key []byte) (bool, error) {

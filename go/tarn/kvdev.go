@@ -34,10 +34,10 @@ func (c *Container) OpenKeyValueDevice(ctx context.Context) (*KeyValueDevice, er
 		return nil, err
 	}
 	defer c.end(s)
-	if err = s.wait(ctx, C.tarn_kvdev_open(c.c, (**C.tarn_kvdev)(unsafe.Pointer(&s.c.handle)), &s.c.ev)); err != nil {
+	if err = s.wait(ctx, C.tarn_kvdev_open(c.c, (**C.tarn_kvdev)(s.opened()), &s.c.ev)); err != nil {
 		return nil, err
 	}
-	dev, ref := (*C.tarn_kvdev)(s.c.handle), s.ref
+	dev, ref := (*C.tarn_kvdev)(s.handle()), s.ref
 	d := &KeyValueDevice{c: dev, cont: c}
 	d.h = newHandle(c.h.core, c.h, "key-value device", ref, func() error {
 		return direct("kv device close", ref, func() C.int { return C.tarn_kvdev_close(dev) })
@@ -46,7 +46,7 @@ func (c *Container) OpenKeyValueDevice(ctx context.Context) (*KeyValueDevice, er
 	return d, nil
 }
 
-// Info describes the device.
+// Info describes the device. Errors: those of any call.
 //
 // Implements: int tarn_kvdev_get_info(tarn_kvdev *, tarn_kvdev_info *)
 func (d *KeyValueDevice) Info(ctx context.Context) (KeyValueDeviceInfo, error) {

@@ -43,7 +43,8 @@ func lendRange(r Range) C.go_range {
 	return c
 }
 
-// Count returns the number of keys in a range; with a Limit, at most that.
+// Count returns the number of keys in a range; with a Limit, at most that. Errors: KEY2BIG (of the range), and those of any call that
+// reads.
 //
 // Implements: int tarn_kv_count(tarn_kv *, const tarn_range *, uint64_t *, tarn_event *)
 func (kv *KV) Count(ctx context.Context, r Range) (uint64, error) {
@@ -63,7 +64,8 @@ func (kv *KV) Count(ctx context.Context, r Range) (uint64, error) {
 }
 
 // DeleteRange removes every key in a range, or the first of them up to a Limit (the last, with Reverse), in batches, and returns their
-// number: a crash may leave some of them removed.
+// number: a crash may leave some of them removed. Errors: KEY2BIG (of the range), EP_RO, NOSPACE; then the number is of those that were
+// removed before.
 //
 // Implements: int tarn_kv_del_range(tarn_kv *, const tarn_range *, uint64_t *, tarn_event *)
 func (kv *KV) DeleteRange(ctx context.Context, r Range) (uint64, error) {
@@ -108,16 +110,17 @@ func (kv *KV) deleteSome(ctx context.Context, r Range) (uint64, error) {
 	return removed, nil
 }
 
-// List yields the entries of a range in order. It reads in batches, each of which is a consistent view; changes between two batches
-// may be seen or not. An error ends the listing. Keys and values are the caller's.
+// List yields the entries of a range in order. It reads in batches, each of which is a consistent view; changes between two batches may be
+// seen or not. An error ends the listing. Keys and values are the caller's. Errors: KEY2BIG (of the range), and those of any call that
+// reads.
 //
 // Implements: int tarn_kv_list(tarn_kv *, const tarn_range *, uint32_t, void *, size_t, tarn_listing *, tarn_event *)
 func (kv *KV) List(ctx context.Context, r Range) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) { kv.list(ctx, r, false, yield) }
 }
 
-// Scan is List without copies: the key and the value of an entry are lent until the next one is yielded, or the loop ends. Clone what
-// is kept, and write nothing into them.
+// Scan is List without copies: the key and the value of an entry are lent until the next one is yielded, or the loop ends. Clone what is
+// kept, and write nothing into them. Errors: as List.
 //
 // Implements: int tarn_kv_list(tarn_kv *, const tarn_range *, uint32_t, void *, size_t, tarn_listing *, tarn_event *)
 func (kv *KV) Scan(ctx context.Context, r Range) iter.Seq2[Entry, error] {
@@ -137,10 +140,8 @@ func (kv *KV) list(ctx context.Context, r Range, lent bool, yield func(Entry, er
 			yield(Entry{}, err)
 			return
 		}
-		for range l.count {
-			if !yield(l.entry(), nil) {
-				return
-			}
+		if !l.yield(yield) {
+			return
 		}
 		l.advance()
 	}
@@ -148,21 +149,20 @@ func (kv *KV) list(ctx context.Context, r Range, lent bool, yield func(Entry, er
 
 // lister is the state of one listing.
 type lister struct {
-	kv    *KV
-	r     Range          // what is left of it
-	mem   unsafe.Pointer // C memory of bufferBytes
-	max   uint64         // entries of the next batch
-	more  bool           // there may be entries behind the batch
-	lent  bool           // entries are not copied
-	count int            // entries of the batch
+	kv   *KV
+	r    Range          // what is left of it
+	mem  unsafe.Pointer // C memory of bufferBytes
+	max  uint64         // entries of the next batch
+	more bool           // there may be entries behind the batch
+	lent bool           // entries are not copied
+	last []byte         // the key that was yielded last
+	own  []byte         // its copy, when it was lent
 
-	at         unsafe.Pointer // the next entry of the batch, in mem
-	keys, vals []byte         // copies of the batch's, as far as they have been yielded
-	last       []byte         // the key that was yielded last
+	count              int // entries of the batch
+	keyBytes, valBytes int // in them
 }
 
-// next fetches a batch, and makes room for its keys and values: the keys in one piece of memory, the values in another, so that who
-// keeps the keys does not keep the values.
+// next fetches a batch.
 func (l *lister) next(ctx context.Context) error {
 	s, err := l.kv.begin(ctx, "kv list")
 	if err != nil {
@@ -179,55 +179,67 @@ func (l *lister) next(ctx context.Context) error {
 	}
 	l.count, l.more = int(s.c.listing.count), s.c.listing.more != 0
 	l.max = min(l.max*4, math.MaxUint32)
-	keyBytes, valBytes := l.measure()
-	s.stripe.read.Add(uint64(valBytes))
-	if !l.lent {
-		l.keys, l.vals = make([]byte, 0, keyBytes), make([]byte, 0, valBytes)
-	}
+	l.measure()
+	s.stripe.read.Add(uint64(l.valBytes))
 	return nil
 }
 
-// measure adds up the batch, and goes back to its first entry.
-func (l *lister) measure() (keyBytes, valBytes int) {
-	l.at = l.mem
+// measure adds up the batch.
+func (l *lister) measure() {
+	l.keyBytes, l.valBytes = 0, 0
+	at := l.mem
 	for range l.count {
-		h := l.header()
-		keyBytes += int(h.key_len)
-		valBytes += inlineBytes(h)
+		h := (*C.tarn_entry)(at)
+		n, v := int(h.key_len), inlineBytes(h)
+		l.keyBytes, l.valBytes = l.keyBytes+n, l.valBytes+v
+		at = unsafe.Add(at, entrySize(n, v))
 	}
-	l.at = l.mem
-	return keyBytes, valBytes
 }
 
-// header is that of the next entry; behind it stand the key and the value. It goes on to the one after.
-func (l *lister) header() *C.tarn_entry {
-	h := (*C.tarn_entry)(l.at)
-	size := C.sizeof_tarn_entry + int(h.key_len) + inlineBytes(h)
-	l.at = unsafe.Add(l.at, (size+7)&^7)
-	return h
+// room is for copies of the batch: the keys in one piece of memory, the values in another, so that who keeps the keys does not keep the values.
+func (l *lister) room() (keys, vals []byte) {
+	return make([]byte, 0, l.keyBytes), make([]byte, 0, l.valBytes)
 }
 
-// entry is the next entry, copied out of the buffer unless it is lent.
-func (l *lister) entry() Entry {
-	h := l.header()
-	key := unsafe.Add(unsafe.Pointer(h), C.sizeof_tarn_entry)
-	e := Entry{Size: uint64(h.val_len), Revision: uint64(h.revision), Omitted: h.flags&C.TARN_ENTRY_OMITTED != 0}
-	e.Key = l.bytes(&l.keys, key, int(h.key_len))
-	if !e.Omitted {
-		e.Value = l.bytes(&l.vals, unsafe.Add(key, h.key_len), inlineBytes(h))
+// yield yields the batch. What it counts with are its own variables: the garbage collector wants to know of every pointer that is
+// stored elsewhere.
+func (l *lister) yield(yield func(Entry, error) bool) bool {
+	var keys, vals []byte
+	if !l.lent {
+		keys, vals = l.room()
+	}
+	var e Entry
+	at := l.mem
+	for range l.count {
+		h := (*C.tarn_entry)(at)
+		e = Entry{Size: uint64(h.val_len), Revision: uint64(h.revision), Omitted: h.flags&C.TARN_ENTRY_OMITTED != 0}
+		e.Key, e.Value, at = partsOf(h)
+		if !l.lent {
+			keys, e.Key = keep(keys, e.Key)
+			vals, e.Value = keep(vals, e.Value)
+		}
+		if e.Omitted {
+			e.Value = nil
+		}
+		if !yield(e, nil) {
+			return false
+		}
 	}
 	l.last = e.Key
-	return e
+	return true
 }
 
-// bytes are n bytes at p: lent, or copied behind what is in room.
-func (l *lister) bytes(room *[]byte, p unsafe.Pointer, n int) (b []byte) {
-	if l.lent {
-		return unsafe.Slice((*byte)(p), n)[:n:n]
-	}
-	*room, b = keep(*room, p, n)
-	return b
+// partsOf are the key and the value that stand behind a header, lent, and where the next header is.
+func partsOf(h *C.tarn_entry) (key, val []byte, next unsafe.Pointer) {
+	n, v := int(h.key_len), inlineBytes(h)
+	p := unsafe.Pointer(h)
+	key = unsafe.Slice((*byte)(unsafe.Add(p, C.sizeof_tarn_entry)), n)[:n:n]
+	val = unsafe.Slice((*byte)(unsafe.Add(p, C.sizeof_tarn_entry+n)), v)[:v:v]
+	return key, val, unsafe.Add(p, entrySize(n, v))
 }
+
+// entrySize is what an entry takes in the buffer.
+func entrySize(key, val int) int { return (C.sizeof_tarn_entry + key + val + 7) &^ 7 }
 
 // inlineBytes is the length of the value that stands in the buffer.
 func inlineBytes(h *C.tarn_entry) int {
@@ -237,10 +249,10 @@ func inlineBytes(h *C.tarn_entry) int {
 	return int(h.val_len)
 }
 
-// keep appends n bytes at p to room, and returns them alone: appending to them does not write over their neighbour.
-func keep(room []byte, p unsafe.Pointer, n int) (all, own []byte) {
+// keep appends b to room, and returns the copy alone: appending to it does not write over its neighbour.
+func keep(room, b []byte) (all, own []byte) {
 	at := len(room)
-	room = append(room, unsafe.Slice((*byte)(p), n)...)
+	room = append(room, b...)
 	return room, room[at:len(room):len(room)]
 }
 
@@ -255,8 +267,8 @@ func (l *lister) advance() {
 		l.r.Limit -= n
 	}
 	if l.lent {
-		l.keys = append(l.keys[:0], l.last...) // the next batch takes its place
-		l.last = l.keys
+		l.own = append(l.own[:0], l.last...) // the next batch takes its place
+		l.last = l.own
 	}
 	if l.r.Reverse {
 		l.r.End = l.last

@@ -81,7 +81,7 @@ func (s *stats) fill(m *Metrics) {
 	defer s.mu.Unlock()
 	m.Handles = uint64(len(s.handles))
 	for h := range s.handles {
-		m.InFlight += uint64(h.calls.Load() &^ closing)
+		m.InFlight += uint64(h.inside())
 	}
 }
 

@@ -15,7 +15,8 @@ import (
 // objectsBatch is the number of objects that one call lists: as many as fit into a buffer.
 const objectsBatch = bufferBytes / C.sizeof_tarn_object_info
 
-// Objects lists the named objects in the order of their names. An object that is made or destroyed meanwhile may be in it or not.
+// Objects lists the named objects in the order of their names. An object that is made or destroyed meanwhile may be in it or not. Errors:
+// those of any call that reads.
 //
 // Implements: int tarn_object_list(tarn_cont *, const char *, tarn_object_info *, size_t *, tarn_event *)
 func (c *Container) Objects(ctx context.Context, after string) iter.Seq2[ObjectInfo, error] {

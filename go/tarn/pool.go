@@ -56,11 +56,11 @@ func (s *System) OpenPool(ctx context.Context, labelOrUUID string, opts ...OpenO
 	options := (*C.tarn_pool_options)(sl.data())
 	*options = C.tarn_pool_options{struct_size: C.sizeof_tarn_pool_options, cache_bytes: C.uint64_t(s.h.core.cache),
 		flags: C.uint32_t(openFlags(opts, C.TARN_POOL_RDONLY))}
-	err = sl.wait(ctx, C.tarn_pool_open(s.c, name, options, (**C.tarn_pool)(unsafe.Pointer(&sl.c.handle)), &sl.c.ev))
+	err = sl.wait(ctx, C.tarn_pool_open(s.c, name, options, (**C.tarn_pool)(sl.opened()), &sl.c.ev))
 	if err != nil {
 		return nil, err
 	}
-	return newPool(s, labelOrUUID, (*C.tarn_pool)(sl.c.handle)), nil
+	return newPool(s, labelOrUUID, (*C.tarn_pool)(sl.handle())), nil
 }
 
 func newPool(s *System, ref string, c *C.tarn_pool) *Pool {
@@ -73,7 +73,7 @@ func newPool(s *System, ref string, c *C.tarn_pool) *Pool {
 	return p
 }
 
-// Info describes the pool.
+// Info describes the pool. Errors: those of any call.
 //
 // Implements: int tarn_pool_query(tarn_pool *, tarn_pool_info *, tarn_event *)
 func (p *Pool) Info(ctx context.Context) (PoolInfo, error) {
@@ -110,7 +110,7 @@ func poolInfo(i *C.tarn_pool_info) PoolInfo {
 	}
 }
 
-// Sync waits until everything that was acknowledged or applied so far is durable.
+// Sync waits until everything that was acknowledged or applied so far is durable. Errors: IO.
 //
 // Implements: int tarn_pool_sync(tarn_pool *, tarn_event *)
 func (p *Pool) Sync(ctx context.Context) error {

@@ -18,34 +18,46 @@ import (
 // slotsMax bounds the operations in flight of one system. More callers wait in Go.
 const slotsMax = 512
 
-// crowd is from how many slots on, those that lie ready included, calls take turns to cross into C.
-const crowd = hotMax + 4
+// readySlots are those that a call can have with one atomic instruction, and readyTries is how many of them it tries.
+const (
+	readySlots = 16
+	readyTries = 4
+)
 
-// hotMax is the number of slots that lie ready for who used them last.
-const hotMax = 16
+// crowd is from how many slots on, besides the ready ones, calls take turns to cross into C.
+const crowd = 4
+
+// What owner holds besides the id of a handle.
+const (
+	nobody   = 0
+	somebody = 1 // the call counts elsewhere, or the slot is on its way to one that waits
+	firstID  = 2
+)
 
 // slot is what one operation in flight owns: an event, its out-parameters, and the pins of the Go memory that C may write.
 type slot struct {
-	c       *C.go_slot // C memory, made at the slot's first use
-	index   uint32
+	owner   atomic.Uint64 // of a ready slot: the handle whose call has it
+	c       *C.go_slot    // C memory, made at the slot's first use
+	stripe  *stripe       // of the handle's stats
 	slots   *slots
-	home    *hotSlot
+	op, ref string
+	index   uint32
+	code    errno.Code // of the last result
+	pinned  bool
+	counted bool       // among those that cross into C: see slots.cross
 	done    chan C.int // the result, from the poller; never more than one
 	pin     runtime.Pinner
-	op, ref string
-	stripe  *stripe    // of the handle's stats
-	counted bool       // among those that cross into C: see slots.cross
-	code    errno.Code // of the last result
+	_       [32]byte // a slot is two cache lines
 }
 
-// slots lends slots. All are in free, but for some in hot: there a goroutine finds the one that it used last, warm in the cache, with one
-// atomic exchange. Who finds none counts itself in waiting before it looks through hot for the last time; who puts one there looks at
-// waiting afterwards: so one of the two sees the other.
+// slots lends slots. The first are ready: one is taken by whoever makes himself its owner, so that taking it is also the entry into the
+// handle (see handle.shut), and a goroutine finds the one that it had last, warm in the cache. The others are in free. Who finds none counts
+// itself in waiting before it looks through the ready ones for the last time; who leaves one of them looks at waiting afterwards: so one
+// of the two sees the other.
 type slots struct {
-	queue   *queue
 	all     [slotsMax]slot
+	queue   *queue
 	free    chan *slot
-	hot     [hotMax]hotSlot
 	waiting atomic.Int64
 	across  chan struct{} // one for each that crosses into C while it is crowded
 
@@ -54,10 +66,8 @@ type slots struct {
 	nextOwned uint32
 }
 
-type hotSlot struct {
-	atomic.Pointer[slot]
-	_ [56]byte // processors do not share a cache line
-}
+// Neighbours share no cache line.
+var _ = [1]struct{}{}[unsafe.Sizeof(slot{})%128]
 
 func openSlots() (*slots, error) {
 	p := &slots{free: make(chan *slot, slotsMax), across: make(chan struct{}, 2*runtime.GOMAXPROCS(0))}
@@ -69,7 +79,9 @@ func openSlots() (*slots, error) {
 	for i := range p.all {
 		p.all[i].index, p.all[i].slots = uint32(i), p
 		p.all[i].done = make(chan C.int, 1)
-		p.free <- &p.all[i]
+		if i >= readySlots {
+			p.free <- &p.all[i]
+		}
 	}
 	return p, nil
 }
@@ -85,69 +97,102 @@ func (p *slots) close() error {
 	return err
 }
 
-// place is where the calling goroutine looks first: its stack is not where another's is.
-func (p *slots) place() *hotSlot {
+// claim makes owner the owner of a ready slot, or returns nil. The calling goroutine looks first where others do not: its stack is not
+// where another's is.
+func (p *slots) claim(owner uint64) *slot {
 	var here byte
-	return &p.hot[uint64(uintptr(unsafe.Pointer(&here))>>11)*0x9E3779B97F4A7C15>>32%hotMax]
+	place := uint64(uintptr(unsafe.Pointer(&here))>>11) * 0x9E3779B97F4A7C15 >> 32
+	for i := range uint64(readyTries) {
+		s := &p.all[(place+i)%readySlots]
+		if s.owner.Load() == nobody && s.owner.CompareAndSwap(nobody, owner) {
+			return s
+		}
+	}
+	return nil
 }
 
-// take waits for a free slot as long as ctx allows. The call's figures go to the stats of h.
-func (p *slots) take(ctx context.Context, op string, h *handle) (*slot, error) {
-	home := p.place()
-	s := home.Swap(nil)
-	if s == nil {
-		if s = p.find(ctx); s == nil {
-			return nil, errno.FromContext(op, h.ref, ctx)
+// claimed is how many ready slots that owner has.
+func (p *slots) claimed(owner uint64) int {
+	n := 0
+	for i := range readySlots {
+		if p.all[i].owner.Load() == owner {
+			n++
 		}
 	}
+	return n
+}
+
+// find waits for any slot as long as ctx allows. Of a ready one, somebody is the owner.
+func (p *slots) find(ctx context.Context, op, ref string) (*slot, error) {
+	select {
+	case s := <-p.free:
+		return s, nil
+	default:
+	}
+	p.waiting.Add(1)
+	defer p.waiting.Add(-1)
+	for i := range readySlots {
+		if p.all[i].owner.CompareAndSwap(nobody, somebody) {
+			return &p.all[i], nil
+		}
+	}
+	select {
+	case s := <-p.free:
+		return s, nil
+	case <-ctx.Done():
+		return nil, errno.FromContext(op, ref, ctx)
+	}
+}
+
+// release ends what claim and find began.
+func (p *slots) release(s *slot) {
+	if s.index >= readySlots {
+		p.free <- s
+		return
+	}
+	s.owner.Store(nobody)
+	if p.waiting.Load() > 0 && s.owner.CompareAndSwap(nobody, somebody) {
+		p.free <- s
+	}
+}
+
+// ready makes a slot that was claimed or found ready for a call, whose figures go to the stats of h. false: there is no memory.
+func (s *slot) ready(op string, h *handle) bool {
 	if s.c == nil {
-		if s.c = C.go_slot_new(p.queue.eq, C.uint32_t(s.index)); s.c == nil {
-			p.free <- s
-			return nil, errno.New(op, h.ref, errno.NoMem, "there is no memory for another operation")
-		}
+		s.c = C.go_slot_new(s.slots.queue.eq, C.uint32_t(s.index))
 	}
-	s.home, s.op, s.ref, s.code = home, op, h.ref, 0
+	s.op, s.ref, s.code = op, h.ref, 0
 	s.stripe = h.stats.stripe(s.index)
+	return s.c != nil
+}
+
+func noMemory(op, ref string) error {
+	return errno.New(op, ref, errno.NoMem, "there is no memory for another operation")
+}
+
+// take is for a call that does not enter h, or has.
+func (p *slots) take(ctx context.Context, op string, h *handle) (*slot, error) {
+	s, err := p.find(ctx, op, h.ref)
+	if err != nil {
+		return nil, err
+	}
+	if !s.ready(op, h) {
+		p.release(s)
+		return nil, noMemory(op, h.ref)
+	}
 	return s, nil
 }
 
 // taken is how many slots are in use.
 func (p *slots) taken() int {
-	idle := len(p.free)
-	for i := range p.hot {
-		if p.hot[i].Load() != nil {
-			idle++
-		}
-	}
-	return max(slotsMax-idle, 0)
-}
-
-// find waits for any slot; nil when ctx has ended.
-func (p *slots) find(ctx context.Context) *slot {
-	select {
-	case s := <-p.free:
-		return s
-	default:
-	}
-	p.waiting.Add(1)
-	defer p.waiting.Add(-1)
-	for i := range p.hot {
-		if s := p.hot[i].Swap(nil); s != nil {
-			return s
-		}
-	}
-	select {
-	case s := <-p.free:
-		return s
-	case <-ctx.Done():
-		return nil
-	}
+	return max(slotsMax-len(p.free)-p.claimed(nobody), 0)
 }
 
 // cross is called before a call crosses into C. A call does not wait there for a device, but a lock may keep it, and then Go makes another
 // thread: so of many calls at once only a few cross at a time, and the others wait in Go.
 func (p *slots) cross(s *slot) {
-	if s.counted = slotsMax-len(p.free) >= crowd; s.counted {
+	if slotsMax-readySlots-len(p.free) >= crowd {
+		s.counted = true
 		p.across <- struct{}{}
 	}
 }
@@ -162,17 +207,12 @@ func (p *slots) isBack(s *slot) {
 
 func (p *slots) give(s *slot) {
 	p.isBack(s)
-	s.pin.Unpin()
-	s.stripe.ended(s.code)
-	if home := s.home; home.CompareAndSwap(nil, s) {
-		if p.waiting.Load() == 0 {
-			return
-		}
-		if s = home.Swap(nil); s == nil {
-			return // somebody has it already
-		}
+	if s.pinned {
+		s.pinned = false
+		s.pin.Unpin()
 	}
-	p.free <- s
+	s.stripe.ended(s.code)
+	p.release(s)
 }
 
 // wait returns the result of a call that C has just answered with rc: 0 started, 1 done without waiting, negative refused. When ctx
@@ -216,6 +256,12 @@ func (s *slot) fail(ctx context.Context, code errno.Code) error {
 	return errno.New(s.op, s.ref, code, C.GoString(C.tarn_event_message(&s.c.ev)))
 }
 
+// handle is what a call of C has opened.
+func (s *slot) handle() unsafe.Pointer { return *(*unsafe.Pointer)(s.opened()) }
+
+// opened is where C writes it.
+func (s *slot) opened() unsafe.Pointer { return unsafe.Pointer(&s.c.handle) }
+
 // data is the slot's scratch memory.
 func (s *slot) data() unsafe.Pointer { return unsafe.Pointer(&s.c.data) }
 
@@ -226,5 +272,6 @@ func (s *slot) bytes(n int) []byte { return unsafe.Slice((*byte)(s.data()), n) }
 func (s *slot) target(dst []byte) *C.uint8_t {
 	p := unsafe.SliceData(dst)
 	s.pin.Pin(p)
+	s.pinned = true
 	return (*C.uint8_t)(p)
 }

@@ -8,7 +8,6 @@ import "C"
 import (
 	"context"
 	"time"
-	"unsafe"
 )
 
 // CreateSnapshot keeps the container as it is now, and returns the snapshot's epoch. It costs the same whatever the container holds.
@@ -35,7 +34,7 @@ func (c *Container) CreateSnapshot(ctx context.Context, name string) (uint64, er
 	return uint64(s.c.number), nil
 }
 
-// Snapshots describes the container's snapshots in the order of their epochs.
+// Snapshots describes the container's snapshots in the order of their epochs. Errors: those of any call that reads.
 //
 // Implements: int tarn_snap_list(tarn_cont *, tarn_snap_info *, size_t *, tarn_event *)
 func (c *Container) Snapshots(ctx context.Context) ([]SnapshotInfo, error) {
@@ -97,9 +96,9 @@ func (c *Container) OpenSnapshot(ctx context.Context, at SnapshotRef) (*Containe
 		}
 	}
 	err = s.wait(ctx, C.tarn_cont_open_snap(c.pool.c, label, C.uint64_t(at.Epoch), name,
-		(**C.tarn_cont)(unsafe.Pointer(&s.c.handle)), &s.c.ev))
+		(**C.tarn_cont)(s.opened()), &s.c.ev))
 	if err != nil {
 		return nil, err
 	}
-	return newContainer(c.pool, s.ref, c.name, (*C.tarn_cont)(s.c.handle)), nil
+	return newContainer(c.pool, s.ref, c.name, (*C.tarn_cont)(s.handle())), nil
 }

@@ -23,7 +23,7 @@ type Writer struct {
 	kv  *KV             // kept alive
 }
 
-// Writer starts a value. ctx bounds the writes; Commit has its own.
+// Writer starts a value. ctx bounds the writes; Commit has its own. Errors: INVAL (empty key, CondRevision), KEY2BIG, EP_RO.
 //
 // Implements: int tarn_writer_open(tarn_kv *, tarn_buf, tarn_cond, tarn_writer **)
 func (kv *KV) Writer(ctx context.Context, key []byte, cond ...Cond) (*Writer, error) {
@@ -39,7 +39,7 @@ func (kv *KV) Writer(ctx context.Context, key []byte, cond ...Cond) (*Writer, er
 	if err = direct(s.op, s.ref, func() C.int { return C.go_writer_open(kv.c, lend(key), c, s.c) }); err != nil {
 		return nil, err
 	}
-	return newWriter(ctx, kv, (*C.tarn_writer)(s.c.handle)), nil
+	return newWriter(ctx, kv, (*C.tarn_writer)(s.handle())), nil
 }
 
 func newWriter(ctx context.Context, kv *KV, c *C.tarn_writer) *Writer {
@@ -51,7 +51,8 @@ func newWriter(ctx context.Context, kv *KV, c *C.tarn_writer) *Writer {
 	return w
 }
 
-// Write appends p to the value. After an error the value cannot be committed.
+// Write appends p to the value. After an error the value cannot be committed. Errors: REC2BIG (over what a value, or the container, may
+// have), NOSPACE.
 //
 // Implements: int tarn_writer_write(tarn_writer *, tarn_buf, tarn_event *)
 func (w *Writer) Write(p []byte) (int, error) {
@@ -72,7 +73,7 @@ func (w *Writer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// ReadFrom appends everything that src has, in pieces that suit the library. io.Copy calls it.
+// ReadFrom appends everything that src has, in pieces that suit the library. io.Copy calls it. Errors: those of Write, and of src.
 func (w *Writer) ReadFrom(src io.Reader) (int64, error) {
 	piece, give, err := w.piece("kv write")
 	if err != nil {
@@ -106,8 +107,8 @@ func (o *object) piece(op string) (piece []byte, give func(), err error) {
 	return unsafe.Slice((*byte)(mem), bufferBytes), func() { b.give(mem) }, nil
 }
 
-// Commit makes the value visible and durable, and closes the writer, whatever it returns. Only when ctx had ended before it began,
-// the writer is still open.
+// Commit makes the value visible and durable, and closes the writer, whatever it returns. Only when ctx had ended before it began, the
+// writer is still open. Errors: EXIST and NONEXIST (the condition), NOSPACE, that of a write that failed.
 //
 // Implements: int tarn_writer_commit(tarn_writer *, tarn_event *)
 func (w *Writer) Commit(ctx context.Context) error {
@@ -146,7 +147,7 @@ func (kv *KV) Reader(ctx context.Context, key []byte) (*Reader, error) {
 	if err = s.settle(ctx, C.go_reader_open(kv.c, lend(key), s.c)); err != nil {
 		return nil, err
 	}
-	return newReader(ctx, kv, statOf(s.c.stat), (*C.tarn_reader)(s.c.handle)), nil
+	return newReader(ctx, kv, statOf(s.c.stat), (*C.tarn_reader)(s.handle())), nil
 }
 
 func newReader(ctx context.Context, kv *KV, stat Stat, c *C.tarn_reader) *Reader {
@@ -161,7 +162,7 @@ func newReader(ctx context.Context, kv *KV, stat Stat, c *C.tarn_reader) *Reader
 // Stat is the size and the revision of the value.
 func (r *Reader) Stat() Stat { return r.stat }
 
-// Read reads the next bytes of the value; io.EOF behind the last.
+// Read reads the next bytes of the value; io.EOF behind the last. Errors: CSUM, IO.
 //
 // Implements: int tarn_reader_read(tarn_reader *, uint64_t, void *, size_t *, tarn_event *)
 func (r *Reader) Read(p []byte) (int, error) {
@@ -184,7 +185,7 @@ func (r *Reader) Read(p []byte) (int, error) {
 	return r.advance(int(s.c.len))
 }
 
-// WriteTo writes what is left of the value to dst, in pieces that suit the library. io.Copy calls it.
+// WriteTo writes what is left of the value to dst, in pieces that suit the library. io.Copy calls it. Errors: those of Read, and of dst.
 func (r *Reader) WriteTo(dst io.Writer) (int64, error) {
 	piece, give, err := r.piece("kv read")
 	if err != nil {

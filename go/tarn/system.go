@@ -37,9 +37,10 @@ type core struct {
 }
 
 // Open opens the system of a root directory, with the default options. The directory is made when it is missing.
+// Errors: as OpenWith.
 func Open(root string) (*System, error) { return OpenWith(Options{Root: root}) }
 
-// OpenWith opens a system.
+// OpenWith opens a system. Errors: BADPATH, NOTDIR, NO_PERM, INVAL (a zero byte in a path), MISC (no file descriptor is left).
 //
 // Implements: int tarn_system_open(const char *, const char *const *, size_t, tarn_system **)
 func OpenWith(o Options) (*System, error) {
@@ -121,7 +122,8 @@ func (s *System) InFlight() int { return s.h.core.slots.taken() }
 // Root is the root directory.
 func (s *System) Root() string { return s.h.ref }
 
-// Pools describes the pools of the system in the order of their labels. A pool that cannot be read is left out, and logged.
+// Pools describes the pools of the system in the order of their labels. A pool that cannot be read is left out, and logged. Errors: those
+// of any call.
 //
 // Implements: int tarn_pool_list(tarn_system *, tarn_pool_info *, size_t *, tarn_event *)
 func (s *System) Pools(ctx context.Context) ([]PoolInfo, error) {

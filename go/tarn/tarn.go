@@ -23,7 +23,10 @@
 // No call holds an operating system thread while it waits, but for Close of the last handle of a pool, which writes a checkpoint.
 // A call whose context ends asks the library to give the operation up, and waits until it has: what Put returns is what happened.
 //
-// Every error is a *errno.Error: errors.Is(err, errno.NonExist), and also errors.Is(err, fs.ErrNotExist).
+// Every error is a *errno.Error: errors.Is(err, errno.NonExist), and also errors.Is(err, fs.ErrNotExist). What a call says of its errors are
+// those of its own. Any call can also answer NO_HDL (the handle is closed), CANCELED or TIMEDOUT (its context has ended) and NOMEM. Any call
+// that reads can answer IO (the device failed) and CSUM (what it has is damaged), and so can one that changes something, since it reads before;
+// that one can answer NOSPACE and EP_RO (opened for reading only, or a snapshot), too.
 package tarn
 
 import "github.com/tarn-storage/tarn/go/system"

@@ -39,7 +39,8 @@ type Watch struct {
 	told     time.Time
 }
 
-// OpenWatch begins a watch: see system.Watcher. The first one since the pool was opened reads the log once.
+// OpenWatch begins a watch: see system.Watcher. The first one since the pool was opened reads the log once. Errors: EP_OLD and OVERFLOW
+// (the start is gone, or to come: the error says the oldest there is), NOTSUPPORTED (a snapshot does not change), KEY2BIG (the prefix).
 //
 // Implements: int tarn_watch_open(tarn_kv *, uint64_t, tarn_buf, unsigned, tarn_changes *, tarn_watch **, tarn_event *),
 // int tarn_watch_values(tarn_watch *, uint64_t), and int tarn_watch_skip(tarn_watch *, uint64_t)
@@ -65,7 +66,7 @@ func (kv *KV) OpenWatch(ctx context.Context, o WatchOptions) (*Watch, error) {
 	if err = s.settle(ctx, C.go_watch_open(kv.c, C.uint64_t(o.Start), lend(o.Prefix), flags, s.c)); err != nil {
 		return nil, withOldest(err, s)
 	}
-	c := (*C.tarn_watch)(s.c.handle)
+	c := (*C.tarn_watch)(s.handle())
 	own, err := kv.h.core.slots.own(s.op, kv.h)
 	if err != nil {
 		C.tarn_watch_close(c)
@@ -99,6 +100,7 @@ func newWatch(pool *Pool, ref string, c *C.tarn_watch, own *slot, o WatchOptions
 }
 
 // Next returns the next changes, or after WatchOptions.Progress none: see system.Watch. It returns at most 96 KiB at once, or one change.
+// Errors: as system.Watch has them.
 //
 // Implements: int tarn_watch_next(tarn_watch *, void *, size_t, tarn_changes *, tarn_event *)
 func (w *Watch) Next(ctx context.Context) (Changes, error) {
@@ -167,15 +169,21 @@ func (l *lister) changes(s *slot) []Change {
 	if l.count == 0 {
 		return nil
 	}
-	keyBytes, valBytes := l.measure()
-	s.stripe.read.Add(uint64(valBytes))
-	l.keys, l.vals = make([]byte, 0, keyBytes), make([]byte, 0, valBytes)
+	l.measure()
+	s.stripe.read.Add(uint64(l.valBytes))
+	keys, vals := l.room()
 	all := make([]Change, l.count)
+	at := l.mem
 	for i := range all {
-		flags := (*C.tarn_entry)(l.at).flags
-		e := l.entry()
-		all[i] = Change{Key: e.Key, Value: e.Value, Size: e.Size, Revision: e.Revision, Omitted: e.Omitted,
-			Deleted: flags&C.TARN_ENTRY_DELETED != 0, Gone: flags&C.TARN_ENTRY_GONE != 0}
+		h, c := (*C.tarn_entry)(at), &all[i]
+		*c = Change{Size: uint64(h.val_len), Revision: uint64(h.revision), Omitted: h.flags&C.TARN_ENTRY_OMITTED != 0,
+			Deleted: h.flags&C.TARN_ENTRY_DELETED != 0, Gone: h.flags&C.TARN_ENTRY_GONE != 0}
+		c.Key, c.Value, at = partsOf(h)
+		keys, c.Key = keep(keys, c.Key)
+		vals, c.Value = keep(vals, c.Value)
+		if c.Omitted {
+			c.Value = nil
+		}
 	}
 	return all
 }

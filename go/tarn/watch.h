@@ -11,9 +11,9 @@ static inline tarn_changes *go_changes(go_slot *s)
 	return (tarn_changes *)(void *)s->data;
 }
 
-static inline int go_watch_open(tarn_kv *kv, uint64_t start, go_bytes prefix, unsigned flags, go_slot *s)
+static inline int go_watch_open(go_kv *kv, uint64_t start, go_bytes prefix, unsigned flags, go_slot *s)
 {
-	return go_came_to(tarn_watch_open(kv, start, go_buf(prefix), flags, go_changes(s), (tarn_watch **)&s->handle, &s->ev), s);
+	return go_came_to(tarn_watch_open(go_to_kv(kv), start, go_buf(prefix), flags, go_changes(s), go_opened(s), &s->ev), s);
 }
 
 static inline int go_watch_next(tarn_watch *watch, void *buf, size_t cap, go_slot *s)

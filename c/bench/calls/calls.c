@@ -2,7 +2,9 @@
 /* calls.c: what calls cost in C whose data is in the cache, printed as `go test -bench` prints: the twin of go/tarn/bench_test.go, which
  * does the same with the same keys. The difference of two lines of one name is what the way from Go costs.
  *
- * Each call is made with an event that may be answered inline, as Go makes it; the lines with "/sync" are made without an event. */
+ * Each call is made with an event that may be answered inline, as Go makes it; the lines with "/sync" are made without an event.
+ * With "turns" it is the C side of tests/bench-cgo: for each line "NAME COUNT" it makes so many calls, and answers with the processor time
+ * that they took, in nanoseconds, of the whole process. */
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -40,11 +42,11 @@ struct bench {
 	uint64_t      listing[LIST_ROOM / 8];
 };
 
-static uint64_t clock_ns(void)
+static uint64_t clock_ns(clockid_t clock)
 {
 	struct timespec ts;
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
+	clock_gettime(clock, &ts);
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
@@ -137,13 +139,13 @@ static const struct {
 
 static int measure(struct bench *b, int (*call)(struct bench *), const char *name, double seconds)
 {
-	uint64_t began = clock_ns(), until = began + (uint64_t)(seconds * 1e9), now = began, n = 0;
+	uint64_t began = clock_ns(CLOCK_MONOTONIC), until = began + (uint64_t)(seconds * 1e9), now = began, n = 0;
 	int	 rc = 0;
 
 	while (now < until && rc >= 0) {
 		for (unsigned i = 0; i < SLICE && rc >= 0; i++, n++)
 			rc = call(b);
-		now = clock_ns();
+		now = clock_ns(CLOCK_MONOTONIC);
 	}
 	if (rc < 0)
 		return report(rc, name);
@@ -171,6 +173,52 @@ static int measure_all(struct bench *b, double seconds)
 		b->use = NULL;
 		if (rc >= 0)
 			rc = measure(b, benchmarks[i].call, benchmarks[i].name, seconds);
+	}
+	return rc;
+}
+
+/* ---- taking turns with Go ---- */
+
+static int (*call_named(const char *name))(struct bench *)
+{
+	for (size_t i = 0; i < sizeof(benchmarks) / sizeof(benchmarks[0]); i++)
+		if (strcmp(name, benchmarks[i].name) == 0)
+			return benchmarks[i].call;
+	return NULL;
+}
+
+static int turn(struct bench *b, const char *name, unsigned count)
+{
+	int (*call)(struct bench *) = call_named(name);
+	uint64_t began		    = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+	int	 rc		    = 0;
+
+	if (!call) {
+		fprintf(stderr, "calls: there is no call %s\n", name);
+		return -1;
+	}
+	for (unsigned i = 0; i < count && rc >= 0; i++)
+		rc = call(b);
+	if (rc < 0)
+		return report(rc, name);
+	printf("%" PRIu64 "\n", clock_ns(CLOCK_PROCESS_CPUTIME_ID) - began);
+	fflush(stdout);
+	return 0;
+}
+
+static int take_turns(struct bench *b)
+{
+	char	 line[64], name[32];
+	unsigned count;
+	int	 rc = set_durability(b, TARN_DURABILITY_RELAXED);
+
+	b->use = &b->ev;
+	while (rc >= 0 && fgets(line, sizeof(line), stdin)) {
+		if (sscanf(line, "%31s %u", name, &count) != 2) {
+			fprintf(stderr, "calls: a turn is NAME COUNT, found %s", line);
+			return -1;
+		}
+		rc = turn(b, name, count);
 	}
 	return rc;
 }
@@ -241,11 +289,12 @@ int main(int argc, char **argv)
 {
 	static struct bench b;
 	char		    dir[]   = "/tmp/tarn-calls-XXXXXX";
-	double		    seconds = argc > 1 ? atof(argv[1]) : 1;
+	bool		    turns   = argc > 1 && strcmp(argv[1], "turns") == 0;
+	double		    seconds = argc > 1 && !turns ? atof(argv[1]) : 1;
 	int		    rc;
 
 	if (argc > 2 || seconds <= 0) {
-		fprintf(stderr, "usage: calls [SECONDS for each benchmark]\n");
+		fprintf(stderr, "usage: calls [SECONDS for each benchmark | turns]\n");
 		return 2;
 	}
 	if (!mkdtemp(dir)) {
@@ -256,7 +305,7 @@ int main(int argc, char **argv)
 	if (rc >= 0)
 		rc = load(&b);
 	if (rc >= 0)
-		rc = measure_all(&b, seconds);
+		rc = turns ? take_turns(&b) : measure_all(&b, seconds);
 	close_all(&b);
 	if (rmdir(dir))
 		fprintf(stderr, "calls: %s is left\n", dir);

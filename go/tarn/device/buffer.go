@@ -53,7 +53,7 @@ func Alloc(n int, huge bool) (*Buffer, error) {
 // Bytes are the buffer's memory, the same at each call; nil after Close.
 func (b *Buffer) Bytes() []byte { return b.bytes }
 
-// Close frees the memory. No I/O may use it any more, nor may a slice of it be used. It may be called again.
+// Close frees the memory. No I/O may use it any more, nor may a slice of it be used. It may be called again. It returns nil, always.
 func (b *Buffer) Close() error {
 	b.watch.Stop()
 	b.mem.free()

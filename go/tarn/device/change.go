@@ -26,7 +26,7 @@ func (c *core) waiting(ctx context.Context, op string, call func() C.int) error 
 	return called(op, c.guard.ref, call)
 }
 
-// Sync is Flush without a context, as os.File has it.
+// Sync is Flush without a context, as os.File has it. Errors: as Flush.
 func (d *Device) Sync() error { return d.Flush(context.Background()) }
 
 // Flush makes durable what had been written when it began. Errors: IO, CANCELED.

@@ -19,7 +19,9 @@
 //
 // A Queue is for a program that keeps a depth of I/Os in flight by itself, with the least CPU time for each.
 //
-// Every error but io.EOF is an *errno.Error: errors.Is(err, errno.Inval), and also errors.Is(err, fs.ErrNotExist).
+// Every error but io.EOF is an *errno.Error: errors.Is(err, errno.Inval), and also errors.Is(err, fs.ErrNotExist). What a call says of its
+// errors are those of its own. Any call can also answer NO_HDL (closed) and NOMEM, one with a context CANCELED or TIMEDOUT (it has ended), and one
+// that asks the device IO (it failed) or NVME_IO (a command did, with its status).
 package device
 
 // #include "cgo.h"

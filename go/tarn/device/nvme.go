@@ -65,7 +65,7 @@ func OpenNVMe(path string, write bool) (*NVMe, error) {
 	return n, nil
 }
 
-// Close waits for the calls that are running and closes the handle. It may be called again.
+// Close waits for the calls that are running and closes the handle. It may be called again. Errors: IO.
 //
 // Implements: int tarn_nvme_close(tarn_nvme *)
 func (n *NVMe) Close() error {
@@ -99,7 +99,7 @@ func (n *NVMe) call(ctx context.Context, op string, call func() C.int) error {
 	return called(op, n.guard.ref, call)
 }
 
-// Controller describes the controller, and returns the page that says so. Command Identify, CNS 01h.
+// Controller describes the controller, and returns the page that says so. Command Identify, CNS 01h. Errors: as NVMe has them.
 //
 // Implements: int tarn_nvme_identify_controller(tarn_nvme *, tarn_nvme_controller *, void *)
 func (n *NVMe) Controller(ctx context.Context) (system.NVMeController, []byte, error) {
@@ -147,8 +147,8 @@ func bits(set uint32, names ...string) []string {
 	return found
 }
 
-// Namespace describes a namespace, and returns the page of the NVM command set that says so; 0: that of the handle. Command Identify,
-// CNS 00h.
+// Namespace describes a namespace, and returns the page of the NVM command set that says so; 0: that of the handle. Command Identify, CNS
+// 00h. Errors: as NVMe has them.
 //
 // Implements: int tarn_nvme_identify_namespace(tarn_nvme *, uint32_t, tarn_nvme_namespace *, void *)
 func (n *NVMe) Namespace(ctx context.Context, nsid uint32) (system.NVMeNamespace, []byte, error) {
@@ -191,7 +191,7 @@ func hexID(id []byte) string {
 	return hex.EncodeToString(id)
 }
 
-// Namespaces are the active namespaces, ascending. Command Identify, CNS 02h.
+// Namespaces are the active namespaces, ascending. Command Identify, CNS 02h. Errors: as NVMe has them.
 //
 // Implements: int tarn_nvme_namespaces(tarn_nvme *, uint32_t *, uint32_t *)
 func (n *NVMe) Namespaces(ctx context.Context) ([]uint32, error) {
@@ -209,7 +209,8 @@ func (n *NVMe) Namespaces(ctx context.Context) ([]uint32, error) {
 	}
 }
 
-// CommandSets are the command sets that the controller knows: 0 NVM, 1 key-value, 2 zoned. Command Identify, CNS 1Ch.
+// CommandSets are the command sets that the controller knows: 0 NVM, 1 key-value, 2 zoned. Command Identify, CNS 1Ch. Errors: as NVMe has
+// them.
 //
 // Implements: int tarn_nvme_command_sets(tarn_nvme *, uint64_t *)
 func (n *NVMe) CommandSets(ctx context.Context) ([]uint32, error) {
@@ -226,7 +227,7 @@ func (n *NVMe) CommandSets(ctx context.Context) ([]uint32, error) {
 	return found, nil
 }
 
-// Health is the log page SMART / Health Information, with the page.
+// Health is the log page SMART / Health Information, with the page. Errors: as NVMe has them.
 //
 // Implements: int tarn_nvme_get_health(tarn_nvme *, tarn_nvme_health *, void *)
 func (n *NVMe) Health(ctx context.Context) (system.NVMeHealth, []byte, error) {
@@ -258,7 +259,7 @@ func nvmeHealth(c *C.tarn_nvme_health) system.NVMeHealth {
 	return h
 }
 
-// Firmware is the log page Firmware Slot Information, with the page.
+// Firmware is the log page Firmware Slot Information, with the page. Errors: as NVMe has them.
 //
 // Implements: int tarn_nvme_get_firmware(tarn_nvme *, tarn_nvme_firmware *, void *)
 func (n *NVMe) Firmware(ctx context.Context) (system.NVMeFirmware, []byte, error) {
@@ -298,7 +299,7 @@ func (n *NVMe) Errors(ctx context.Context, max int) ([]system.NVMeError, error) 
 }
 
 // LogPage reads a part of a log page, as it is: offset and length are multiples of 4, the length at most 64 MiB. nsid as it is:
-// system.NVMeAll for most pages.
+// system.NVMeAll for most pages. Errors: as NVMe has them.
 //
 // Implements: int tarn_nvme_log_page(tarn_nvme *, uint8_t, uint8_t, uint32_t, uint64_t, void *, uint32_t)
 func (n *NVMe) LogPage(ctx context.Context, lid uint8, nsid uint32, offset uint64, length int) ([]byte, error) {
@@ -317,7 +318,7 @@ func (n *NVMe) LogPage(ctx context.Context, lid uint8, nsid uint32, offset uint6
 }
 
 // Feature reads a feature: its number, and the first bytes of its data, a multiple of 4 and at most 4096. nsid as it is. Command Get
-// Features.
+// Features. Errors: as NVMe has them.
 //
 // Implements: int tarn_nvme_get_feature(tarn_nvme *, uint8_t, tarn_nvme_select, uint32_t, uint32_t, uint32_t *, void *, uint32_t)
 func (n *NVMe) Feature(ctx context.Context, fid uint8, from system.NVMeSelect, nsid uint32, data []byte) (uint32, error) {
@@ -333,7 +334,8 @@ func (n *NVMe) Feature(ctx context.Context, fid uint8, from system.NVMeSelect, n
 	return uint32(value), err
 }
 
-// SetFeature sets a feature; with save over a power cycle, too. EP_RO when it was not opened for writing. Command Set Features.
+// SetFeature sets a feature; with save over a power cycle, too. EP_RO when it was not opened for writing. Command Set Features. Errors: as
+// NVMe has them.
 //
 // Implements: int tarn_nvme_set_feature(tarn_nvme *, uint8_t, uint32_t, uint32_t, bool, const void *, uint32_t)
 func (n *NVMe) SetFeature(ctx context.Context, fid uint8, nsid uint32, value uint32, save bool, data []byte) error {

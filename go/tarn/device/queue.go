@@ -100,7 +100,7 @@ func (o QueueOptions) flags() C.uint32_t {
 // IOs are the queue's I/Os, as many as it is deep. They are there until the queue is closed.
 func (q *Queue) IOs() []IO { return q.ios }
 
-// Info says what was really taken. A SINGLE queue's user calls it.
+// Info says what was really taken. A SINGLE queue's user calls it. Errors: NO_HDL.
 //
 // Implements: int tarn_dev_queue_get_info(tarn_dev_queue *, tarn_dev_queue_info *)
 func (q *Queue) Info() (QueueInfo, error) {
@@ -174,7 +174,7 @@ func (q *Queue) Reap(out []*IO, min int, timeout time.Duration) (int, error) {
 	return int(C.go_queue_reap(q.queue, atLeast(min), micros(timeout), lend(out))), nil
 }
 
-// SubmitAndReap is Submit, then Reap, in one call.
+// SubmitAndReap is Submit, then Reap, in one call. Errors: as these two.
 //
 // Implements: uint32_t tarn_dev_queue_submit_and_reap(tarn_dev_queue *, tarn_dev_io *const *, uint32_t, uint32_t *, uint32_t, uint32_t,
 // int64_t, tarn_dev_io **)

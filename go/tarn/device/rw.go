@@ -20,13 +20,13 @@ var (
 	_ io.Closer   = (*Device)(nil)
 )
 
-// ReadAt reads at a byte offset: io.EOF when the device ends before p does.
+// ReadAt reads at a byte offset: io.EOF when the device ends before p does. Errors: as ReadAtContext.
 func (d *Device) ReadAt(p []byte, off int64) (int, error) {
 	return d.ReadAtContext(context.Background(), p, off)
 }
 
 // ReadAtContext is ReadAt until ctx ends. After an error the rest of p may have been written to. What is longer than Info.MaxTransfer
-// is read in several I/Os.
+// is read in several I/Os. Errors: INVAL (a negative offset; what is misaligned, with NoBounce), IO.
 func (d *Device) ReadAtContext(ctx context.Context, p []byte, off int64) (int, error) {
 	const op = "device read"
 	if err := d.begin(ctx, op); err != nil {
@@ -47,18 +47,20 @@ func (d *Device) ReadAtContext(ctx context.Context, p []byte, off int64) (int, e
 	return n, err
 }
 
-// WriteAt writes at a byte offset: INVAL, and nothing is written, when the device ends before p does. Durable after a Flush.
+// WriteAt writes at a byte offset: INVAL, and nothing is written, when the device ends before p does. Durable after a Flush. Errors:
+// as WriteAtContext.
 func (d *Device) WriteAt(p []byte, off int64) (int, error) {
 	return d.WriteAtContext(context.Background(), p, off)
 }
 
 // WriteAtContext is WriteAt until ctx ends. After an error the bytes behind those that it counts are old or new, block by block. A part
 // of a block is written by reading the block and writing it again: in one step with other such writes of this Device, but not of others.
+// Errors: INVAL (as of reads, and beyond the end), EP_RO, IO.
 func (d *Device) WriteAtContext(ctx context.Context, p []byte, off int64) (int, error) {
 	return d.write(ctx, p, off, (*Device).writePiece)
 }
 
-// WriteDurable is WriteAtContext, and what it has written survives a power cut when it returns.
+// WriteDurable is WriteAtContext, and what it has written survives a power cut when it returns. Errors: as there.
 func (d *Device) WriteDurable(ctx context.Context, p []byte, off int64) (int, error) {
 	return d.write(ctx, p, off, (*Device).writeDurablePiece)
 }

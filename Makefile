@@ -60,7 +60,7 @@ NVME_VARIANT ?= release
 TEST_PROGRAMS := $(foreach v,$(VARIANTS),$(TESTS:%=build/$(v)/test/%)) build/release/test/crash build/asan/test/crash
 GO       := . build/go.env && go
 
-.PHONY: help deps deps-browser all lib proto proto-accept run demo test test-c test-go test-asan test-tsan test-race test-crash test-clients test-nvme fuzz soak fmt check bench bench-dev bench-go bench-cgo bench-overload test-bench-go install clean FORCE
+.PHONY: help deps deps-browser all lib proto proto-accept run demo test test-c test-go test-asan test-tsan test-race test-crash test-clients test-nvme fuzz soak prove-memory prove-tests fmt check bench bench-dev bench-go bench-cgo bench-overload test-bench-go install clean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -235,6 +235,19 @@ proto: build/tools/ok build/venv/ok ## regenerate go/api/v1, the routes of HTTP 
 
 proto-accept: build/tools/ok ## take the contract in proto/ as what later changes must not break (a release does)
 	PATH=$(CURDIR)/build/tools:$$PATH buf build -o proto/tarn.v1.binpb --path proto/tarn/v1
+
+# Both work on files of some GiB, or for most of an hour, and need nothing but the library.
+build/release/test/prove_memory: build/release/test/prove_memory.o build/release/libtarn.a
+	@echo "LINK  $@"
+	$(Q)$(CC) $(release_FLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+prove-memory: build/release/test/prove_memory ## 20 million records, kill -9 and a sparse pool of 100 GiB within a budget of 256 MiB: ARGS="DIR RECORDS BUDGET_MIB SEED"
+	@mkdir -p build/prove && $< $(or $(ARGS),build/prove)
+
+ENGINE_TESTS := log space node node_bad value store store_check store_rot media async relaxed watch store_threads seek_threads log_crash sweep
+
+prove-tests: $(ENGINE_TESTS:%=build/release/test/test_%) build/release/test/crash ## plant each bug of c/test/planted into the engine: which test catches it? BUGS="log-flush-skipped", BUGS=--full
+	@CC="$(CC)" CFLAGS="$(release_FLAGS)" LIBS="$(LIBS)" WRAP="$(test_sweep_LINK)" tests/planted/run.py $(BUGS)
 
 fmt: ## format C and Go
 	find c -name '*.[ch]' -exec clang-format -i {} +

@@ -30,7 +30,7 @@ c_format() {
 }
 
 c_warnings() {
-	find c/src c/examples -name '*.c' -print0 | xargs -0 -P 2 -n 8 clang -std=c11 -D_GNU_SOURCE -Ic/include -Ibuild/gen -fsyntax-only \
+	find c/src c/examples c/fuzz -name '*.c' -print0 | xargs -0 -P 2 -n 8 clang -std=c11 -D_GNU_SOURCE -Ic/include -Ibuild/gen -fsyntax-only \
 		-Wall -Wextra -Wshadow -Wstrict-prototypes -Werror
 }
 

@@ -24,7 +24,7 @@ static void read_page(const uint8_t *page, uint32_t cap)
 		node_key_len(page, cap, i);
 		node_lower(page, cap, (tarn_buf){ key, MIN(len, sizeof(key)) }, &flag);
 		if (node_level(page))
-			node_child(page, cap, i), node_hint(page, cap, i), node_child_id(page, cap, i);
+			node_child(page, cap, i), node_child_id(page, cap, i);
 		else
 			node_value(page, cap, i);
 	}

@@ -595,6 +595,28 @@ static void test_unreadable(void **state)
 	rig_end(&r);
 }
 
+/* A whole group in the right place, with the right number, that belongs to another epoch, or that follows another group. */
+static void test_another_life(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_make(&r, 4 * MIB, 16, 0, 1);
+	rig_open(&r);
+	commit_text(&r, "a");
+	rig_shut(&r);
+	r.sb.log_epoch++;
+	assert_replays(&r, "");
+	rig_shut(&r);
+	r.sb.log_epoch--;
+	r.sb.log_chain.bytes[3] ^= 1;
+	assert_replays(&r, "");
+	rig_shut(&r);
+	r.sb.log_chain.bytes[3] ^= 1;
+	assert_replays(&r, "1:put a=value");
+	rig_end(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -605,7 +627,7 @@ int main(void)
 		cmocka_unit_test(test_lost_value),	    cmocka_unit_test(test_large_value),
 		cmocka_unit_test(test_births_count),	    cmocka_unit_test(test_strange_records),
 		cmocka_unit_test(test_strange_mutations),   cmocka_unit_test(test_long),
-		cmocka_unit_test(test_unreadable),
+		cmocka_unit_test(test_unreadable),	    cmocka_unit_test(test_another_life),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,11 +5,14 @@
  * is read. Always: no wrong value, no key or snapshot missing without an error, no crash. What no error tells of must lie where nothing
  * is: in a block that nothing reads in the whole image, in a copy of the superblock (another one served), or in a part of the log that is
  * not replayed. One case is told apart and counted, `tail`: the very last group of the log looks like a torn one when it is damaged, and
- * is dropped whole. Without FULL=1 it takes a sample, by SEED; BLOCK=n flips only bits of that
- * block, ONLY=name runs one test. */
+ * is dropped whole. Without FULL=1 it takes a sample, by SEED. FULL=1 flips each bit of each block that is read or may be replayed; a block that
+ * nothing reads is turned over as a whole, and must not be read then either. BLOCK=n flips only bits of that block, FROM=n and TO=m those of
+ * the blocks from n to m - 1; ONLY=name runs one test. */
 #include "script.h"
 
+#include "../src/store/space_chunk.h"
 #include "medium.h"
+#include <sys/prctl.h>
 
 #define LOG	 (64u << 10)
 #define VERSIONS 64u
@@ -93,6 +96,35 @@ static void fragment(struct media *m)
 	commands(m, "checkpoint; checkpoint");
 }
 
+/* Every fourth block that is free is lent, or, at the second call, given back. */
+static void lend_blocks(struct media *m, bool *lent, bool back)
+{
+	struct space	   *sp = &m->s->store->space;
+	struct space_chunk *ck = chunk_get(sp, 0);
+
+	assert_non_null(ck);
+	for (unsigned b = 0; b < BLOCKS; b += 4) {
+		if (!back && !(ck->used[b / 64] >> b % 64 & 1)) {
+			lent[b] = true;
+			space_take(sp, b, 1);
+		} else if (back && lent[b]) {
+			space_free_later(sp, b, 1);
+		}
+	}
+}
+
+/* No run of free blocks is as long as an inner page: that becomes a gang, and a value of many pieces gets an index. */
+static void write_in_pieces(struct media *m)
+{
+	bool lent[BLOCKS] = { false };
+
+	commands(m, "tree 3;batchdel 0 100;checkpoint;checkpoint");
+	lend_blocks(m, lent, false);
+	commands(m, "tree 2;put 2 100000;checkpoint;tree 0;put 1 41;checkpoint;tree 1;put 1 41;checkpoint");
+	lend_blocks(m, lent, true);
+	commands(m, "checkpoint;checkpoint");
+}
+
 static void classify_log(struct media *m)
 {
 	const uint8_t *sb    = m->medium->image;
@@ -123,6 +155,21 @@ static void classify_log(struct media *m)
 		m->use[first + last + i] = LOG_LAST;
 }
 
+static void has_index(struct media *m)
+{
+	struct tree *t;
+	struct path  path;
+	uint8_t	     key[SCRIPT_KEY];
+	unsigned     leaf;
+
+	assert_ok(tree_open(m->s->store, SCRIPT_TREE + 2, 0, &t));
+	assert_ok(tree_find(m->s->store, t, script_key(2, key), &path));
+	assert_true(path.found);
+	leaf = path.depth - 1;
+	assert_true(value_has_index(node_value(path.frames[leaf]->page, path.frames[leaf]->cap, path.slots[leaf]).bytes));
+	path_release(&path);
+}
+
 static int inspect(struct media *m);
 
 /* What the whole image is read from is in use. */
@@ -140,7 +187,7 @@ static void classify(struct media *m)
 
 static void make_image(struct media *m)
 {
-	struct store_format format = { .node_bytes = 2048, .log_bytes = LOG };
+	struct store_format format = { .node_bytes = 4096, .log_bytes = LOG };
 
 	rng_seed(&m->rng, test_seed());
 	m->medium = medium_new();
@@ -151,10 +198,12 @@ static void make_image(struct media *m)
 	assert_ok(script_open(m->s));
 	commands(m,
 		 "tree 0;batch 0 80 150;checkpoint;snap;batch 0 40 151;checkpoint;snap;tree 1;batch 0 50 40;snap;batchdel 10 30;"
-		 "tree 2;put 1 60000;snap;put 1 50000;checkpoint");
+		 "tree 2;put 1 30000;snap;put 1 40000;checkpoint");
 	fragment(m);
-	commands(m, "tree 2;put 2 60000;tree 1;batch 100 115 200;checkpoint;checkpoint;tree 0;unsnap 0;checkpoint;"
-		    "put 1 10;put 2 20;put 3 30;del 4;put 5 3000;snap;put 6 60");
+	commands(m, "tree 0;unsnap 0;checkpoint");
+	write_in_pieces(m);
+	has_index(m);
+	commands(m, "tree 0;put 1 10;put 2 20;put 3 30;del 4;put 5 3000;snap;put 6 60");
 	m->last[1]  = malloc(sizeof(struct world));
 	*m->last[1] = m->s->worlds[0];
 	commands(m, "put 7 70");
@@ -271,6 +320,8 @@ static void judge(struct media *m, const char *what, unsigned a, unsigned b, uns
 		bad(m, what, a, b, detail, m->s->wrong);
 	else if (m->tail && m->use[a] != LOG_LAST && m->use[b] != LOG_LAST)
 		bad(m, what, a, b, detail, "the last batch is missing, and no error says so");
+	else if (m->errors && a == b && use == SUPERBLOCK)
+		bad(m, what, a, b, detail, "the other copies of the superblock have not served");
 	else if (!noticed && !m->tail)
 		bad(m, what, a, b, detail, "nobody has noticed");
 	m->tails += m->tail;
@@ -300,19 +351,66 @@ static void flip(struct media *m, uint32_t bit)
 	judge(m, "a flipped bit", bit / 8 / BLOCK, bit / 8 / BLOCK, bit % (BLOCK * 8));
 }
 
+/* What is not read whatever it holds has no bit that matters. */
+static void turn_over(struct media *m, unsigned b)
+{
+	m->medium->read[b] = false;
+	for (unsigned i = 0; i < BLOCK; i++)
+		m->medium->image[b * BLOCK + i] ^= 0xff;
+	if (inspect(m) || m->errors || m->tail || m->medium->read[b])
+		bad(m, "all bits flipped", b, b, 0, "a block that counts as free matters");
+	m->medium->changed[b] = true;
+	medium_restore(m->medium);
+	m->trials += BLOCK * 8;
+	m->free += BLOCK * 8;
+}
+
+static void flip_all(struct media *m, uint32_t from, uint32_t to)
+{
+	for (uint32_t b = from; b < to; b++)
+		if (m->use[b] == FREE)
+			turn_over(m, b);
+		else
+			for (uint32_t bit = b * BLOCK * 8; bit < (b + 1) * BLOCK * 8; bit++)
+				flip(m, bit);
+}
+
 static void flipped_bits(void **state)
 {
 	struct media *m	   = *state;
 	uint32_t      only = (uint32_t)test_number("BLOCK", BLOCKS);
-	uint32_t      from = only < BLOCKS ? only * BLOCK * 8 : 0, to = only < BLOCKS ? from + BLOCK * 8 : DISK * 8;
+	uint32_t      from = (uint32_t)test_number("FROM", only % BLOCKS),
+		 to	   = (uint32_t)test_number("TO", only < BLOCKS ? only + 1 : BLOCKS);
 
 	if (test_number("FULL", 0) || only < BLOCKS)
-		for (uint32_t bit = from; bit < to; bit++)
-			flip(m, bit);
+		flip_all(m, from, MIN(to, BLOCKS));
 	else
 		for (uint64_t n = test_number("TRIALS", 3000); n; n--)
 			flip(m, (uint32_t)rng_below(&m->rng, DISK * 8));
 	report(m, "flipped bits");
+}
+
+/* Each byte of the first copy, which is the one that is taken when it is whole. */
+static void superblock_bytes(void **state)
+{
+	struct media *m = *state;
+
+	for (uint32_t byte = 0; byte < SB_META; byte++)
+		flip(m, byte * 8 + (uint32_t)rng_below(&m->rng, 8));
+	report(m, "bytes of a superblock");
+}
+
+/* What a crash has left in the log can never be taken for a group that is written after it. */
+static void recovery_begins_an_epoch(void **state)
+{
+	struct media *m	     = *state;
+	uint64_t      before = get64(m->medium->image + SB_LOG_EPOCH);
+
+	assert_ok(script_open(m->s));
+	assert_true(get64(m->medium->image + SB_LOG_EPOCH) > before);
+	store_abandon(m->s->store);
+	m->s->store = NULL;
+	medium_restore(m->medium);
 }
 
 static void swapped_blocks(void **state)
@@ -374,7 +472,7 @@ static void has_every_kind(void **state)
 	}
 	printf("# %u blocks free, %u used (%u leaves, %u inner nodes, %u gangs), log: %u idle, %u live, %u last\n", use[FREE],
 	       use[USED], leaves, inner, gangs, use[LOG_IDLE], use[LOG_LIVE], use[LOG_LAST]);
-	assert_true(leaves && inner && use[FREE] && use[LOG_LIVE] && use[LOG_LAST] && use[SUPERBLOCK] == 4);
+	assert_true(leaves && inner && use[FREE] && use[LOG_LIVE] && use[LOG_LAST] && use[SUPERBLOCK] == 4 && gangs);
 }
 
 static struct media media;
@@ -395,10 +493,12 @@ static int tear_down(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(has_every_kind), cmocka_unit_test(flipped_bits), cmocka_unit_test(swapped_blocks),
-		cmocka_unit_test(older_versions), cmocka_unit_test(cut_off),
+		cmocka_unit_test(has_every_kind),   cmocka_unit_test(recovery_begins_an_epoch), cmocka_unit_test(flipped_bits),
+		cmocka_unit_test(superblock_bytes), cmocka_unit_test(swapped_blocks),		cmocka_unit_test(older_versions),
+		cmocka_unit_test(cut_off),
 	};
 
+	prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0); /* clearing a huge page for each open takes a third of the time */
 	cmocka_set_test_filter(getenv("ONLY"));
 	return cmocka_run_group_tests_name("media", tests, set_up, tear_down);
 }

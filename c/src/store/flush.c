@@ -70,7 +70,7 @@ static int next_stage(struct flush *fl)
 	if (rc)
 		return rc;
 	if (!fl->stages[fl->turn])
-		fl->stages[fl->turn] = device_alloc(STAGE_BLOCKS * BLOCK);
+		fl->stages[fl->turn] = device_map(STAGE_BLOCKS * BLOCK); /* the heap would be left in pieces */
 	if (!fl->stages[fl->turn])
 		return fail(NOMEM, "no memory to write pages");
 	pthread_mutex_lock(&s->lock);
@@ -360,7 +360,7 @@ static int end(struct flush *fl, int rc)
 	drained = drain(fl);
 	give_back(fl);
 	for (unsigned i = 0; i < STAGES; i++)
-		device_free(fl->stages[i]);
+		device_unmap(fl->stages[i], STAGE_BLOCKS * BLOCK);
 	return rc ? rc : drained;
 }
 

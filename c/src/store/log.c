@@ -52,7 +52,7 @@ int log_init(struct store *s)
 
 static void buf_free(struct log *l, struct log_buf *b)
 {
-	device_free(b->data);
+	device_unmap(b->data, b->cap);
 	l->memory -= b->cap;
 	*b = (struct log_buf){ 0 };
 }
@@ -225,12 +225,12 @@ static int buf_reserve(struct log *l, struct log_buf *b, size_t len)
 		return 0;
 	while (cap < len)
 		cap *= 2;
-	data = device_alloc(cap);
+	data = device_map(cap); /* not of the heap, which large pieces that come and go leave in pieces */
 	if (!data)
 		return fail(NOMEM, "no memory for %zu bytes of log", cap);
 	if (b->len)
 		memcpy(data, b->data, b->len);
-	device_free(b->data);
+	device_unmap(b->data, b->cap);
 	l->memory += cap - b->cap;
 	b->data = data;
 	b->cap	= cap;

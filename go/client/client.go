@@ -98,8 +98,8 @@ func DialWith(ctx context.Context, endpoint string, opts Options) (*System, erro
 		return nil, fromStatus(ctx, op, endpoint, err)
 	}
 	s.limits, s.version = info.GetLimits(), info.GetVersion()
-	if opts.JoinPuts {
-		s.joint = &joint{kv: s.keyValues}
+	if !opts.SeparatePuts {
+		s.joint = newJoint(s.keyValues)
 	}
 	return s, nil
 }
@@ -174,7 +174,10 @@ func (s *System) Version() string { return s.version }
 
 // Close ends the connection. BUSY while a pool of it is open.
 func (s *System) Close() error {
-	return s.close("system close", s.conn.Close)
+	return s.close("system close", func() error {
+		s.joint.close()
+		return s.conn.Close()
+	})
 }
 
 // Pools lists the pools in the order of their labels.

@@ -6,10 +6,15 @@ import (
 	"context"
 	"errors"
 	"io"
+	"runtime"
+	"strings"
 	"sync"
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 
 	apiv1 "github.com/tarn-storage/tarn/go/api/v1"
 	"github.com/tarn-storage/tarn/go/errno"
@@ -26,9 +31,10 @@ const (
 )
 
 // joint sends puts that are made at the same time together. Always true: a put is in one message, which is sent at most once; what
-// arrives while messages are under way waits in the next one; one goroutine sends, and ends when nothing came for a while.
+// arrives while messages are under way waits in the next one; one goroutine sends, and ends when nothing came for a while, or at stop.
 type joint struct {
-	kv apiv1.KeyValueServiceClient
+	kv   apiv1.KeyValueServiceClient
+	stop chan struct{} // closed when the system is
 
 	mu      sync.Mutex
 	next    *letter // not sent; nil: empty
@@ -37,35 +43,74 @@ type joint struct {
 	wake    chan struct{} // of the sender; when running
 }
 
-// letter is a message. The tag of a put is the number of the letter and the place in it.
+func newJoint(kv apiv1.KeyValueServiceClient) *joint {
+	return &joint{kv: kv, stop: make(chan struct{})}
+}
+
+// close lets the sender end. No put may follow.
+func (j *joint) close() {
+	if j != nil {
+		close(j.stop)
+	}
+}
+
+// letter is a message. The tag of a put is the number of the letter and the place in it. Those who wait are woken once, by the last answer.
 type letter struct {
 	number uint64
 	calls  wire.Puts
-	puts   []*jointPut
-	left   int // answers that have not come; the receiver's
+	puts   int
+
+	done chan struct{} // closed when each put has its result
+	errs []error       // by the place of the put; nil: all were made. From done on
+
+	has  []bool // which results have come; the receiver's
+	left int    // that have not
 }
 
-type jointPut struct {
-	done chan error // one result, with the operation and the reference of the gateway
+// errUnsent is the result of a put that nobody has begun: it can be a call by itself.
+var errUnsent = errors.New("the put was not begun")
+
+// takes is whether a put may go with others. A call by itself tells the gateway what its context has for it.
+func (j *joint) takes(ctx context.Context, size int) bool {
+	if j == nil || size > jointBytes {
+		return false
+	}
+	_, has := metadata.FromOutgoingContext(ctx)
+	return !has
 }
 
-// add lets a put go with others. Nil when the next message is full: then it is to go by itself.
-func (j *joint) add(object string, key, val []byte) *jointPut {
+// put makes a put together with others. The error is errUnsent when it is to be made by itself.
+func (j *joint) put(ctx context.Context, op, ref, object string, key, val []byte) error {
+	l, place := j.add(object, key, val)
+	if l == nil {
+		return errUnsent
+	}
+	select {
+	case <-l.done:
+		return l.result(ctx, op, ref, object, place)
+	case <-ctx.Done():
+		return errno.FromContext(op, ref, ctx)
+	}
+}
+
+// add lets a put go with others. Nil when the next message is full.
+func (j *joint) add(object string, key, val []byte) (l *letter, place int) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.next == nil {
 		j.numbers++
-		j.next = &letter{number: j.numbers}
+		j.next = &letter{number: j.numbers, done: make(chan struct{})}
 	}
-	l := j.next
-	if len(l.puts) == jointPuts || l.calls.Len() >= jointSize {
-		return nil
+	l, place = j.next, j.next.puts
+	if place == jointPuts || l.calls.Len() >= jointSize {
+		return nil, 0
 	}
-	p := &jointPut{done: make(chan error, 1)}
-	l.calls.Add(l.number*jointPuts+uint64(len(l.puts)), object, key, val)
-	l.puts = append(l.puts, p)
-	j.start()
-	return p
+	l.calls.Add(l.number*jointPuts+uint64(place), object, key, val)
+	l.puts++
+	if place == 0 {
+		j.start()
+	}
+	return l, place
 }
 
 // start makes sure that somebody sends. Lock held.
@@ -80,20 +125,23 @@ func (j *joint) start() {
 	}
 }
 
-// wait is the end of a put.
-func (p *jointPut) wait(ctx context.Context, op, ref string) error {
-	select {
-	case err := <-p.done:
-		var e *errno.Error
-		if errors.As(err, &e) { // the gateway's, of this put alone
-			mine := *e
-			mine.Op, mine.Ref = op, ref
-			return &mine
-		}
-		return fromStatus(ctx, op, ref, err)
-	case <-ctx.Done():
-		return errno.FromContext(op, ref, ctx)
+// result is the end of a put.
+func (l *letter) result(ctx context.Context, op, ref, object string, place int) error {
+	if l.errs == nil || l.errs[place] == nil {
+		return nil
 	}
+	err := l.errs[place]
+	var e *errno.Error
+	switch {
+	case errors.Is(err, errUnsent):
+		return err
+	case errors.As(err, &e): // the gateway's, of this put alone
+		mine := *e
+		mine.Op, mine.Ref = op, ref
+		mine.Message = strings.TrimPrefix(strings.TrimPrefix(e.Message, ref+": "), object+": ")
+		return &mine
+	}
+	return fromStatus(ctx, op, ref, err)
 }
 
 // run sends until nothing came for a while.
@@ -105,24 +153,37 @@ func (j *joint) run() {
 
 // take waits for the next letter. Nil when none came: then this sender has ended.
 func (j *joint) take() *letter {
+	runtime.Gosched() // puts that are ready to run go with it, too
+	if l := j.letter(false); l != nil {
+		return l
+	}
 	timer := time.NewTimer(lineIdle)
 	defer timer.Stop()
-	for last := false; ; {
-		j.mu.Lock()
-		l := j.next
-		j.next = nil
-		if j.running = l != nil || !last; l != nil || last {
-			j.mu.Unlock()
+	for {
+		select {
+		case <-j.wake:
+		case <-timer.C:
+			return j.letter(true)
+		case <-j.stop:
+			return j.letter(true)
+		}
+		runtime.Gosched()
+		if l := j.letter(false); l != nil {
 			return l
 		}
-		wake := j.wake
-		j.mu.Unlock()
-		select {
-		case <-wake:
-		case <-timer.C:
-			last = true
-		}
 	}
+}
+
+// letter takes what waits. When nothing does, and it is the last time, this sender has ended.
+func (j *joint) letter(last bool) *letter {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	l := j.next
+	j.next = nil
+	if l == nil && last {
+		j.running = false
+	}
+	return l
 }
 
 // line sends l, and what follows it, on one stream for a while. It returns a letter that was not sent, because the line had ended before.
@@ -131,7 +192,7 @@ func (j *joint) line(l *letter) *letter {
 	stream, err := j.kv.Session(ctx)
 	if err != nil {
 		cancel()
-		l.fail(err)
+		l.fail(errUnsent)
 		return j.take()
 	}
 	ln := &line{stream: stream, under: make(chan struct{}, jointUnder), broken: make(chan struct{}), letters: map[uint64]*letter{}}
@@ -144,7 +205,7 @@ func (j *joint) line(l *letter) *letter {
 			if !first {
 				return l
 			}
-			l.fail(ln.err)
+			l.fail(errUnsent)
 		}
 		ln.room()
 		l = j.take()
@@ -155,17 +216,31 @@ func (j *joint) line(l *letter) *letter {
 
 // fail ends all puts of a letter that have not ended.
 func (l *letter) fail(err error) {
+	if l.has == nil { // it was not sent
+		l.begin()
+	}
 	for i := range l.puts {
 		l.end(i, err)
 	}
 }
 
+// begin is called before a letter is sent.
+func (l *letter) begin() { l.has, l.left = make([]bool, l.puts), l.puts }
+
 // end ends one put, unless it has ended.
 func (l *letter) end(i int, err error) {
-	if p := l.puts[i]; p != nil {
-		l.puts[i] = nil
-		l.left--
-		p.done <- err
+	if l.has[i] {
+		return
+	}
+	l.has[i] = true
+	if err != nil {
+		if l.errs == nil {
+			l.errs = make([]error, l.puts)
+		}
+		l.errs[i] = err
+	}
+	if l.left--; l.left == 0 {
+		close(l.done)
 	}
 }
 
@@ -173,11 +248,10 @@ func (l *letter) end(i int, err error) {
 type line struct {
 	stream grpc.BidiStreamingClient[apiv1.SessionRequest, apiv1.SessionResponse]
 	under  chan struct{} // letters under way
-	broken chan struct{} // closed when no more answers come; then err is set
+	broken chan struct{} // closed when no more answers come
 
 	mu      sync.Mutex
 	letters map[uint64]*letter // under way; nil when broken
-	err     error
 }
 
 // room waits until another letter may be sent, or never will.
@@ -202,7 +276,7 @@ func (ln *line) send(l *letter) bool {
 		ln.mu.Unlock()
 		return false
 	}
-	l.left = len(l.puts)
+	l.begin()
 	ln.letters[l.number] = l
 	ln.mu.Unlock()
 	_ = ln.stream.SendMsg(&l.calls)
@@ -229,10 +303,13 @@ func (ln *line) receive() {
 	}
 }
 
-// errorOf is the error of an answer, without operation and reference.
+// errorOf is the error of an answer, without operation and reference. What the gateway had no room for it has not begun.
 func errorOf(e *apiv1.KeyError) error {
 	if e == nil {
 		return errno.New("", "", errno.Proto, "the gateway answered a put with something else; it may be of another version")
+	}
+	if errno.Code(e.GetRc()) == errno.OverloadRetry {
+		return errUnsent
 	}
 	err := errno.New("", "", errno.Code(e.GetRc()), e.GetMessage())
 	err.Size = e.GetSize()
@@ -242,7 +319,7 @@ func errorOf(e *apiv1.KeyError) error {
 // answer ends a put. A tag that is not under way is of no put. Lock held.
 func (ln *line) answer(tag uint64, err error) {
 	l := ln.letters[tag/jointPuts]
-	if i := int(tag % jointPuts); l != nil && i < len(l.puts) {
+	if i := int(tag % jointPuts); l != nil && i < l.puts {
 		l.end(i, err)
 		ln.closeIfDone(l)
 	}
@@ -255,14 +332,28 @@ func (ln *line) closeIfDone(l *letter) {
 	}
 }
 
+// notBegun is whether a stream ended so that what it has not answered was not begun: the gateway goes down, and answers what it has begun
+// before it says so; or it did not take the stream at all.
+func notBegun(err error) bool {
+	st := status.Convert(err)
+	if st.Code() == codes.Unimplemented {
+		return true
+	}
+	info := infoOf(st)
+	return info != nil && (info.GetReason() == errno.Shutdown.Name() || info.GetReason() == errno.OverloadRetry.Name())
+}
+
 // end breaks the line.
 func (ln *line) end(err error) {
-	if errors.Is(err, io.EOF) {
+	switch {
+	case errors.Is(err, io.EOF):
 		err = errno.New("", "", errno.Proto, "the gateway ended the stream too early; it may be of another version")
+	case notBegun(err):
+		err = errUnsent
 	}
 	ln.mu.Lock()
 	all := ln.letters
-	ln.letters, ln.err = nil, err
+	ln.letters = nil
 	ln.mu.Unlock()
 	for _, l := range all {
 		l.fail(err)

@@ -171,7 +171,8 @@ func (kv *KV) condition(op string, cond []system.Cond) (apiv1.Condition, error) 
 	return c, nil
 }
 
-// Put stores a value: durable when Put returns.
+// Put stores a value: durable when Put returns. Without a condition it goes with what other goroutines put at the same time, see
+// [Options.SeparatePuts].
 func (kv *KV) Put(ctx context.Context, key, val []byte, cond ...system.Cond) error {
 	const op = "kv put"
 	if err := kv.check(ctx, op); err != nil {
@@ -184,9 +185,9 @@ func (kv *KV) Put(ctx context.Context, key, val []byte, cond ...system.Cond) err
 	if uint64(len(val)) > kv.sys.limits.GetUnaryValueBytes() {
 		return kv.putStream(ctx, op, key, val, c)
 	}
-	if j := kv.sys.joint; j != nil && c == apiv1.Condition_CONDITION_UNSPECIFIED && len(key)+len(val) <= jointBytes {
-		if p := j.add(kv.name, key, val); p != nil {
-			return p.wait(ctx, op, kv.ref)
+	if j := kv.sys.joint; c == apiv1.Condition_CONDITION_UNSPECIFIED && j.takes(ctx, len(key)+len(val)) {
+		if err = j.put(ctx, op, kv.ref, kv.name, key, val); !errors.Is(err, errUnsent) {
+			return err
 		}
 	}
 	_, err = kv.sys.keyValues.Put(ctx, &apiv1.PutRequest{Object: kv.name, Key: key, Value: val, Condition: c})

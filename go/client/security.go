@@ -32,10 +32,11 @@ type Options struct {
 	Token      string // bearer token
 	TokenFile  string // file that holds it, instead
 
-	// JoinPuts puts what several goroutines put at the same time on one stream, many in a message, which costs a tenth of as many calls. Such
-	// a put has no condition and at most 64 KiB. When its context ends it may still be made; when the connection breaks, whether it was made
-	// is not known, as ever. Needs the role writer.
-	JoinPuts bool
+	// SeparatePuts makes each put a call by itself. Else what several goroutines put at the same time goes on one stream, many in a message, which
+	// costs a tenth of as many calls; one goroutine alone does not wait for others. That holds for puts of at most 64 KiB, without a condition,
+	// and without outgoing metadata in their context. When its context ends such a put may still be made; when the connection breaks, whether it
+	// was made is not known, as ever. What the gateway has not begun, because it is full or goes down, is made as a call by itself.
+	SeparatePuts bool
 }
 
 // check says what does not belong together.

@@ -57,7 +57,7 @@ func (q *queue) attach() error {
 	return errno.New("system open", "", errno.NoMem, "there is no memory for an event queue")
 }
 
-// poll runs until the file is closed. Read calls reap, and waits for the next edge of the eventfd when nothing was there.
+// poll runs until the file is closed. Read calls reap, and waits for the next edge of the eventfd when nothing is left.
 func (q *queue) poll() {
 	defer close(q.stopped)
 	reap := func(uintptr) bool { return q.reap() }
@@ -65,6 +65,7 @@ func (q *queue) poll() {
 	}
 }
 
+// reap reports whether there may be more. When it has emptied the queue the next completion is an edge again, which Read does not miss.
 func (q *queue) reap() bool {
 	n := C.go_reap(q.eq, q.done)
 	if n <= 0 {
@@ -73,7 +74,7 @@ func (q *queue) reap() bool {
 	for _, d := range unsafe.Slice(q.done, n) {
 		q.deliver(uint32(d.slot), d.rc)
 	}
-	return true
+	return n == C.GO_REAP_MAX
 }
 
 // close ends the poller, then the queue. No call may be running.

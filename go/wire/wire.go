@@ -38,7 +38,7 @@ type Codec struct{}
 // Name is "proto".
 func (Codec) Name() string { return "proto" }
 
-// Marshal takes a *Chunk or a *Puts, whose bytes it gives to grpc, a *Held, or any message. A GetResponse must not be changed afterwards.
+// Marshal takes a *Chunk, a *Puts or a *Results, whose bytes it gives to grpc, a *Held, or any message. A GetResponse must not be changed afterwards.
 func (Codec) Marshal(v any) (mem.BufferSlice, error) {
 	switch m := v.(type) {
 	case *Chunk:
@@ -46,6 +46,8 @@ func (Codec) Marshal(v any) (mem.BufferSlice, error) {
 	case *Held:
 		return m.marshal()
 	case *Puts:
+		return m.message(), nil
+	case *Results:
 		return m.message(), nil
 	case *apiv1.GetResponse:
 		if isLent(m) {
@@ -101,10 +103,12 @@ func marshal(m proto.Message, to mem.BufferPool) (mem.BufferSlice, error) {
 	return mem.BufferSlice{mem.NewBuffer(buf, to)}, nil
 }
 
-// Unmarshal fills a *Received, which shares the bytes until Free, a *PutResults, or any message, which is empty before.
+// Unmarshal fills a *Received, which shares the bytes until Free, a *Calls, a *PutResults, or any message, which is empty before.
 func (Codec) Unmarshal(data mem.BufferSlice, v any) error {
 	switch r := v.(type) {
 	case *Received:
+		return r.unmarshal(data)
+	case *Calls:
 		return r.unmarshal(data)
 	case *PutResults:
 		return r.unmarshal(data)

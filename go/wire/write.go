@@ -26,13 +26,26 @@ func Size(m proto.Message) int {
 	return proto.Size(m)
 }
 
+// Weight is about how many bytes a message takes, for who only wants to know how much it holds: unlike Size it does not look into each part.
+func Weight(m proto.Message) int {
+	batch, ok := m.(*apiv1.BatchPutRequest)
+	if !ok {
+		return Size(m)
+	}
+	n := len(batch.GetObject())
+	for _, e := range batch.GetEntries() {
+		n += 8 + len(e.GetKey()) + len(e.GetValue())
+	}
+	return n
+}
+
 // sizeOf is how many bytes a message takes, or noSize.
 func sizeOf(v any) int {
 	switch m := v.(type) {
 	case *apiv1.BatchPutRequest:
 		return sum(m, text(m.Object)+number(uint64(m.Condition)), m.Entries, putEntrySize)
 	case *apiv1.BatchPutResponse:
-		return sum(m, 0, m.Results, keyResultSize)
+		return keyResultsSize(m)
 	case *apiv1.BatchGetRequest:
 		return sum(m, text(m.Object), m.Keys, func(key []byte) int { return len(key) })
 	case *apiv1.BatchGetResponse:
@@ -101,7 +114,23 @@ func putEntrySize(e *apiv1.PutEntry) int {
 	if strange(e) {
 		return noSize
 	}
-	return blob(e.Key) + blob(e.Value)
+	return plainPutEntrySize(e)
+}
+
+// plainPutEntrySize is that of one that is not strange, which has been looked at.
+func plainPutEntrySize(e *apiv1.PutEntry) int { return blob(e.Key) + blob(e.Value) }
+
+// keyResultsSize: most often all results are the same one, which is looked at once.
+func keyResultsSize(m *apiv1.BatchPutResponse) int {
+	if strange(m) {
+		return noSize
+	}
+	for i, r := range m.Results {
+		if (i == 0 || r != m.Results[i-1]) && keyResultSize(r) != 0 {
+			return noSize
+		}
+	}
+	return 2 * len(m.Results)
 }
 
 func keyResultSize(r *apiv1.KeyResult) int {
@@ -182,10 +211,12 @@ func scanEntrySize(e *apiv1.ScanEntry) int {
 func writeTo(b []byte, v any) []byte {
 	switch m := v.(type) {
 	case *apiv1.BatchPutRequest:
-		b = each(addText(b, 1, m.Object), 2, m.Entries, putEntrySize, addPutEntry)
+		b = each(addText(b, 1, m.Object), 2, m.Entries, plainPutEntrySize, addPutEntry)
 		b = addNumber(b, 3, uint64(m.Condition))
 	case *apiv1.BatchPutResponse:
-		b = each(b, 1, m.Results, keyResultSize, func(b []byte, _ *apiv1.KeyResult) []byte { return b })
+		for range m.Results {
+			b = addHead(b, 1, 0)
+		}
 	case *apiv1.BatchGetRequest:
 		b = addText(b, 1, m.Object)
 		for _, key := range m.Keys {

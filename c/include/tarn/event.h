@@ -38,8 +38,8 @@ TARN_API int tarn_eq_create(tarn_eq **eq);
 /* BUSY while an event of this queue is running or waits to be polled. */
 TARN_API int tarn_eq_destroy(tarn_eq *eq);
 
-/* A file descriptor (non-blocking eventfd) that is readable while completions wait. Read it through tarn_eq_poll() only. It is
- * the queue's, and closed with it. */
+/* A file descriptor (non-blocking eventfd) that is readable while completions wait. It may stay so for a moment after the last was taken: then
+ * a poll returns 0, and from then on it is not. Read it through tarn_eq_poll() only. It is the queue's, and closed with it. */
 TARN_API int tarn_eq_fd(const tarn_eq *eq);
 
 /* Takes up to n completed events, oldest first. Waits up to timeout_us for the first one: 0 does not wait, negative waits for

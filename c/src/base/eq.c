@@ -2,6 +2,7 @@
 /* base/eq.c: see eq.h. */
 #include "eq.h"
 #include <errno.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -15,8 +16,10 @@ struct tarn_eq {
 	struct op  *head;
 	struct op **tail;
 	unsigned    waiters;
+	bool	    raised; /* the descriptor is readable, or is about to be */
 
 	_Atomic uint64_t pending;
+	_Atomic uint32_t pushing; /* threads that are in eq_push() */
 	int		 fd;
 };
 
@@ -58,6 +61,8 @@ int eq_destroy(struct tarn_eq *eq)
 	if (pending)
 		return fail(BUSY, "%llu events of this queue are running or wait to be polled: poll them first",
 			    (unsigned long long)pending);
+	while (atomic_load(&eq->pushing)) /* what it pushed has been taken already: it is about to leave */
+		sched_yield();
 	close(eq->fd);
 	pthread_cond_destroy(&eq->filled);
 	pthread_mutex_destroy(&eq->lock);
@@ -80,7 +85,7 @@ void eq_dropped(struct tarn_eq *eq)
 	atomic_fetch_sub(&eq->pending, 1);
 }
 
-/* The counter holds 0 or 1, so neither call can block; what a signal interrupts is tried again. */
+/* The descriptor does not block; what a signal interrupts is tried again. */
 static void raise_fd(int fd)
 {
 	uint64_t one = 1;
@@ -97,19 +102,27 @@ static void drain_fd(int fd)
 		;
 }
 
-/* The unlock is the last touch: whoever takes the operation may destroy the queue right after. */
+/* Who polls wakes at once, and wants the lock: so it is told when that is free. Leaving `pushing` is the last touch: whoever takes the operation
+ * may destroy the queue right after. */
 void eq_push(struct tarn_eq *eq, struct op *op)
 {
+	bool first, waits;
+
+	atomic_fetch_add(&eq->pushing, 1);
 	pthread_mutex_lock(&eq->lock);
 	op->next = NULL;
 	atomic_store(&op->state, OP_DONE);
-	if (!eq->head)
-		raise_fd(eq->fd);
+	first	  = !eq->head;
+	waits	  = eq->waiters > 0;
 	*eq->tail = op;
 	eq->tail  = &op->next;
-	if (eq->waiters)
-		pthread_cond_signal(&eq->filled);
+	eq->raised |= first;
 	pthread_mutex_unlock(&eq->lock);
+	if (first)
+		raise_fd(eq->fd);
+	if (waits)
+		pthread_cond_signal(&eq->filled);
+	atomic_fetch_sub(&eq->pushing, 1);
 }
 
 static struct timespec deadline_in(int64_t timeout_us)
@@ -136,6 +149,16 @@ static void wait_filled(struct tarn_eq *eq, int64_t timeout_us)
 	eq->waiters--;
 }
 
+/* The queue is empty. While somebody is still about to raise the descriptor it is left as it is: then the next poll, which finds nothing, lowers
+ * it. */
+static void lower(struct tarn_eq *eq)
+{
+	if (!eq->raised || atomic_load(&eq->pushing))
+		return;
+	drain_fd(eq->fd);
+	eq->raised = false;
+}
+
 static unsigned take(struct tarn_eq *eq, unsigned n, struct op **ops)
 {
 	unsigned got = 0;
@@ -147,13 +170,10 @@ static unsigned take(struct tarn_eq *eq, unsigned n, struct op **ops)
 		atomic_store(&op->state, OP_NEW);
 		ops[got++] = op;
 	}
-	if (!eq->head) {
-		eq->tail = &eq->head;
-		if (got)
-			drain_fd(eq->fd);
-	} else if (eq->waiters) {
+	if (!eq->head)
+		eq->tail = &eq->head, lower(eq);
+	else if (eq->waiters)
 		pthread_cond_signal(&eq->filled);
-	}
 	atomic_fetch_sub(&eq->pending, got);
 	return got;
 }

@@ -40,8 +40,11 @@ func Seconds() []float64 {
 type Histogram [Classes]atomic.Uint64
 
 // Add counts a duration.
-func (h *Histogram) Add(d time.Duration) {
-	h[sort.Search(len(bounds), func(i int) bool { return d <= bounds[i] })].Add(1)
+func (h *Histogram) Add(d time.Duration) { h.AddMany(d, 1) }
+
+// AddMany counts n durations that are alike.
+func (h *Histogram) AddMany(d time.Duration, n uint64) {
+	h[sort.Search(len(bounds), func(i int) bool { return d <= bounds[i] })].Add(n)
 }
 
 // Counts reads the histogram.

@@ -1877,8 +1877,9 @@ A queue of completions. Errors: NOMEM; MISC when the process has no file descrip
 BUSY while an event of this queue is running or waits to be polled."""),
     "tarn_eq_fd": (c_int, (POINTER(tarn_eq),), ("eq",), """int tarn_eq_fd(const tarn_eq *eq);
 
-A file descriptor (non-blocking eventfd) that is readable while completions wait. Read it through tarn_eq_poll() only.
-It is the queue's, and closed with it."""),
+A file descriptor (non-blocking eventfd) that is readable while completions wait. It may stay so for a moment after the
+last was taken: then a poll returns 0, and from then on it is not. Read it through tarn_eq_poll() only. It is the
+queue's, and closed with it."""),
     "tarn_eq_poll": (c_int, (POINTER(tarn_eq), c_int64, c_uint, POINTER(POINTER(tarn_event))), ("eq", "timeout_us", "n", "events"), """int tarn_eq_poll(tarn_eq *eq, int64_t timeout_us, unsigned n, tarn_event **events);
 
 Takes up to n completed events, oldest first. Waits up to timeout_us for the first one: 0 does not wait, negative waits

@@ -40,17 +40,28 @@ type Count struct {
 }
 
 func (c *Counts) add(method string, stream bool, took time.Duration, code codes.Code) {
+	c.many(method, stream, 1, took, code)
+}
+
+// Together counts n unary calls of a method that ended together, as calls that come on a stream do.
+func (c *Counts) Together(method string, n int, took time.Duration, code codes.Code) {
+	if n > 0 {
+		c.many(method, false, uint64(n), took, code)
+	}
+}
+
+func (c *Counts) many(method string, stream bool, calls uint64, took time.Duration, code codes.Code) {
 	v, ok := c.byMethod.Load(method)
 	if !ok {
 		v, _ = c.byMethod.LoadOrStore(method, &count{stream: stream})
 	}
 	n := v.(*count)
-	n.nanos.Add(uint64(took))
-	n.latency.Add(took)
+	n.nanos.Add(calls * uint64(took))
+	n.latency.AddMany(took, calls)
 	if int(code) >= codeMax {
 		code = codes.Unknown
 	}
-	n.byCode[code].Add(1)
+	n.byCode[code].Add(calls)
 }
 
 func (n *count) read(method string) Count {

@@ -86,7 +86,7 @@ func (c *Calls) admitted(ctx context.Context, req any, method string, handler gr
 	defer end()
 	t.keeps = true
 	if m, ok := req.(proto.Message); ok {
-		if err := t.take(int64(wire.Size(m))); err != nil {
+		if err := t.take(int64(wire.Weight(m))); err != nil {
 			return nil, err
 		}
 	}
@@ -206,6 +206,8 @@ func sizeOf(m any) int64 {
 			return int64(m.Data.Len())
 		}
 		return int64(proto.Size(m.Message))
+	case *wire.Calls:
+		return int64(m.Size)
 	case proto.Message:
 		return int64(wire.Size(m))
 	}

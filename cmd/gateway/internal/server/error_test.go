@@ -57,13 +57,13 @@ func failing(code errno.Code) *errno.Error {
 func TestErrors(t *testing.T) {
 	var fail error
 	s := start(t, Config{System: newDouble(func(_ context.Context, op string) error {
-		if op == "put" {
+		if op == "put" || op == "apply" {
 			return fail
 		}
 		return nil
 	})})
 	raw := apiv1.NewKeyValueServiceClient(connect(t, s.Addr()))
-	kv := doubleOver(t, s)
+	kv, joined := doubleOver(t, s), openIn(t, openPool(t, dial(t, s.Addr())))
 	walked := map[errno.Code]bool{}
 	for _, row := range overWire {
 		for _, code := range row.names {
@@ -72,6 +72,9 @@ func TestErrors(t *testing.T) {
 			_, err := raw.Put(t.Context(), &apiv1.PutRequest{Object: "tank/neo/stadium", Key: []byte("k")})
 			wantStatus(t, err, row.code, code, row.detail)
 			wantError(t, kv.Put(t.Context(), []byte("k"), nil), code)
+			if code != errno.OverloadRetry { // then it is made by itself, again and again
+				wantJoinedError(t, joined.Put(t.Context(), []byte("k"), nil), code)
+			}
 		}
 	}
 	for _, code := range errno.All() {
@@ -140,11 +143,16 @@ func TestResources(t *testing.T) {
 // doubleOver opens the double's object over a gateway.
 func doubleOver(t *testing.T, s *Server) system.KV {
 	t.Helper()
-	pool, err := dial(t, s.Addr()).OpenPool(t.Context(), "tank")
+	return openIn(t, openPool(t, dialSeparate(t, s.Addr())))
+}
+
+func openPool(t *testing.T, sys system.System) system.Pool {
+	t.Helper()
+	pool, err := sys.OpenPool(t.Context(), "tank")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return openIn(t, pool)
+	return pool
 }
 
 func wantStatus(t *testing.T, err error, grpcCode codes.Code, code errno.Code, detail string) {
@@ -197,6 +205,19 @@ func wantError(t *testing.T, err error, code errno.Code) {
 	if e.Message != want.Message || e.Size != want.Size || e.Index != want.Index || e.Ref != want.Ref || e.Op != want.Op {
 		t.Errorf("%s: the client has %#v", code.Name(), e)
 	}
+}
+
+// wantJoinedError wants the error of a put that went with others: it is the same, but that it names no place in a batch.
+func wantJoinedError(t *testing.T, err error, code errno.Code) {
+	t.Helper()
+	var e *errno.Error
+	if !errors.As(err, &e) {
+		t.Errorf("%s: a joined put has %v", code.Name(), err)
+		return
+	}
+	same := *e
+	same.Index = failing(code).Index
+	wantError(t, &same, code)
 }
 
 // TestDeadlines: whose deadline passed decides the answer.

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc/metadata"
+
 	apiv1 "github.com/tarn-storage/tarn/go/api/v1"
 	"github.com/tarn-storage/tarn/go/client"
 	"github.com/tarn-storage/tarn/go/errno"
@@ -19,9 +21,10 @@ import (
 	"github.com/tarn-storage/tarn/go/system/systemtest"
 )
 
-func dialJoined(t testing.TB, endpoint string) *client.System {
+// dialSeparate dials so that each put is a call by itself.
+func dialSeparate(t testing.TB, endpoint string) *client.System {
 	t.Helper()
-	c, err := client.DialWith(t.Context(), endpoint, client.Options{JoinPuts: true})
+	c, err := client.DialWith(t.Context(), endpoint, client.Options{SeparatePuts: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,16 +32,16 @@ func dialJoined(t testing.TB, endpoint string) *client.System {
 	return c
 }
 
-// TestConformanceJoined: puts that go together are as puts by themselves.
-func TestConformanceJoined(t *testing.T) {
+// TestConformanceSeparate: puts by themselves are as puts that go together, over which the whole suite runs, too.
+func TestConformanceSeparate(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the suite runs once in short tests")
 	}
 	s := start(t, Config{System: engine(t, t.TempDir())})
-	systemtest.Run(t, dialJoined(t, s.Addr()))
+	systemtest.Run(t, dialSeparate(t, s.Addr()))
 }
 
-// callsOf is how often Put was called by itself.
+// callsOf is how many puts were counted.
 func callsOf(t *testing.T, stub apiv1.AdminServiceClient) (n uint64) {
 	t.Helper()
 	resp, err := stub.GetStats(t.Context(), &apiv1.GetStatsRequest{})
@@ -53,11 +56,11 @@ func callsOf(t *testing.T, stub apiv1.AdminServiceClient) (n uint64) {
 	return n
 }
 
-// TestJoinedMany: every put of many goroutines has its own result, and none is a call by itself.
+// TestJoinedMany: every put of many goroutines has its own result, and is counted as a call.
 func TestJoinedMany(t *testing.T) {
 	const putters, puts = 50, 40
 	s := start(t, Config{System: engine(t, t.TempDir())})
-	kv := openKV(t, dialJoined(t, s.Addr()))
+	kv := openKV(t, dial(t, s.Addr()))
 	admin := apiv1.NewAdminServiceClient(connect(t, s.Addr()))
 	var all sync.WaitGroup
 	for g := range putters {
@@ -79,8 +82,11 @@ func TestJoinedMany(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if n := callsOf(t, admin); n > 0 {
-		t.Errorf("%d of %d puts were calls by themselves", n, putters*puts)
+	if open, _ := s.services.Sessions(); open == 0 {
+		t.Error("no session is open: the puts went by themselves")
+	}
+	if n := callsOf(t, admin); n != putters*puts {
+		t.Errorf("%d of %d puts were counted", n, putters*puts)
 	}
 	for g := range putters {
 		if got, err := kv.Get(t.Context(), fmt.Appendf(nil, "%d-%d", g, 9)); string(got) != "39" || err != nil {
@@ -95,7 +101,7 @@ func TestJoinedMany(t *testing.T) {
 // TestJoinedGone: the error of a put is that of the object, and of a closed handle; a put whose context ends returns at once.
 func TestJoinedGone(t *testing.T) {
 	s := start(t, Config{System: engine(t, t.TempDir())})
-	sys := dialJoined(t, s.Addr())
+	sys := dial(t, s.Addr())
 	kv := openKV(t, sys)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -121,7 +127,7 @@ func TestJoinedStop(t *testing.T) {
 	const putters = 20
 	root := t.TempDir()
 	s := begin(t, Config{System: engine(t, root), StopTimeout: 5 * time.Second})
-	kv := openKV(t, dialJoined(t, s.Addr()))
+	kv := openKV(t, dial(t, s.Addr()))
 	var made [putters]atomic.Int64
 	var all sync.WaitGroup
 	for g := range putters {
@@ -168,4 +174,29 @@ func openAgain(t *testing.T, root string) system.KV {
 		}
 	})
 	return kv
+}
+
+// TestJoinedUnsent: a put that the gateway has not begun, because it is full, is made as a call by itself, again and again; and what a context
+// has for the gateway goes with a call.
+func TestJoinedUnsent(t *testing.T) {
+	s := start(t, Config{System: engine(t, t.TempDir())})
+	kv := openKV(t, dial(t, s.Addr()))
+	all := s.gate.Free()
+	if err := s.gate.Take(context.Background(), all-1); err != nil {
+		t.Fatal(err)
+	}
+	free := time.AfterFunc(200*time.Millisecond, func() { s.gate.Give(context.Background(), all-1) })
+	defer free.Stop()
+	began := time.Now()
+	if err := kv.Put(t.Context(), []byte("a"), make([]byte, 1000)); err != nil || time.Since(began) < 200*time.Millisecond {
+		t.Errorf("while the gateway was full: %v after %v", err, time.Since(began))
+	}
+	before, _ := s.services.Sessions()
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "x-request-id", "mine")
+	if err := kv.Put(ctx, []byte("b"), nil); err != nil {
+		t.Error(err)
+	}
+	if open, _ := s.services.Sessions(); open > before {
+		t.Error("a put with a request id went on a session")
+	}
 }

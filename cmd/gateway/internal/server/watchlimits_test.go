@@ -91,7 +91,7 @@ func TestWatchShares(t *testing.T) {
 // TestWatchRoom: a large value takes room before it is read; without room the watch ends, nothing is lost, and it goes on from there.
 func TestWatchRoom(t *testing.T) {
 	s := start(t, Config{System: engine(t, t.TempDir())})
-	kv := openKV(t, dial(t, s.Addr()))
+	kv := openKV(t, dialSeparate(t, s.Addr()))
 	stub := apiv1.NewKeyValueServiceClient(connect(t, s.Addr()))
 	value := bytes.Repeat([]byte("value"), system.WatchValueMax/5)
 	stream := begun(t, stub, &apiv1.WatchRequest{Object: object})

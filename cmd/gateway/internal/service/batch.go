@@ -183,9 +183,24 @@ func (s *keyValues) each(ctx context.Context, object string, muts []system.Mutat
 			return nil, err
 		}
 	}
-	results := newResults(len(muts))
-	err = s.withKV(ctx, object, func(kv system.KV) error { return applyEach(ctx, kv, muts, results) })
+	var results []*apiv1.KeyResult
+	err = s.withKV(ctx, object, func(kv system.KV) (err error) {
+		results, err = apply(ctx, kv, muts)
+		return err
+	})
 	return results, err
+}
+
+// allGood is the result of a change that was made; nobody changes it.
+var allGood = &apiv1.KeyResult{}
+
+// apply makes changes, as one batch if that can be.
+func apply(ctx context.Context, kv system.KV, muts []system.Mutation) ([]*apiv1.KeyResult, error) {
+	if kv.Apply(ctx, muts) == nil {
+		return slices.Repeat([]*apiv1.KeyResult{allGood}, len(muts)), nil
+	}
+	results := newResults(len(muts))
+	return results, applyEach(ctx, kv, muts, results)
 }
 
 // newResults are n results, in one piece of memory.

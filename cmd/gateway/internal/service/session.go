@@ -20,6 +20,7 @@ import (
 	apiv1 "github.com/tarn-storage/tarn/go/api/v1"
 	"github.com/tarn-storage/tarn/go/errno"
 	"github.com/tarn-storage/tarn/go/system"
+	"github.com/tarn-storage/tarn/go/wire"
 )
 
 const (
@@ -31,21 +32,21 @@ const (
 	answerBytes  = 1 << 10   // a value from this size on counts in the gate until it is sent; the others fit into what a stream has
 )
 
-// session is one stream of Session. One goroutine reads, one sends, and the makers of three lanes make the calls. Always true: a call
-// holds a place among sessionCalls from when it was read until its answer was taken by the sender, its bytes count in the gate until it was
+// session is one stream of Session. One goroutine reads, and the makers of three lanes make the calls and send the answers. Always true: a call
+// holds a place among sessionCalls from when it was read until its answer is being sent, its bytes count in the gate until it was
 // made, and those of its answer until that was sent: so answers that a slow client does not take are bounded.
 type session struct {
 	*keyValues
-	ctx     context.Context
-	cancel  context.CancelCauseFunc
-	places  *semaphore.Weighted
-	answers chan []*apiv1.SessionResult
-	idle    *time.Timer
-	object  string // of the call before; the reader's
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	places *semaphore.Weighted
+	out    outbox
+	idle   *time.Timer
+	object string // of the call before; the reader's
 
-	changes lane // without a condition: as one batch
-	gets    lane // together, too
-	others  lane // one after the other
+	changes frames // without a condition: as one batch
+	gets    lane   // together, too
+	others  lane   // one after the other
 
 	mu    sync.Mutex
 	ended bool // no more calls begin
@@ -54,11 +55,10 @@ type session struct {
 
 func (s *keyValues) newSession(ctx context.Context) *session {
 	ss := &session{
-		keyValues: s, places: semaphore.NewWeighted(sessionCalls), answers: make(chan []*apiv1.SessionResult, sessionCalls),
-		idle: time.NewTimer(sessionIdle),
+		keyValues: s, places: semaphore.NewWeighted(sessionCalls), idle: time.NewTimer(sessionIdle),
+		changes: frames{waits: &s.sessionWaits},
 	}
 	ss.ctx, ss.cancel = context.WithCancelCause(ctx)
-	ss.changes = lane{make: ss.change, most: sessionCalls, makers: 2, waits: &s.sessionWaits} // one is applied while another is made durable
 	ss.gets = lane{make: ss.get, most: gatherKeys, makers: 4, waits: &s.sessionWaits}
 	ss.others = lane{make: ss.each, most: sessionReads, makers: sessionCalls / sessionReads, waits: &s.sessionWaits}
 	return ss
@@ -72,16 +72,10 @@ func (s *keyValues) Session(stream sessionStream) error {
 	ss := s.newSession(stream.Context())
 	defer ss.cancel(nil)
 	defer ss.idle.Stop()
-	sent := make(chan struct{})
-	go func() {
-		defer close(sent)
-		ss.send(stream)
-	}()
+	ss.out.ship, ss.out.fail = ss.shipper(stream), ss.cancel
 	err := ss.serve(stream)
 	ss.end()
 	ss.calls.Wait()
-	close(ss.answers)
-	<-sent
 	if err == nil {
 		err = context.Cause(ss.ctx)
 	}
@@ -107,7 +101,8 @@ func (ss *session) serve(stream sessionStream) error {
 
 func (ss *session) read(stream sessionStream) error {
 	for {
-		msg, err := stream.Recv()
+		msg := &wire.Calls{}
+		err := stream.RecvMsg(msg)
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
@@ -115,14 +110,14 @@ func (ss *session) read(stream sessionStream) error {
 			return err
 		}
 		ss.idle.Reset(sessionIdle)
-		calls := msg.GetCalls()
-		if len(calls) > sessionCalls {
-			return fault.Invalid("calls", "", "the message has %d calls; it can have %d", len(calls), sessionCalls)
+		n := len(msg.Puts) + len(msg.Message.GetCalls())
+		if n > sessionCalls {
+			return fault.Invalid("calls", "", "the message has %d calls; it can have %d", n, sessionCalls)
 		}
-		if ss.places.Acquire(ss.ctx, int64(len(calls))) != nil {
+		if ss.places.Acquire(ss.ctx, int64(n)) != nil {
 			return nil // the context has ended
 		}
-		ss.begin(calls)
+		ss.begin(msg)
 	}
 }
 
@@ -134,28 +129,66 @@ func (ss *session) end() {
 }
 
 // begin begins the calls of one message, unless the session has ended.
-func (ss *session) begin(calls []*apiv1.SessionCall) {
+func (ss *session) begin(msg *wire.Calls) {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
-	for len(calls) > 0 && !ss.ended {
-		l, n := ss.laneOf(calls[0]), 0
-		for ; n < len(calls) && ss.laneOf(calls[n]) == l; n++ {
-			if calls[n].GetObject() == "" {
-				calls[n].Object = ss.object
-			}
-			ss.object = calls[n].GetObject()
+	if ss.ended {
+		return
+	}
+	if msg.Message == nil {
+		if msg.Object != "" {
+			ss.object = msg.Object
 		}
-		ss.enter(l, calls[:n:n])
+		ss.enterFrame(&frame{object: ss.object, tags: msg.Tags, muts: msg.Puts})
+		return
+	}
+	for calls := msg.Message.GetCalls(); len(calls) > 0; {
+		n := ss.alike(calls)
+		if calls[0].GetGet() == nil && isPlainChange(calls[0]) {
+			ss.enterFrame(frameOf(calls[:n]))
+		} else {
+			ss.enter(ss.laneOf(calls[0]), calls[:n:n])
+		}
 		calls = calls[n:]
 	}
 }
 
-// enter gives calls to a lane. When there is no room for their bytes each is refused by itself.
+// alike is how many calls, from the first on, are of one kind, and of one object when they are changes. They get the names that they do not have.
+func (ss *session) alike(calls []*apiv1.SessionCall) (n int) {
+	change, lane := isPlainChange(calls[0]), ss.laneOf(calls[0])
+	for ; n < len(calls) && isPlainChange(calls[n]) == change && ss.laneOf(calls[n]) == lane; n++ {
+		object := calls[n].GetObject()
+		if object == "" {
+			object = ss.object
+		}
+		if change && n > 0 && object != ss.object {
+			break
+		}
+		calls[n].Object, ss.object = object, object
+	}
+	return n
+}
+
+// enterFrame gives changes to their makers. When there is no room for their bytes each is refused by itself.
+func (ss *session) enterFrame(f *frame) {
+	f.began = time.Now()
+	if err := ss.Gate.Take(ss.ctx, f.bytes()); err != nil {
+		ss.calls.Go(func() { ss.refuseAll(f.tags, err) })
+		return
+	}
+	if ss.changes.add(f) {
+		ss.calls.Go(ss.work)
+	}
+}
+
+// enter gives calls to a lane, likewise.
 func (ss *session) enter(l *lane, calls []*apiv1.SessionCall) {
 	if err := ss.Gate.Take(ss.ctx, sizeOf(calls)); err != nil {
-		for _, c := range calls {
-			ss.refuse(c, err)
+		tags := make([]uint64, len(calls))
+		for i, c := range calls {
+			tags[i] = c.GetTag()
 		}
+		ss.calls.Go(func() { ss.refuseAll(tags, err) })
 		return
 	}
 	if l.add(calls) {
@@ -188,11 +221,9 @@ func sizeOfCall(c *apiv1.SessionCall) int64 {
 	return callHead + int64(proto.Size(c))
 }
 
+// laneOf is where a call goes that is not a plain change.
 func (ss *session) laneOf(c *apiv1.SessionCall) *lane {
-	switch {
-	case isPlainChange(c):
-		return &ss.changes
-	case c.GetGet() != nil:
+	if c.GetGet() != nil {
 		return &ss.gets
 	}
 	return &ss.others
@@ -209,42 +240,6 @@ func isPlainChange(c *apiv1.SessionCall) bool {
 	return false
 }
 
-// change makes changes of one object, independent of each other.
-func (ss *session) change(calls []*apiv1.SessionCall) {
-	muts, ok := make([]system.Mutation, 0, len(calls)), calls[:0]
-	for _, c := range calls {
-		m := system.Mutation{Key: c.GetPut().GetKey(), Value: c.GetPut().GetValue(), Revision: c.GetPut().GetRevision()}
-		if del := c.GetDelete(); del != nil {
-			m = system.Mutation{Key: del.GetKey(), Delete: true, Revision: del.GetRevision()}
-		}
-		if err := checkMutation(m); err != nil {
-			ss.refuse(c, err)
-			continue
-		}
-		muts, ok = append(muts, m), append(ok, c)
-	}
-	if len(ok) == 0 {
-		return
-	}
-	results := newResults(len(ok))
-	ctx := auth.Needing(ss.ctx, apiv1.Permission_PERMISSION_WRITE)
-	err := ss.withKV(ctx, ok[0].GetObject(), func(kv system.KV) error { return applyEach(ss.ctx, kv, muts, results) })
-	answers := newAnswers(ok)
-	for i, c := range ok {
-		switch {
-		case err != nil:
-			answers[i].Result = &apiv1.SessionResult_Error{Error: keyError(err)}
-		case results[i].Error != nil:
-			answers[i].Result = &apiv1.SessionResult_Error{Error: results[i].Error}
-		case c.GetDelete() != nil:
-			answers[i].Result = hasDeleted
-		default:
-			answers[i].Result = hasPut
-		}
-	}
-	ss.answers <- answers
-}
-
 // newAnswers are answers to calls, in one piece of memory, without results.
 func newAnswers(calls []*apiv1.SessionCall) []*apiv1.SessionResult {
 	memory, answers := make([]apiv1.SessionResult, len(calls)), make([]*apiv1.SessionResult, len(calls))
@@ -254,11 +249,8 @@ func newAnswers(calls []*apiv1.SessionCall) []*apiv1.SessionResult {
 	return answers
 }
 
-// What most changes are answered with; nobody changes them.
-var (
-	hasPut     = &apiv1.SessionResult_Put{Put: &apiv1.PutResponse{}}
-	hasDeleted = &apiv1.SessionResult_Delete{Delete: &apiv1.DeleteResponse{}}
-)
+// hasDeleted is what most deletions are answered with; nobody changes it.
+var hasDeleted = &apiv1.SessionResult_Delete{Delete: &apiv1.DeleteResponse{}}
 
 // get makes gets of one object together.
 func (ss *session) get(calls []*apiv1.SessionCall) {
@@ -278,7 +270,7 @@ func (ss *session) get(calls []*apiv1.SessionCall) {
 			answers[i].Result = &apiv1.SessionResult_Error{Error: keyError(err)}
 		}
 	}
-	ss.answers <- answers
+	ss.answer(answers...)
 }
 
 // values reads what gets ask for: the short values at once, then those that are longer one by one.
@@ -312,7 +304,7 @@ func (ss *session) each(calls []*apiv1.SessionCall) {
 	for _, c := range calls {
 		result, err := ss.one(c)
 		if err != nil {
-			ss.refuse(c, err)
+			ss.refuse(c.GetTag(), err)
 			continue
 		}
 		result.Tag = c.GetTag()
@@ -340,12 +332,24 @@ func (ss *session) one(c *apiv1.SessionCall) (*apiv1.SessionResult, error) {
 	return nil, fault.Invalid("call", c.GetObject(), "the call with tag %d asks for nothing that this server knows", c.GetTag())
 }
 
-func (ss *session) refuse(c *apiv1.SessionCall, err error) {
-	ss.answer(&apiv1.SessionResult{Tag: c.GetTag(), Result: &apiv1.SessionResult_Error{Error: keyError(err)}})
+func (ss *session) refuse(tag uint64, err error) {
+	ss.answer(&apiv1.SessionResult{Tag: tag, Result: &apiv1.SessionResult_Error{Error: keyError(err)}})
 }
 
-// answer never waits: there is a place for each call.
-func (ss *session) answer(r *apiv1.SessionResult) { ss.answers <- []*apiv1.SessionResult{r} }
+func (ss *session) refuseAll(tags []uint64, err error) {
+	for _, tag := range tags {
+		ss.refuse(tag, err)
+	}
+}
+
+// answer waits while the client takes no answers, if nobody else waits for that.
+func (ss *session) answer(all ...*apiv1.SessionResult) {
+	ss.out.add(func() {
+		for _, r := range all {
+			ss.out.put(r)
+		}
+	})
+}
 
 // held is how many bytes of an answer count in the gate.
 func held(r *apiv1.SessionResult) int64 {
@@ -355,45 +359,17 @@ func held(r *apiv1.SessionResult) int64 {
 	return 0
 }
 
-// send sends answers, as many in one message as are there. When the stream is broken it goes on taking them.
-func (ss *session) send(stream sessionStream) {
+// shipper sends messages of answers. When the stream is broken it goes on taking them.
+func (ss *session) shipper(stream sessionStream) func(*parcel) {
 	broken := false
-	for all := range ss.answers {
-		for all = ss.gather(all); len(all) > 0; {
-			n, bytes := fitting(all)
-			ss.places.Release(int64(n))
-			if !broken {
-				if err := stream.Send(&apiv1.SessionResponse{Results: all[:n]}); err != nil {
-					broken = true
-					ss.cancel(err)
-				}
+	return func(p *parcel) {
+		ss.places.Release(p.calls)
+		if !broken {
+			if err := stream.SendMsg(&p.results); err != nil {
+				broken = true
+				ss.cancel(err)
 			}
-			all = all[n:]
-			ss.Gate.Give(ss.ctx, bytes)
 		}
+		ss.Gate.Give(ss.ctx, p.bytes)
 	}
-}
-
-// gather adds the answers that are there already.
-func (ss *session) gather(all []*apiv1.SessionResult) []*apiv1.SessionResult {
-	for {
-		select {
-		case more := <-ss.answers: // none when it is closed
-			if len(more) == 0 {
-				return all
-			}
-			all = append(all, more...)
-		default:
-			return all
-		}
-	}
-}
-
-// fitting is how many answers, one at least, go in one message, and how many of their bytes count in the gate.
-func fitting(all []*apiv1.SessionResult) (n int, bytes int64) {
-	for size := 0; n < len(all) && size < sessionBytes; n++ {
-		size += 64 + len(all[n].GetGet().GetValue()) + len(all[n].GetError().GetMessage())
-		bytes += held(all[n])
-	}
-	return n, bytes
 }

@@ -155,7 +155,7 @@ func (r *run) reach(ctx context.Context, over, endpoint string) error {
 		return err
 	}
 	r.onEnd(conn.Close)
-	sys, err := client.DialWith(ctx, endpoint, client.Options{JoinPuts: true})
+	sys, err := client.Dial(ctx, endpoint)
 	if err != nil {
 		return err
 	}

@@ -12,7 +12,6 @@ import (
 	"syscall"
 
 	"github.com/tarn-storage/tarn/cmd/gateway/internal/config"
-	"github.com/tarn-storage/tarn/cmd/gateway/internal/limit"
 	"github.com/tarn-storage/tarn/cmd/gateway/internal/server"
 	"github.com/tarn-storage/tarn/cmd/gateway/internal/service"
 	"github.com/tarn-storage/tarn/cmd/internal/localdev"
@@ -57,11 +56,10 @@ func run(cfg config.Config, log *slog.Logger, level *slog.LevelVar) error {
 	socket := cfg.SocketIn(sys.Root())
 	srv, err := server.New(server.Config{System: sys.System(), Version: tarn.Version(), Listen: cfg.Listen, Socket: socket, HTTP: cfg.HTTP, Log: log,
 		Devices: localdev.Devices{}, AllowRaw: cfg.Raw, Auth: cfg.Auth, Admin: cfg.Admin, AdminExposed: cfg.AdminExposed, CoreInFlight: sys.InFlight,
-		InFlight: int64(cfg.MaxBytes), Calls: cfg.MaxCalls, LogLevel: level, Settings: settings(cfg)})
+		InFlight: int64(cfg.MaxBytes), Calls: cfg.MaxCalls, LogLevel: level, Settings: settings(cfg), Alone: true})
 	if err != nil {
 		return errors.Join(err, sys.Close())
 	}
-	limit.CapHeap(int64(cfg.MaxBytes))
 	srv.Serve()
 	srv.ReloadOn(syscall.SIGHUP)
 	log.Info("ready", "listen", srv.Addr(), "socket", socket, "http", srv.HTTP(), "admin", srv.Admin(), "root", sys.Root(), "version", tarn.Version(), "tls", cfg.Auth.Cert != "")

@@ -55,7 +55,7 @@ func (Codec) Marshal(v any) (mem.BufferSlice, error) {
 		}
 	}
 	if size := sizeOf(v); size >= 0 {
-		return write(v, size), nil
+		return write(v, size, Pool), nil
 	}
 	m, err := messageOf(v)
 	if err != nil {
@@ -69,14 +69,14 @@ func isLent(m *apiv1.GetResponse) bool {
 	return len(m.GetValue()) >= lent && len(m.ProtoReflect().GetUnknown()) == 0
 }
 
-// write is a message that has a size.
-func write(v any, size int) mem.BufferSlice {
+// write is a message that has a size. Its memory goes back to the given pool.
+func write(v any, size int, to mem.BufferPool) mem.BufferSlice {
 	if mem.IsBelowBufferPoolingThreshold(size) {
 		return mem.BufferSlice{mem.SliceBuffer(writeTo(make([]byte, 0, size), v))}
 	}
 	buf := Pool.Get(size)
 	*buf = writeTo((*buf)[:0], v)
-	return mem.BufferSlice{mem.NewBuffer(buf, Pool)}
+	return mem.BufferSlice{mem.NewBuffer(buf, to)}
 }
 
 // join is a message that has one field of bytes.

@@ -10,6 +10,8 @@ import (
 	"encoding/binary"
 	"io"
 	"net"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -40,6 +42,7 @@ type Attack struct {
 	Name string
 	Mute bool // it does not read what the server says
 	Bare bool // it does not begin HTTP/2
+	Many int  // connections of each attacker at once; 0: one
 	Run  func(a *Attacker)
 }
 
@@ -122,8 +125,29 @@ func Message(m proto.Message) []byte {
 	return append(binary.BigEndian.AppendUint32([]byte{0}, uint32(len(body))), body...)
 }
 
-// Strike makes one attack until the end, over one connection after another. It fails when it cannot connect.
+// Find returns the attack of that name.
+func Find(name string) (Attack, bool) {
+	for _, k := range slices.Concat(All, Handshakes) {
+		if k.Name == name {
+			return k, true
+		}
+	}
+	return Attack{}, false
+}
+
+// Strike makes one attack until the end, over as many connections as it takes. It fails when it cannot connect.
 func (k Attack) Strike(dial func() (net.Conn, error), end time.Time, frames *atomic.Int64) error {
+	errs := make([]error, max(k.Many, 1))
+	var wg sync.WaitGroup
+	for i := range errs {
+		wg.Go(func() { errs[i] = k.strike(dial, end, frames) })
+	}
+	wg.Wait()
+	return errs[0]
+}
+
+// strike attacks over one connection after another.
+func (k Attack) strike(dial func() (net.Conn, error), end time.Time, frames *atomic.Int64) error {
 	for time.Now().Before(end) {
 		conn, err := dial()
 		if err != nil {

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"sync"
@@ -12,132 +13,160 @@ import (
 	"github.com/tarn-storage/tarn/tests/attack"
 )
 
-// Strike is what a process of attackers does.
+// Strike is what a process of attackers does: it attacks in every second turn.
 type Strike struct {
 	Name      string
 	Addr      string
 	From      string
 	Attackers int
-	Seconds   float64
+	Turns     Turns
 }
 
 // Struck is what it has done.
 type Struck struct{ Frames int64 }
 
+// Turns are pairs of a quiet turn and one beside an attack.
+type Turns struct {
+	Begin time.Time
+	Each  time.Duration
+	Pairs int
+}
+
+// at is when a turn begins.
+func (t Turns) at(turn int) time.Time { return t.Begin.Add(time.Duration(turn) * t.Each) }
+
+// of is the turn in which something is due, and whether it is long enough behind the last for that to be over.
+func (t Turns) of(due float64) (turn int, settled bool) {
+	turns := due / t.Each.Seconds()
+	return int(turns), turns-float64(int(turns)) > settling
+}
+
+const (
+	settling = 0.1 // of a turn
+	groups   = 4   // of pairs, whose ratios say how far one may be off
+)
+
 // Beside is what one attack does to a polite client, whose calls are due at times of its own, and to the gateway.
 type Beside struct {
 	Attack    string  `json:"attack"`
-	Quiet     Times   `json:"quiet_ms"`         // of the polite client's calls, in the windows between the attacks
-	Attacked  Times   `json:"attacked_ms"`      //
-	Ratio     float64 `json:"p99_ratio"`        //
+	Quiet     Times   `json:"quiet_ms"`        // of the polite client's calls, in the turns without the attack
+	Attacked  Times   `json:"attacked_ms"`     // in the turns with it
+	Ratio     float64 `json:"p99_ratio"`       // of all turns
+	Least     float64 `json:"p99_ratio_least"` // of a quarter of the turns, which follow each other
+	Most      float64 `json:"p99_ratio_most"`
 	Refused   int     `json:"polite_refused"`   // calls of the polite client
 	Lost      int     `json:"polite_lost"`      // that failed, or were not sent
 	Frames    float64 `json:"frames_a_second"`  // that were sent
-	CPU       float64 `json:"gateway_cpu"`      // seconds a second that the gateway used more than in the quiet windows
+	CPU       float64 `json:"gateway_cpu"`      // seconds a second that the gateway used more than in the quiet turns
 	MemoryMiB float64 `json:"memory_most_mib"`  // of the gateway
 	ThenMiB   float64 `json:"memory_after_mib"` // when the attackers have gone
 }
 
-func find(name string) (attack.Attack, error) {
-	for _, k := range attack.All {
-		if k.Name == name {
-			return k, nil
-		}
-	}
-	return attack.Attack{}, fmt.Errorf("there is no attack %q", name)
-}
-
-// strike runs attackers until their time is over.
+// strike runs attackers in their turns.
 func (s Strike) strike() (Struck, error) {
 	var frames atomic.Int64
-	k, err := find(s.Name)
-	if err != nil {
-		return Struck{}, err
+	k, ok := attack.Find(s.Name)
+	if !ok {
+		return Struck{}, fmt.Errorf("there is no attack %q", s.Name)
 	}
 	dial := func() (net.Conn, error) { return dialFrom(s.From, s.Addr) }
-	end := time.Now().Add(time.Duration(s.Seconds * float64(time.Second)))
 	errs := make([]error, s.Attackers)
-	var wg sync.WaitGroup
-	for i := range errs {
-		wg.Go(func() { errs[i] = k.Strike(dial, end, &frames) })
+	for turn := 1; turn < 2*s.Turns.Pairs; turn += 2 {
+		time.Sleep(time.Until(s.Turns.at(turn)))
+		var wg sync.WaitGroup
+		for i := range errs {
+			wg.Go(func() { errs[i] = errors.Join(errs[i], k.Strike(dial, s.Turns.at(turn+1), &frames)) })
+		}
+		wg.Wait()
 	}
-	wg.Wait()
 	return Struck{frames.Load()}, errs[0]
 }
 
 const attacker = "127.0.0.9"
 
-// window is what the polite client and the gateway have had meanwhile.
-type window struct {
-	polite Offered
-	cpu    float64
-	frames int64
-}
-
-// beside measures one attack, in turns with quiet.
-func (r *run) beside(name string) (b Beside, err error) {
+// beside measures one attack, in turns with quiet: one polite client and one process of attackers for all of them.
+func (r *run) beside(name string, g *gateway, polite string) (b Beside, err error) {
 	b.Attack = name
-	var quiet, attacked []float64
-	var quietCPU, attackedCPU float64
-	if err := forget(r.gateway.pid()); err != nil {
+	if err := forget(g.pid()); err != nil {
 		return b, err
 	}
-	for range r.o.rounds {
-		q, err := r.window("")
-		if err != nil {
-			return b, err
-		}
-		a, err := r.window(name)
-		if err != nil {
-			return b, err
-		}
-		quiet, attacked = append(quiet, q.polite.AllDone...), append(attacked, a.polite.AllDone...)
-		quietCPU, attackedCPU = quietCPU+q.cpu, attackedCPU+a.cpu
-		b.Refused += a.polite.Refused
-		b.Lost += a.polite.Due - a.polite.Done - a.polite.Refused
-		b.Frames += float64(a.frames) / r.o.window.Seconds() / float64(r.o.rounds)
+	length := time.Duration(r.o.rounds) * r.o.window
+	turns := Turns{time.Now().Add(300 * time.Millisecond), r.o.turn, max(int(length/r.o.turn), groups)} // by then both processes are there
+	attackers, err := r.at.attacker.begin("strike", Strike{name, g.addr, attacker, r.o.attackers, turns})
+	if err != nil {
+		return b, err
 	}
-	b.Quiet, b.Attacked, b.CPU = timesOf(quiet), timesOf(attacked), (attackedCPU-quietCPU)/float64(r.o.rounds)
-	if b.Quiet.P99 > 0 {
-		b.Ratio = b.Attacked.P99 / b.Quiet.P99
+	seconds := turns.Each.Seconds() * float64(turns.Pairs)
+	client, err := r.at.client.begin("load", Load{Addr: polite, Conns: 2, Rate: r.o.polite, Seconds: 2 * seconds, Seed: r.seed(), Keep: true, Put: r.o.put, Begin: turns.Begin})
+	if err != nil {
+		return b, err
 	}
-	b.ThenMiB, b.MemoryMiB, err = memoryOf(r.gateway.pid())
-	r.say("%s: p99 %.2f ms, %.2f in quiet; %.3f s of the gateway a second", name, b.Attacked.P99, b.Quiet.P99, b.CPU)
+	used, err := turns.used(g.pid())
+	if err != nil {
+		return b, err
+	}
+	var o Offered
+	var struck Struck
+	if err := errors.Join(client.end(&o), attackers.end(&struck)); err != nil {
+		return b, err
+	}
+	b.CPU, b.Frames = used.Seconds()/seconds, float64(struck.Frames)/seconds
+	b.Refused, b.Lost = o.Refused, o.Due-o.Done-o.Refused
+	b.compare(turns, o.All)
+	b.ThenMiB, b.MemoryMiB, err = memoryOf(g.pid())
+	r.say("%s: p99 %.2f ms, %.2f in quiet, ratio %.2f (%.2f to %.2f); %.3f s of the gateway a second", name, b.Attacked.P99, b.Quiet.P99, b.Ratio, b.Least, b.Most, b.CPU)
 	return b, err
 }
 
-// window runs the polite client for a while, beside an attack or none.
-func (r *run) window(name string) (w window, err error) {
-	seconds := r.o.window.Seconds()
-	var attackers *job
-	if name != "" {
-		s := Strike{Name: name, Addr: r.gateway.addr, From: attacker, Attackers: r.o.attackers, Seconds: seconds + 0.3}
-		if attackers, err = r.at.attacker.begin("strike", s); err != nil {
-			return w, err
+// used waits for all turns, and is how much more processor time a process has used in those of an attack.
+func (t Turns) used(pid int) (more time.Duration, err error) {
+	for turn := range 2*t.Pairs + 1 {
+		time.Sleep(time.Until(t.at(turn)))
+		now, err := usedBy(pid)
+		if err != nil {
+			return 0, err
 		}
-		time.Sleep(200 * time.Millisecond) // they have begun
+		switch {
+		case turn == 0:
+			more += now
+		case turn == 2*t.Pairs:
+			more += now
+		case turn%2 == 1:
+			more -= 2 * now
+		default:
+			more += 2 * now
+		}
 	}
-	before, err := usedBy(r.gateway.pid())
-	if err != nil {
-		return w, err
+	return more, nil
+}
+
+// compare sorts the calls by turns.
+func (b *Beside) compare(t Turns, all []Took) {
+	var quiet, attacked []float64
+	var part [groups][2][]float64
+	for _, c := range all {
+		turn, settled := t.of(c.Due)
+		if !settled || turn >= 2*t.Pairs {
+			continue
+		}
+		group := turn / 2 * groups / t.Pairs
+		part[group][turn%2] = append(part[group][turn%2], c.Ms)
 	}
-	l := Load{Addr: r.gateway.addr, Conns: 2, Rate: r.o.polite, Seconds: seconds, Seed: r.seed(), Keep: true, Put: r.o.put}
-	j, err := r.at.client.begin("load", l)
-	if err == nil {
-		err = j.end(&w.polite)
+	for i, p := range part {
+		quiet, attacked = append(quiet, p[0]...), append(attacked, p[1]...)
+		x := ratio(timesOf(p[0]), timesOf(p[1]))
+		if i == 0 {
+			b.Least = x
+		}
+		b.Least, b.Most = min(b.Least, x), max(b.Most, x)
 	}
-	if err != nil {
-		return w, err
+	b.Quiet, b.Attacked = timesOf(quiet), timesOf(attacked)
+	b.Ratio = ratio(b.Quiet, b.Attacked)
+}
+
+func ratio(quiet, attacked Times) float64 {
+	if quiet.P99 == 0 {
+		return 0
 	}
-	after, err := usedBy(r.gateway.pid())
-	if err != nil {
-		return w, err
-	}
-	w.cpu = (after - before).Seconds() / seconds
-	if attackers != nil {
-		var s Struck
-		err = attackers.end(&s)
-		w.frames = s.Frames
-	}
-	return w, err
+	return attacked.P99 / quiet.P99
 }

@@ -23,7 +23,8 @@ type Load struct {
 	Seconds float64
 	Put     bool // else get
 	Seed    uint64
-	Keep    bool // tell every time
+	Keep    bool      // tell every time
+	Begin   time.Time // when it begins; zero: at once
 }
 
 // Offered is what became of a load. Times are in ms, from when a call was due, however late it was sent; Refusals from when it was sent, too.
@@ -31,8 +32,11 @@ type Offered struct {
 	Seconds                                  float64
 	Due, Sent, Done, Refused, Failed, Unsent int // Unsent: no connection had room until the end
 	Answer, Refusal, RefusalSent             Times
-	AllDone                                  []float64 `json:",omitempty"`
+	All                                      []Took `json:",omitempty"`
 }
+
+// Took is a call that was done: when it was due, in s from the beginning, and how long it took, in ms.
+type Took struct{ Due, Ms float64 }
 
 // Times are percentiles, in ms.
 type Times struct{ P50, P99, Max float64 }
@@ -62,6 +66,7 @@ type offering struct {
 	mu                           sync.Mutex
 	o                            Offered
 	done, refused, refusedLately []float64
+	all                          []Took
 }
 
 func (l Load) offer() (Offered, error) {
@@ -87,7 +92,11 @@ func (l Load) offer() (Offered, error) {
 		defer c.Close()
 		clients = append(clients, c)
 	}
+	time.Sleep(time.Until(l.Begin))
 	o.begin = time.Now()
+	if !l.Begin.IsZero() {
+		o.begin = l.Begin
+	}
 	o.end = o.begin.Add(time.Duration(l.Seconds * float64(time.Second)))
 	var senders sync.WaitGroup
 	for i, c := range clients {
@@ -118,6 +127,9 @@ func (o *offering) answered(a answer) {
 	case a.status == "0" && a.end.Before(o.end), a.status == "0" && o.Keep:
 		o.o.Done++
 		o.done = append(o.done, ms(a.end.Sub(a.due)))
+		if o.Keep {
+			o.all = append(o.all, Took{a.due.Sub(o.begin).Seconds(), ms(a.end.Sub(a.due))})
+		}
 	case a.status == "0":
 	case a.status == resourceExhausted:
 		o.o.Refused++
@@ -214,9 +226,7 @@ func (o *offering) result(clients []*wire) Offered {
 		o.o.Failed += c.unanswered()
 	}
 	o.o.Seconds = o.Seconds
-	if o.Keep {
-		o.o.AllDone = o.done
-	}
+	o.o.All = o.all
 	o.o.Answer, o.o.Refusal, o.o.RefusalSent = timesOf(slices.Clone(o.done)), timesOf(o.refused), timesOf(o.refusedLately)
 	return o.o
 }

@@ -18,7 +18,7 @@ import (
 // place is where a process runs.
 type place struct {
 	cpus string // as taskset -c takes them
-	idle bool   // it gets only what nobody else wants
+	idle bool   // it gets little beside others
 }
 
 // places says where the gateway runs, where who is polite and who offers load, and where attackers, which take no processor time from the others.
@@ -38,7 +38,7 @@ func placesOf(shared bool) places {
 
 func (p place) String() string {
 	if p.idle {
-		return "processors " + p.cpus + ", idle priority"
+		return "processors " + p.cpus + ", nice 19"
 	}
 	return "processors " + p.cpus
 }
@@ -47,7 +47,7 @@ func (p place) String() string {
 func (p place) command(program string, args ...string) *exec.Cmd {
 	line := []string{"taskset", "-c", p.cpus}
 	if p.idle {
-		line = append(line, "chrt", "--idle", "0")
+		line = append(line, "nice", "-n", "19")
 	}
 	line = append(append(line, program), args...)
 	cmd := exec.Command(line[0], line[1:]...)

@@ -3,8 +3,8 @@
 // Program overload measures what a gateway does when more is asked of it than it can carry, and while it is attacked.
 //
 // The gateway is a real one, in a process of its own, and so are those who call it, on processors that it does not use, so that what they take
-// is not taken from it. Attackers run at idle priority beside a polite client. Calls are due at random times that do not depend on answers, and
-// are timed from then on. What the gateway refuses is timed by its own clock as well.
+// is not taken from it. Attackers run with nice 19 beside a polite client, in every second of many short turns. Calls are due at random times that
+// do not depend on answers, and are timed from then on. What the gateway refuses is timed by its own clock as well.
 package main
 
 import (
@@ -34,6 +34,7 @@ type options struct {
 	seed      uint64
 	rounds    int
 	window    time.Duration
+	turn      time.Duration
 	conns     int
 	polite    float64
 	attackers int
@@ -109,10 +110,11 @@ func parse(args []string) (o options, err error) {
 	f.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "of the times at which calls are due")
 	f.IntVar(&o.rounds, "rounds", 3, "of each figure")
 	f.DurationVar(&o.window, "window", time.Second, "how long each is measured in a round")
+	f.DurationVar(&o.turn, "turn", 250*time.Millisecond, "how long the polite client is alone, then attacked, then alone...: as often as fits, in all windows")
 	f.IntVar(&o.conns, "conns", 64, "connections of a load")
 	f.Float64Var(&o.polite, "polite", 500, "calls a second of the polite client")
 	f.IntVar(&o.attackers, "attackers", 6, "at once")
-	f.StringVar(&o.parts, "parts", "get,put,attacks", "what is measured")
+	f.StringVar(&o.parts, "parts", "get,put,attacks,handshakes", "what is measured")
 	f.StringVar(&o.attacks, "attacks", "", "only attacks whose names begin so, separated by commas")
 	f.BoolVar(&o.shared, "shared", false, "let the gateway use all processors")
 	f.BoolVar(&o.put, "polite-puts", false, "the polite client puts, and does not get")
@@ -131,7 +133,7 @@ func parse(args []string) (o options, err error) {
 		}
 		o.times = append(o.times, x)
 	}
-	if err == nil && (o.rounds < 1 || o.window <= 0 || o.conns < 1 || o.polite <= 0 || o.attackers < 1) {
+	if err == nil && (o.rounds < 1 || o.window <= 0 || o.turn <= 0 || o.conns < 1 || o.polite <= 0 || o.attackers < 1) {
 		err = errors.New("what is counted is at least 1")
 	}
 	return o, err
@@ -179,23 +181,55 @@ func (r *run) all(ctx context.Context, report *Report) (err error) {
 		}
 		report.Steps = append(report.Steps, steps...)
 	}
-	if !slices.Contains(parts, "attacks") {
-		return nil
+	if slices.Contains(parts, "attacks") {
+		if err := r.attacks(ctx, report, attack.All, r.gateway, r.gateway.addr); err != nil {
+			return err
+		}
 	}
-	for _, k := range attack.All {
+	if slices.Contains(parts, "handshakes") {
+		return r.handshakes(ctx, report)
+	}
+	return nil
+}
+
+// attacks measures those that are asked for, beside a client that calls at that address.
+func (r *run) attacks(ctx context.Context, report *Report, all []attack.Attack, g *gateway, polite string) error {
+	for _, k := range all {
 		if !r.asked(k.Name) {
 			continue
 		}
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		b, err := r.beside(k.Name)
+		b, err := r.beside(k.Name, g, polite)
 		if err != nil {
 			return fmt.Errorf("%s: %w", k.Name, err)
 		}
 		report.Attacks = append(report.Attacks, b)
 	}
 	return nil
+}
+
+// handshakes measures attacks on a gateway that has TLS. The polite client has shaken hands already: it is on the Unix socket.
+func (r *run) handshakes(ctx context.Context, report *Report) (err error) {
+	if !slices.ContainsFunc(attack.Handshakes, func(k attack.Attack) bool { return r.asked(k.Name) }) {
+		return nil
+	}
+	dir, err := os.MkdirTemp(r.o.dir, "tarn-overload-tls-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	cert, key, err := certificate(dir)
+	if err != nil {
+		return err
+	}
+	g, err := startGateway(ctx, r.o.program, r.o.dir, r.at.gateway, append(r.o.gateway, "--tls-cert", cert, "--tls-key", key)...)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, g.stop()) }()
+	return r.attacks(ctx, report, attack.Handshakes, g, g.unix)
 }
 
 func (r *run) asked(name string) bool {

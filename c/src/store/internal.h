@@ -487,7 +487,9 @@ uint64_t value_size(const uint8_t *desc);
 bool	 value_sane(const uint8_t *desc, uint32_t len);
 int	 value_pieces(struct store *s, const uint8_t *desc, struct bptr **pieces, size_t *n); /* no lock */
 int value_verify(struct store *s, const uint8_t *desc, bool *whole); /* no lock. Reads all of it; whole: as its checksums say */
-size_t value_piece_max(const struct bptr *pieces, size_t n);	     /* bytes of the longest, at least a block */
+int value_read_piece(struct store *s, const struct bptr *piece, uint8_t *to,
+		     uint64_t len);			     /* one, by this thread: its first len bytes */
+size_t value_piece_max(const struct bptr *pieces, size_t n); /* bytes of the longest, at least a block */
 int    value_read_all(struct store *s, const struct bptr *pieces, size_t n, uint64_t size, void *buf); /* no lock */
 
 /* log.c */

@@ -340,7 +340,7 @@ int store_get_many(struct store *s, struct store_at at, struct store_get *gets, 
 struct store_reader {
 	struct store *s;
 	uint64_t      size;
-	uint8_t	     *bytes; /* of a value in its leaf; else the piece that was read last */
+	uint8_t	     *bytes; /* of a value in its leaf; else the piece of which a part was read last, or NULL */
 	struct bptr  *pieces;
 	uint64_t     *starts; /* where each piece begins in the value */
 	size_t	      n, at;  /* pieces; the one in bytes, n: none */
@@ -356,9 +356,8 @@ static int reader_extents(struct store_reader *r, const uint8_t *desc)
 	if (rc)
 		return rc;
 	r->at	  = r->n;
-	r->bytes  = device_alloc(value_piece_max(r->pieces, r->n));
 	r->starts = calloc(r->n + 1, sizeof(*r->starts));
-	if (!r->bytes || !r->starts)
+	if (!r->starts)
 		return fail(NOMEM, "no memory to read a value of %llu bytes", (unsigned long long)r->size);
 	for (size_t i = 0; i < r->n; start += r->pieces[i++].len)
 		r->starts[i] = start;
@@ -427,11 +426,10 @@ int store_reader_open(struct store *s, struct store_at at, tarn_buf key, tarn_kv
 	return 0;
 }
 
-/* The piece that holds offset, into r->bytes. */
-static int reader_seek(struct store_reader *r, uint64_t offset)
+/* The piece that holds offset. */
+static size_t reader_find_piece(const struct store_reader *r, uint64_t offset)
 {
 	size_t lo = 0, hi = r->n;
-	int    rc;
 
 	while (hi - lo > 1) {
 		size_t mid = lo + (hi - lo) / 2;
@@ -441,32 +439,55 @@ static int reader_seek(struct store_reader *r, uint64_t offset)
 		else
 			hi = mid;
 	}
-	if (r->at == lo)
+	return lo;
+}
+
+/* The piece, into r->bytes. */
+static int reader_load(struct store_reader *r, size_t i)
+{
+	int rc;
+
+	if (r->at == i)
 		return 0;
-	rc    = piece_read(r->s, &r->pieces[lo], r->bytes, "a piece of a value");
-	r->at = rc ? r->n : lo;
+	if (!r->bytes)
+		r->bytes = device_alloc(value_piece_max(r->pieces, r->n));
+	if (!r->bytes)
+		return fail(NOMEM, "no memory to read a piece of a value of %llu bytes", (unsigned long long)r->size);
+	rc    = piece_read(r->s, &r->pieces[i], r->bytes, "a piece of a value");
+	r->at = rc ? r->n : i;
+	return rc;
+}
+
+/* What the piece at offset has of the want bytes from there on. Of one that is wanted whole nothing is kept. */
+static int reader_part(struct store_reader *r, uint64_t offset, uint8_t *to, size_t want, size_t *part)
+{
+	size_t	 i     = reader_find_piece(r, offset);
+	uint64_t start = r->starts[i], end = MIN(start + r->pieces[i].len, r->size);
+	int	 rc;
+
+	*part = (size_t)MIN(want, end - offset);
+	if (offset == start && *part == end - start && r->at != i)
+		return value_read_piece(r->s, &r->pieces[i], to, *part);
+	rc = reader_load(r, i);
+	if (!rc)
+		memcpy(to, r->bytes + (offset - start), *part);
 	return rc;
 }
 
 int store_reader_read(struct store_reader *r, uint64_t offset, void *buf, size_t *len)
 {
-	size_t want = (size_t)MIN(*len, offset < r->size ? r->size - offset : 0);
+	size_t want = (size_t)MIN(*len, offset < r->size ? r->size - offset : 0), part;
 
 	*len = 0;
-	while (*len < want) {
-		uint64_t at = offset + *len, start = 0, end = r->size;
-		int	 rc = r->pieces ? reader_seek(r, at) : 0;
+	if (!r->pieces && want)
+		memcpy(buf, r->bytes + offset, want);
+	for (; r->pieces && *len < want; *len += part) {
+		int rc = reader_part(r, offset + *len, (uint8_t *)buf + *len, want - *len, &part);
 
 		if (rc)
 			return rc;
-		if (r->pieces) {
-			start = r->starts[r->at];
-			end   = start + r->pieces[r->at].len;
-		}
-		size_t part = (size_t)MIN(want - *len, end - at);
-		memcpy((uint8_t *)buf + *len, r->bytes + (at - start), part);
-		*len += part;
 	}
+	*len = want;
 	return 0;
 }
 

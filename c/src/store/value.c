@@ -633,8 +633,7 @@ static int start_read(struct flight *f, const struct bptr *piece, uint8_t *to, u
 	return f->rc;
 }
 
-/* One piece, by this thread. */
-static int read_here(struct store *s, const struct bptr *piece, uint8_t *to, uint64_t len)
+int value_read_piece(struct store *s, const struct bptr *piece, uint8_t *to, uint64_t len)
 {
 	bool	 direct = len == piece->len && aligned(s, to);
 	uint8_t *buf	= direct ? to : device_alloc(piece->len);
@@ -659,7 +658,7 @@ int value_read_all(struct store *s, const struct bptr *pieces, size_t n, uint64_
 		uint64_t len = MIN(pieces[i].len, size - at);
 
 		if (n == 1 || !fits_io(s, pieces[i].len))
-			rc = read_here(s, &pieces[i], to, len);
+			rc = value_read_piece(s, &pieces[i], to, len);
 		else
 			rc = start_read(&f, &pieces[i], to, len);
 	}

@@ -25,6 +25,7 @@ var (
 	places     = gauge("tarn_gateway_calls_in_flight", "Calls that hold a place, streams among them.")
 	placesMax  = gauge("tarn_gateway_calls_in_flight_limit", "Calls that may hold a place at once; more are refused.")
 	refused    = gauge("tarn_gateway_refused_total", "Calls, and what calls wanted more, that were refused for want of a place or of bytes.")
+	early      = gauge("tarn_gateway_refused_early_total", "Calls that were refused before gRPC saw them; they are in tarn_gateway_refused_total, too.")
 	refusals   = gauge("tarn_gateway_refusal_seconds", "From when the headers of a call were read until its refusal was written; of those in one write the oldest.")
 	watches    = gauge("tarn_gateway_watches", "Watches that are running.")
 	watchesMax = gauge("tarn_gateway_watches_limit", "Watches that can run at once; more are refused.")
@@ -63,7 +64,7 @@ func pool(name, help string) *prometheus.Desc { return gauge("tarn_pool_"+name, 
 
 // Describe implements prometheus.Collector.
 func (s *Server) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{handled, lasted, running, inFlight, inLimit, places, placesMax, refused, refusals, watches, watchesMax, watchesNo, sessions, inLanes, denied, spans, spansSent, conns, open, coreCalls, ready, stale, started, build, poolOpen,
+	for _, d := range []*prometheus.Desc{handled, lasted, running, inFlight, inLimit, places, placesMax, refused, early, refusals, watches, watchesMax, watchesNo, sessions, inLanes, denied, spans, spansSent, conns, open, coreCalls, ready, stale, started, build, poolOpen,
 		poolTotal, poolFree, poolLog, poolLogUsed, poolCache, poolCacheUsed, poolReadOnly, poolGeneration, poolConts, poolSnapshots} {
 		to <- d
 	}
@@ -81,6 +82,7 @@ func (s *Server) Collect(to chan<- prometheus.Metric) {
 	send(to, places, float64(gate.Calls))
 	send(to, placesMax, float64(gate.CallsMax))
 	count(to, refused, gate.Refused)
+	count(to, early, s.cfg.Conns.Early.Load())
 	collectRefusals(to, s.cfg.Conns.Refusals.Counts())
 	send(to, watches, float64(gate.Watches))
 	send(to, watchesMax, float64(gate.WatchesMax))

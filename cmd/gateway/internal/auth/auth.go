@@ -69,6 +69,7 @@ type Guard struct {
 	rules     Rules
 	tokens    verified
 	live      live
+	turns     turns
 	logged    few // complaints about callers
 	denials   few // in the audit log
 	denied    atomic.Uint64
@@ -86,7 +87,7 @@ func New(cfg Config) (*Guard, error) {
 	if cfg.Audience == "" {
 		cfg.Audience = token.DefaultAudience
 	}
-	g := &Guard{cfg: cfg, parts: cfg.parts(), stop: make(chan struct{}), stopped: make(chan struct{})}
+	g := &Guard{cfg: cfg, parts: cfg.parts(), turns: newTurns(), stop: make(chan struct{}), stopped: make(chan struct{})}
 	if !cfg.Knows() {
 		g.anonymous = role.All
 	}

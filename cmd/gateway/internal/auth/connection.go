@@ -67,6 +67,9 @@ func (c *connection) look(s *state, now time.Time) (*Identity, error) {
 	return byCert(c.certs)
 }
 
+// handshakeTime is how long a handshake of TLS may take, with waiting for its turns.
+const handshakeTime = 5 * time.Second
+
 // handshaker makes connections: with TLS over TCP when there is a certificate.
 type handshaker struct{ g *Guard }
 
@@ -99,7 +102,9 @@ func (h handshaker) secure(raw net.Conn, c *connection) (net.Conn, credentials.A
 		MinVersion:         tls.VersionTLS13,
 		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return h.g.state.Load().tls, nil },
 	})
-	conn, info, err := inner.ServerHandshake(raw)
+	shaking := h.g.turns.begin(raw, handshakeTime)
+	conn, info, err := inner.ServerHandshake(shaking)
+	shaking.end()
 	if err != nil {
 		h.g.handshakeRefused(raw, err)
 		return nil, nil, err

@@ -3,7 +3,6 @@
 package limit
 
 import (
-	"encoding/binary"
 	"errors"
 	"net"
 	"sync"
@@ -33,23 +32,24 @@ type Conn struct {
 	done    chan struct{}
 	close   func() error
 	late    *latency.Histogram // of refusals
+	soon    *atomic.Uint64     // of refusals, those that grpc did not see
 
 	// Only the goroutine that reads uses what follows; grpc calls the tap from it, too.
-	credit float64
-	waste  float64 // what frames have cost that carried nothing, less what was earned
-	at     time.Time
-	came   int64     // when something was read last, in ns
-	until  time.Time // when it may be read again, unless gate has room before
-	gate   *Gate     // that has refused a call
-	head   [frameHead]byte
-	got    int  // of head
-	skip   int  // bytes before the next head
-	worth  bool // a call was admitted
-	opened int  // calls that began, and that grpc has not asked the tap about
+	credit   float64
+	waste    float64 // what frames have cost that carried nothing, less what was earned
+	at       time.Time
+	came     int64     // when something was read last, in ns
+	until    time.Time // when it may be read again, unless gate has room before
+	gate     *Gate     // that has refused a call
+	incoming frames
+	worth    bool   // a call was admitted
+	opened   int    // calls that began, and that grpc has not asked the tap about
+	early    *early // nil: no call was refused yet
+
+	outgoing outgoing
 }
 
 const (
-	frameHead  = 9
 	creditMost = 1000
 	creditRate = 1000 // each second
 	wasteMost  = 2000
@@ -72,8 +72,8 @@ const (
 var errFlood = errors.New("the client sends too many frames that carry nothing")
 
 func newConn(inner net.Conn, key string, from *origin, conns *Conns) *Conn {
-	c := &Conn{Conn: inner, key: key, origin: from, late: &conns.Refusals, done: make(chan struct{}), credit: creditMost, at: time.Now(),
-		skip: len(http2.ClientPreface)}
+	c := &Conn{Conn: inner, key: key, origin: from, late: &conns.Refusals, soon: &conns.Early, done: make(chan struct{}), credit: creditMost, at: time.Now(),
+		incoming: frames{skip: len(http2.ClientPreface)}}
 	c.close = sync.OnceValue(func() error {
 		close(c.done)
 		conns.end(c)
@@ -110,10 +110,25 @@ func (c *Conn) idle(now time.Time, d time.Duration) bool {
 func (c *Conn) Read(p []byte) (int, error) {
 	c.spend(float64(c.opened) * surplusCost) // there were too many at once: grpc has refused them
 	c.opened = 0
+	n, err := c.fetch(p)
+	c.scan(p[:n])
+	c.keep()
+	return n, err
+}
+
+// fetch is what grpc is to see of what the client sends.
+func (c *Conn) fetch(p []byte) (int, error) {
+	if c.early == nil {
+		return c.pull(p)
+	}
+	return c.early.read(c, p)
+}
+
+// pull reads what the client has sent, as soon as there is credit.
+func (c *Conn) pull(p []byte) (int, error) {
 	c.earn(time.Now())
 	for c.credit < 0 {
 		if c.waste > wasteMost {
-			c.keep()
 			return 0, errFlood
 		}
 		c.pause()
@@ -122,16 +137,14 @@ func (c *Conn) Read(p []byte) (int, error) {
 		p = p[:min(len(p), smallRead)]
 	}
 	n, err := c.Conn.Read(p)
-	c.scan(p[:n])
 	c.came = c.touch()
-	c.keep()
 	return n, err
 }
 
 // Write implements net.Conn.
 func (c *Conn) Write(p []byte) (int, error) {
 	owed := c.owed.Swap(0) // before writing: what is refused from now on may not be in p
-	n, err := c.Conn.Write(p)
+	n, err := c.outgoing.write(c.Conn, p)
 	c.written.Add(int64(n))
 	if now := c.touch(); owed != 0 {
 		c.late.Add(time.Duration(now - owed))
@@ -172,6 +185,7 @@ func (c *Conn) hold(g *Gate) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	c.until, c.gate = g.pace.refused(time.Now()), g
+	g.lively = g.pace.places(g.calls.most)
 }
 
 // rest waits as long as hold said, or until there is room. It is whether it waited.
@@ -216,22 +230,8 @@ func (c *Conn) refused() {
 	c.owed.CompareAndSwap(0, c.came)
 }
 
-// scan finds the heads of frames in what was read.
-func (c *Conn) scan(p []byte) {
-	for len(p) > 0 {
-		if c.skip > 0 {
-			n := min(c.skip, len(p))
-			c.skip, p = c.skip-n, p[n:]
-			continue
-		}
-		n := copy(c.head[c.got:], p)
-		c.got, p = c.got+n, p[n:]
-		if c.got == frameHead {
-			c.got, c.skip = 0, int(binary.BigEndian.Uint32(c.head[:4])>>8)
-			c.count(http2.FrameType(c.head[3]), http2.Flags(c.head[4]), c.skip)
-		}
-	}
-}
+// scan counts the frames in what was read.
+func (c *Conn) scan(p []byte) { c.incoming.scan(p, c.count) }
 
 func (c *Conn) count(kind http2.FrameType, flags http2.Flags, length int) {
 	switch {

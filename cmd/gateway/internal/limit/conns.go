@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc/credentials"
@@ -25,6 +26,8 @@ type Conns struct {
 	// Refusals counts how long it took from when the headers of a call were read until its refusal was written: of those that one write has,
 	// the oldest.
 	Refusals latency.Histogram
+
+	Early atomic.Uint64 // calls that were refused before grpc saw them
 
 	mu      sync.Mutex
 	all     map[*Conn]struct{}

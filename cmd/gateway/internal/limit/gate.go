@@ -22,6 +22,8 @@ import (
 type Gate struct {
 	mu             sync.Mutex
 	calls, bytes   pot
+	lively         int64             // calls of who has many, while they wait for a processor: see pace
+	idle           int64             // of calls, those that are streams, or whose answers wait for their clients
 	shares         map[string]*share // of those who hold something
 	tickets        Ticket            // the head of the ring of all
 	late           int               // tickets of calls that are refused when their message has come
@@ -51,9 +53,33 @@ type share struct {
 
 // NewGate returns a gate of so many calls and bytes.
 func NewGate(calls, bytes int64) *Gate {
-	g := &Gate{calls: pot{most: calls}, bytes: pot{most: bytes}, shares: map[string]*share{}, pace: newPace()}
+	g := &Gate{calls: pot{most: calls}, lively: calls, bytes: pot{most: bytes}, shares: map[string]*share{}, pace: newPace()}
 	g.tickets.next, g.tickets.prev = &g.tickets, &g.tickets
 	return g
+}
+
+// refuses is whether a call finds no place; then it counts as refused.
+func (g *Gate) refuses(c Caller, bytes int64) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var held share
+	if s := g.shares[c.Key]; s != nil {
+		held = *s
+	}
+	if g.fits(&held, c.Weight, bytes) {
+		return false
+	}
+	g.refused++
+	return true
+}
+
+// fewCalls of a caller are never refused because calls wait for a processor.
+const fewCalls = 16
+
+// fits is whether there is a place for one more call of who has that share. Lock held.
+func (g *Gate) fits(s *share, weight, bytes int64) bool {
+	lively := pot{g.calls.used - g.idle, g.lively}
+	return g.calls.takes(1, s.calls, weight) && g.bytes.takes(bytes, s.bytes, weight) && (s.calls < fewCalls || lively.takes(1, s.calls, weight))
 }
 
 // Take takes n bytes for the call of that context, until Give; or it is OVERLOAD_RETRY. Outside a call it takes them for nobody in particular.
@@ -70,7 +96,20 @@ func (g *Gate) Take(ctx context.Context, n int64) error {
 	return nil
 }
 
-// Give gives n bytes back that Take took with the same context.
+// Try takes n bytes for the call of that context as Take does, when there is room. It is for what a call can do without: nothing is refused
+// when there is none.
+func (g *Gate) Try(ctx context.Context, n int64) bool {
+	t := ticketOf(ctx)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if t == nil || t.share == nil || t.ended || !g.bytes.takes(n, t.share.bytes, t.share.weight) {
+		return false
+	}
+	t.add(n)
+	return true
+}
+
+// Give gives n bytes back that Take or Try took with the same context.
 func (g *Gate) Give(ctx context.Context, n int64) {
 	if t := ticketOf(ctx); t != nil {
 		t.give(n)

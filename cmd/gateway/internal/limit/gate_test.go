@@ -152,6 +152,69 @@ func TestSweep(t *testing.T) {
 	}
 }
 
+// TestHurry: while more than half of the gate is taken a client that takes nothing is cut sooner, and one whose request is to come is not.
+func TestHurry(t *testing.T) {
+	for phase, cut := range []bool{arriving: false, sending: true, delivering: true} {
+		for _, n := range []int64{100, 900} {
+			g := NewGate(10, 1000)
+			ticket, ended := g.enter(Caller{Key: "a", Weight: 10}, n), false
+			if ticket == nil {
+				t.Fatal("there is no place")
+			}
+			ticket.cancel = func(error) { ended = true }
+			ticket.waits(int64(phase))
+			g.Sweep(time.Now().Add(patience[phase]/hurry + time.Second))
+			if ended = ended || g.State().Calls == 0; ended != (cut && n > 500) {
+				t.Errorf("phase %d, %d bytes of 1000: ended %v", phase, n, ended)
+			}
+		}
+	}
+}
+
+// TestLively: while calls wait for a processor who has many gets no more, and who has few does; calls that wait for their clients do not count.
+func TestLively(t *testing.T) {
+	g := NewGate(1000, 1<<30)
+	enter := func(who string, n, bytes int64) (all []*Ticket) {
+		for range n {
+			if ticket := g.enter(Caller{Key: who, Weight: 4}, bytes); ticket != nil {
+				all = append(all, ticket)
+			}
+		}
+		return all
+	}
+	streams := enter("a", 100, valueBytes)
+	g.lively = 50
+	many := enter("b", 100, 1)
+	if len(streams) != 100 || len(many) != 40 {
+		t.Errorf("of 100 streams %d are there, and of 100 calls %d, want 40", len(streams), len(many))
+	}
+	g.lively = 0
+	if few := enter("c", 100, 1); len(few) != fewCalls {
+		t.Errorf("another has %d calls, want %d", len(few), fewCalls)
+	}
+	for _, ticket := range append(streams, many...) {
+		ticket.end()
+	}
+	if g.idle != 0 {
+		t.Errorf("%d calls count as idle", g.idle)
+	}
+}
+
+// TestTry: what a call can do without is not refused when it is not there.
+func TestTry(t *testing.T) {
+	g := NewGate(10, 1000)
+	ticket := g.enter(Caller{Key: "a", Weight: 4}, 0)
+	ctx := context.WithValue(t.Context(), ticketKey{}, ticket)
+	if !g.Try(ctx, 500) || g.Try(ctx, 501) || g.Try(t.Context(), 1) || g.Free() != 500 || g.State().Refused != 0 {
+		t.Errorf("%d are free, %d were refused", g.Free(), g.State().Refused)
+	}
+	g.Give(ctx, 500)
+	ticket.drop()
+	if g.Try(ctx, 1) || g.Free() != 1000 {
+		t.Errorf("behind its end %d are free", g.Free())
+	}
+}
+
 // TestMemory reads made files of the kernel.
 func TestMemory(t *testing.T) {
 	for _, c := range []struct {

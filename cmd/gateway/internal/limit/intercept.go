@@ -6,6 +6,7 @@ import (
 	"context"
 	"log/slog"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc"
@@ -22,6 +23,7 @@ import (
 const (
 	callBytes    = 4096          // what any call holds, beyond its messages
 	watchBytes   = 192 << 10     // what a watch holds of what the engine gave it, and on its way; for a large value it takes more
+	valueBytes   = 64 << 10      // what a GetStream holds, beyond pieces of the value
 	streamBytes  = 1<<20 + 1<<19 // what a stream holds: pieces of a value that are being read, sent and on their way, or collected
 	replyBytes   = 1 << 10       // an answer from this size on is counted until it has left
 	requestID    = "x-request-id"
@@ -113,6 +115,40 @@ func (t *Ticket) deliver(resp any) any {
 	return &wire.Held{Message: m, Free: t.drop}
 }
 
+// told is a message of a stream that keeps its place until it has left: the handler may have returned long before a client takes what it sent.
+func (t *Ticket) told(m any) any {
+	if sizeOf(m) < replyBytes || !t.hold() {
+		return m
+	}
+	switch m := m.(type) {
+	case *wire.Chunk:
+		return m.Told(t.drop)
+	case proto.Message:
+		return &wire.Held{Message: m, Free: t.drop}
+	}
+	t.drop() // it is of another codec
+	return m
+}
+
+// Deliver sends a message of a stream, and returns when the client had room for it and the connection has it. While it waits the call counts as
+// one whose client takes nothing.
+func Deliver(stream grpc.ServerStream, m proto.Message) error {
+	ctx, taken := stream.Context(), make(chan struct{})
+	if err := stream.SendMsg(&wire.Held{Message: m, Few: true, Free: sync.OnceFunc(func() { close(taken) })}); err != nil {
+		return err
+	}
+	if t := ticketOf(ctx); t != nil {
+		t.waits(sending)
+		defer t.waits(0)
+	}
+	select {
+	case <-taken:
+		return nil
+	case <-ctx.Done():
+		return errno.FromContext("", "", ctx)
+	}
+}
+
 // Stream is a grpc.StreamServerInterceptor.
 func (c *Calls) Stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
 	if id := idOf(ss.Context()); id != nil {
@@ -153,6 +189,7 @@ func (c *Calls) admittedStream(srv any, ss grpc.ServerStream, method string, han
 		return err
 	}
 	defer end()
+	defer t.waits(delivering) // what it has sent
 	defer Contain(c.Log, method, &err)
 	return handler(srv, &counted{ServerStream: ss, ticket: t, base: c.bytesOf(method), watched: !quiet[method], every: strict[method]})
 }
@@ -208,6 +245,8 @@ func sizeOf(m any) int64 {
 		return int64(proto.Size(m.Message))
 	case *wire.Calls:
 		return int64(m.Size)
+	case *wire.Chunk:
+		return int64(m.Data.Len())
 	case proto.Message:
 		return int64(wire.Size(m))
 	}
@@ -217,7 +256,7 @@ func sizeOf(m any) int64 {
 // SendMsg implements grpc.ServerStream.
 func (s *counted) SendMsg(m any) error {
 	s.ticket.waits(sending)
-	err := s.ServerStream.SendMsg(m)
+	err := s.ServerStream.SendMsg(s.ticket.told(m))
 	s.ticket.waits(0)
 	return err
 }

@@ -23,19 +23,23 @@ func DefaultBytes() int64 { return min(max(Memory()/16, bytesLeast), bytesMost) 
 // DefaultCalls is how many calls may be under way on this machine.
 func DefaultCalls() int64 { return max(int64(runtime.GOMAXPROCS(0))*callsEach, callsLeast) }
 
-// heapBase is what the Go part needs beside what calls hold: code, connections, caches of handles.
-const heapBase = 192 << 20
+const (
+	heapBase = 160 << 20 // what the Go part needs beside what calls hold: code, connections, caches of handles
+	heapStep = 16 << 20
+)
 
-// CapHeap makes the collector keep the Go part of the process within twice what calls may hold, and heapBase: 0 bytes are DefaultBytes. What
-// GOMEMLIMIT says goes before.
-func CapHeap(bytes int64) {
-	if os.Getenv("GOMEMLIMIT") != "" {
+// Heap caps the Go part of this process at what calls hold now, a quarter more, and heapBase, as far as the collector can: what was garbage of a peak
+// goes when the peak has gone. What GOMEMLIMIT says goes before. The zero value is ready.
+type Heap struct{ most int64 }
+
+// Cap sets the cap for calls that hold so many bytes.
+func (h *Heap) Cap(bytes int64) {
+	most := heapBase + (bytes+bytes/4+heapStep-1)/heapStep*heapStep
+	if most == h.most || os.Getenv("GOMEMLIMIT") != "" {
 		return
 	}
-	if bytes == 0 {
-		bytes = DefaultBytes()
-	}
-	debug.SetMemoryLimit(2*bytes + heapBase)
+	h.most = most
+	debug.SetMemoryLimit(most)
 }
 
 // Memory is what this process can have: of the machine, or of the narrowest control group (version 2) that it is in. When neither is known

@@ -12,11 +12,13 @@ import (
 //
 // Always true: the rate falls while goroutines that can run wait for a processor, and grows while they do not. A refusal costs a third of
 // what a small call does, so ten times of what a processor carries, refused at once, would leave nothing for what is carried: whose call
-// was refused beyond the rate is not read for a while, or until the gate has room, and its calls wait where they cost nothing.
+// was refused beyond the rate is not read for a while, or until the gate has room, and its calls wait where they cost nothing. Likewise
+// with the places of the gate: calls that all want a processor let everybody wait, whoever is refused too, and do no more for being many.
 //
 // The lock of the gate guards it.
 type pace struct {
 	rate   float64   // refusals a second
+	share  float64   // of the gate's places that may be taken
 	next   time.Time // when the next refusal is due
 	tuned  time.Time
 	sample []metrics.Sample
@@ -33,10 +35,13 @@ const (
 	lateAfter  = 4e-3 // s
 	lateShare  = 10   // one of so many may be late
 	fall, grow = 0.8, 1.1
+	calm       = time.Second // after the last refusal all is as in the beginning
+
+	placesEach, placesLeast = 64, 128 // calls that keep a processor busy, and are never refused because others wait
 )
 
 func newPace() pace {
-	return pace{rate: rateMost, sample: []metrics.Sample{{Name: "/sched/latencies:seconds"}}}
+	return pace{rate: rateMost, share: 1, sample: []metrics.Sample{{Name: "/sched/latencies:seconds"}}}
 }
 
 // refused counts a refusal. It returns until when its connection should not be read; a time that has passed is no bound.
@@ -67,6 +72,20 @@ func (p *pace) adjust(all, late uint64) {
 		by = fall
 	}
 	p.rate = min(max(p.rate*by, rateFloor*n), rateMost*n)
+	p.share = min(max(p.share*by, 0.2), 1)
+}
+
+// places is how many calls may be under way, of so many that may be when the processors keep up.
+func (p *pace) places(most int64) int64 {
+	least := max(int64(runtime.GOMAXPROCS(0))*placesEach, placesLeast)
+	return min(most, max(least, int64(float64(most)*p.share)))
+}
+
+// calmed makes the places as many as in the beginning when nothing was refused for a while.
+func (p *pace) calmed(now time.Time) {
+	if now.Sub(p.tuned) > calm {
+		p.share = 1
+	}
 }
 
 // waited reads how the scheduler did since the last time.

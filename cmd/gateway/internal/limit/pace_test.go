@@ -25,6 +25,17 @@ func TestPace(t *testing.T) {
 	if p.rate != rateFloor*n {
 		t.Errorf("the rate is %v, want %v", p.rate, rateFloor*n)
 	}
+	least := max(placesEach*int64(n), placesLeast)
+	if got := p.places(1 << 20); got != 1<<20/5 {
+		t.Errorf("%d of %d calls have places", got, 1<<20)
+	}
+	if all, few := p.places(least+1), p.places(10); all != least || few != 10 {
+		t.Errorf("%d of %d calls have places, and %d of 10", all, least+1, few)
+	}
+	p.calmed(p.tuned.Add(time.Hour))
+	if got := p.places(1 << 20); got != 1<<20 {
+		t.Errorf("%d of %d calls have places when nothing is refused", got, 1<<20)
+	}
 	now := time.Now()
 	p.tuned = now.Add(time.Hour) // no tuning now
 	if until := p.refused(now); until.After(now) {

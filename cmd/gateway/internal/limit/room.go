@@ -18,10 +18,15 @@ func (g *Gate) Room() (turn <-chan struct{}, end func()) {
 
 // wake lets one go on who waits, when there is room. Lock held.
 func (g *Gate) wake() {
-	if len(g.room.waiters) > 0 && g.calls.used < (g.calls.most+1)/2 && g.bytes.used < (g.bytes.most+1)/2 {
+	if len(g.room.waiters) > 0 && g.hasRoom() && g.calls.used-g.idle < (g.lively+1)/2 {
 		close(g.room.waiters[0])
 		g.room.waiters = g.room.waiters[1:]
 	}
+}
+
+// hasRoom is whether less than half of the gate is taken. Lock held.
+func (g *Gate) hasRoom() bool {
+	return g.calls.used < (g.calls.most+1)/2 && g.bytes.used < (g.bytes.most+1)/2
 }
 
 func (g *Gate) leave(c chan struct{}) {

@@ -15,6 +15,9 @@ const (
 	deliverMax = time.Minute      // that the answer of a unary call is taken
 )
 
+// hurry is how much sooner it is enough that a client takes nothing, while more than half of the gate is taken: others could use what it holds.
+const hurry = 4
+
 var patience = [...]time.Duration{arriving: arriveMax, sending: sendMax, delivering: deliverMax}
 
 var errSilent = errno.New("", "", errno.TimedOut, "the client neither sent nor took anything for too long")
@@ -37,6 +40,8 @@ func (g *Gate) Sweep(now time.Time) {
 func (g *Gate) stalled(now time.Time) (all []*Ticket) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.pace.calmed(now)
+	g.lively = g.pace.places(g.calls.most)
 	for t := g.tickets.next; t != &g.tickets; t = t.next {
 		wait := t.wait.Load()
 		phase := wait & phaseMask
@@ -44,9 +49,18 @@ func (g *Gate) stalled(now time.Time) (all []*Ticket) {
 			continue
 		}
 		gone := phase == delivering && t.conn != nil && t.conn.closed()
-		if gone || now.UnixNano()-wait > int64(patience[phase]) {
+		if gone || now.UnixNano()-wait > g.patience(phase) {
 			all = append(all, t)
 		}
 	}
 	return all
+}
+
+// patience is how long a call may wait in that phase, in ns. Lock held.
+func (g *Gate) patience(phase int64) int64 {
+	d := int64(patience[phase])
+	if phase != arriving && !g.hasRoom() {
+		d /= hurry
+	}
+	return d
 }

@@ -27,6 +27,8 @@ func (c *Calls) bytesOf(method string) int64 {
 	switch {
 	case method == apiv1.KeyValueService_Watch_FullMethodName:
 		return watchBytes
+	case method == apiv1.KeyValueService_GetStream_FullMethodName:
+		return valueBytes
 	case c.streams[method]:
 		return streamBytes
 	}
@@ -36,10 +38,11 @@ func (c *Calls) bytesOf(method string) int64 {
 // Tap gives a call its place when its headers have come, or refuses it before anything else of it is read. It is called by the goroutine
 // that reads the connection, and does not wait.
 func (c *Calls) Tap(ctx context.Context, method string, who Caller) (context.Context, error) {
-	t := c.Gate.enter(who, c.bytesOf(method))
+	n := c.bytesOf(method)
+	t := c.Gate.enter(who, n)
 	_, known := c.streams[method]
 	if t == nil {
-		if t = c.refuse(ctx, who); t == nil {
+		if t = c.refuse(ctx, who, n); t == nil {
 			return nil, errFull()
 		}
 	} else if who.Conn != nil && known {
@@ -54,9 +57,10 @@ func (c *Calls) Tap(ctx context.Context, method string, who Caller) (context.Con
 }
 
 // refuse makes a call that finds no place cost its connection something. It returns a ticket when the call must not be refused yet.
-func (c *Calls) refuse(ctx context.Context, who Caller) (t *Ticket) {
+func (c *Calls) refuse(ctx context.Context, who Caller, n int64) (t *Ticket) {
 	if who.Conn != nil {
 		who.Conn.refused()
+		who.Conn.learn(c.Gate, who, n)
 		who.Conn.hold(c.Gate)
 	}
 	if c.Gate.Lingers(ctx) {

@@ -21,6 +21,7 @@ type Ticket struct {
 	late       bool        // refuse it when its message has come
 	ended      bool        // under gate.mu
 	bytes      int64       // under gate.mu
+	resting    bool        // under gate.mu: counted in gate.idle
 	keeps      bool        // what its handler gives back is kept for the answer, which would else find others in its room
 	spare      int64       // under gate.mu: of bytes, what is kept
 	refs       atomic.Int32
@@ -50,12 +51,15 @@ func (g *Gate) enter(c Caller, bytes int64) *Ticket {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	s := g.shareOf(c.Key, c.Weight)
-	if !g.calls.takes(1, s.calls, s.weight) || !g.bytes.takes(bytes, s.bytes, s.weight) {
+	if !g.fits(s, s.weight, bytes) {
 		g.refused++
 		g.forget(s)
 		return nil
 	}
 	t.share, t.bytes = s, bytes
+	if bytes >= valueBytes {
+		t.rest()
+	}
 	s.calls, s.bytes = s.calls+1, s.bytes+bytes
 	g.calls.used, g.bytes.used = g.calls.used+1, g.bytes.used+bytes
 	g.link(t)
@@ -118,6 +122,15 @@ func (t *Ticket) answers(n int64) {
 	defer t.gate.mu.Unlock()
 	t.add(n - t.spare)
 	t.spare = 0
+	t.rest()
+}
+
+// rest makes it one of those that want a processor seldom. Lock held.
+func (t *Ticket) rest() {
+	if !t.resting && t.share != nil && !t.ended {
+		t.resting = true
+		t.gate.idle++
+	}
 }
 
 // add counts bytes. Lock held.
@@ -161,6 +174,9 @@ func (t *Ticket) end() {
 	if s := t.share; s != nil {
 		s.calls, s.bytes = s.calls-1, s.bytes-t.bytes
 		g.calls.used, g.bytes.used = g.calls.used-1, g.bytes.used-t.bytes
+		if t.resting {
+			g.idle--
+		}
 		g.forget(s)
 		g.wake()
 	} else {

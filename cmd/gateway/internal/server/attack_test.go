@@ -168,6 +168,16 @@ func TestHandshakes(t *testing.T) {
 	p.call(t, end)
 	wg.Wait()
 	settles(t, s, before, conns)
+	for _, k := range attack.Handshakes {
+		t.Run(k.Name, func(t *testing.T) {
+			end, frames := time.Now().Add(attackFor(t)), &atomic.Int64{}
+			wg.Go(func() { strike(t, k, 1, s.Addr(), nil, end, frames) })
+			p.call(t, end)
+			wg.Wait()
+			settles(t, s, before, conns)
+			t.Logf("%d frames", frames.Load())
+		})
+	}
 	alice := r.client("alice", 0)
 	if _, err := apiv1.NewAdminServiceClient(r.dialTLS(s.Addr(), &alice)).Echo(t.Context(), &apiv1.EchoRequest{}); err != nil {
 		t.Errorf("afterwards: %v", err)

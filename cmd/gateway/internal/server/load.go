@@ -19,6 +19,7 @@ const (
 
 const (
 	sweepEvery = time.Second
+	heapEvery  = 100 * time.Millisecond
 	idleEvery  = 50 * time.Millisecond
 	idleAtStop = 200 * time.Millisecond // a client that heard of the end and has nothing to say has closed its connection by then
 )
@@ -40,13 +41,20 @@ func (s *Server) tap(calls *limit.Calls) tap.ServerInHandle {
 
 // sweep ends what clients leave unfinished, as long as the server serves.
 func (s *Server) sweep() {
-	ticker := time.NewTicker(sweepEvery)
+	ticker, heap := time.NewTicker(sweepEvery), time.NewTicker(heapEvery)
 	defer ticker.Stop()
+	defer heap.Stop()
+	var most limit.Heap
 	for {
 		select {
 		case now := <-ticker.C:
 			s.gate.Sweep(now)
 			s.conns.Sweep(now)
+		case <-heap.C:
+			if s.cfg.Alone {
+				used, _ := s.gate.Used()
+				most.Cap(used)
+			}
 		case <-s.stopped:
 			return
 		}

@@ -72,6 +72,7 @@ type Config struct {
 	Admin        string     // TCP address of the HTTP server for operators; "": none
 	AdminExposed bool       // it may be one that other machines reach
 	CoreInFlight func() int // operations that the system has; nil: not known
+	Alone        bool       // nothing else is in this process: the server may tell the collector how much memory there is
 
 	Timeout     time.Duration // of a unary call whose caller set none: 30 s
 	StopTimeout time.Duration // how long Stop waits for calls: 20 s

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 
 	apiv1 "github.com/tarn-storage/tarn/go/api/v1"
+	"github.com/tarn-storage/tarn/go/wire"
 )
 
 // heap is the memory in use, without what pools keep.
@@ -27,7 +28,7 @@ func heap() uint64 {
 // TestSlowReaders: a client that does not read costs what the gate counts for a stream, whatever the value has; and one that reads
 // slowly gets all of it.
 func TestSlowReaders(t *testing.T) {
-	const readers, each = 16, 5 << 20 / 2
+	const readers, each = 16, 64<<10 + 1<<20 + wire.ChunkBytes // of one piece, and what of another has not left
 	d := newDouble(func(context.Context, string) error { return nil })
 	val := bytes.Repeat([]byte("stadium."), 64<<20/8)
 	d.put([]byte("k"), val)

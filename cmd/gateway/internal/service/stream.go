@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/mem"
 
 	"github.com/tarn-storage/tarn/cmd/gateway/internal/fault"
+	"github.com/tarn-storage/tarn/cmd/gateway/internal/limit"
 	apiv1 "github.com/tarn-storage/tarn/go/api/v1"
 	"github.com/tarn-storage/tarn/go/errno"
 	"github.com/tarn-storage/tarn/go/system"
@@ -90,7 +91,7 @@ func (s *keyValues) GetStream(req *apiv1.GetStreamRequest, stream grpc.ServerStr
 		}
 		defer r.Close()
 		header := &apiv1.GetStreamHeader{Size: r.Stat().Size, Revision: r.Stat().Revision, ChecksumType: kind}
-		if err := stream.Send(&apiv1.GetStreamResponse{Part: &apiv1.GetStreamResponse_Header{Header: header}}); err != nil {
+		if err := limit.Deliver(stream, &apiv1.GetStreamResponse{Part: &apiv1.GetStreamResponse_Header{Header: header}}); err != nil {
 			return err
 		}
 		if err := s.sendData(stream, r, sum); err != nil {
@@ -99,80 +100,6 @@ func (s *keyValues) GetStream(req *apiv1.GetStreamRequest, stream grpc.ServerStr
 		trailer := &apiv1.GetStreamTrailer{Checksum: sum.Sum(nil)}
 		return stream.Send(&apiv1.GetStreamResponse{Part: &apiv1.GetStreamResponse_Trailer{Trailer: trailer}})
 	})
-}
-
-// pieceBytes is how much of a value is read or written with one call of the engine, which may wait for the device each time. The engine
-// divides a value into such pieces, and copies none that is whole. Memory of this size is of one tier of the pool, and begins with a page.
-const pieceBytes = 1 << 20
-
-// moreBytes is what a stream with whole pieces holds beyond what every stream has in the gate.
-const moreBytes = pieceBytes
-
-// piece is a part of a value that was read: its first n bytes, and the error that came with them, io.EOF when it is the last.
-type piece struct {
-	buf mem.Buffer
-	n   int
-	err error
-}
-
-// readPieces reads r until its end, one piece ahead of who takes them.
-func readPieces(r io.Reader, size int, pieces chan<- piece, stop <-chan struct{}) {
-	defer close(pieces)
-	for {
-		buf := wire.Pool.Get(size)
-		n, err := io.ReadFull(r, *buf)
-		if err == io.ErrUnexpectedEOF {
-			err = io.EOF
-		}
-		select {
-		case pieces <- piece{mem.NewBuffer(buf, wire.Pool), n, err}:
-		case <-stop:
-			return
-		}
-		if err != nil {
-			return
-		}
-	}
-}
-
-// sendData sends what r has, and sums it. The chunks of a piece share its memory, which goes back to the pool when the last of them
-// has been sent. When it returns nobody reads r any more.
-func (s *keyValues) sendData(stream grpc.ServerStream, r system.Reader, sum hash.Hash) error {
-	size := min(pieceBytes, max(r.Stat().Size, 1))
-	if size == pieceBytes {
-		if err := s.Gate.Take(stream.Context(), moreBytes); err != nil {
-			return err
-		}
-		defer s.Gate.Give(stream.Context(), moreBytes)
-	}
-	pieces, stop := make(chan piece), make(chan struct{})
-	go readPieces(r, int(size), pieces, stop)
-	defer func() {
-		close(stop)
-		for range pieces { // until the reader has ended
-		}
-	}()
-	for p := range pieces {
-		sum.Write(p.buf.ReadOnlyData()[:p.n])
-		if err := sendPiece(stream, p.buf, p.n); err != nil {
-			return err
-		}
-		if p.err != nil && p.err != io.EOF {
-			return p.err
-		}
-	}
-	return nil
-}
-
-// sendPiece sends the first n bytes of a piece, and lets go of it.
-func sendPiece(stream grpc.ServerStream, buf mem.Buffer, n int) error {
-	defer buf.Free()
-	for at := 0; at < n; at += wire.ChunkBytes {
-		if err := stream.SendMsg(&wire.Chunk{Data: buf.Slice(at, min(at+wire.ChunkBytes, n))}); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func (s *keyValues) PutStream(stream grpc.ClientStreamingServer[apiv1.PutStreamRequest, apiv1.PutStreamResponse]) error {

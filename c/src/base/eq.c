@@ -170,10 +170,12 @@ static unsigned take(struct tarn_eq *eq, unsigned n, struct op **ops)
 		atomic_store(&op->state, OP_NEW);
 		ops[got++] = op;
 	}
-	if (!eq->head)
-		eq->tail = &eq->head, lower(eq);
-	else if (eq->waiters)
+	if (!eq->head) {
+		eq->tail = &eq->head;
+		lower(eq);
+	} else if (eq->waiters) {
 		pthread_cond_signal(&eq->filled);
+	}
 	atomic_fetch_sub(&eq->pending, got);
 	return got;
 }

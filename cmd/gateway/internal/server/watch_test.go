@@ -73,8 +73,8 @@ func TestWatchEnds(t *testing.T) {
 	wantEnd(t, stream, codes.Unavailable)
 }
 
-// stalled is a watch whose client does not read, and for which the gateway has no room any more.
-func stalled(t *testing.T, s *Server, kv system.KV) grpc.ServerStreamingClient[apiv1.WatchResponse] {
+// narrow is a connection of a client that takes little before it reads.
+func narrow(t *testing.T, s *Server) *grpc.ClientConn {
 	t.Helper()
 	conn, err := grpc.NewClient(s.Addr(), grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithInitialWindowSize(64<<10), grpc.WithInitialConnWindowSize(64<<10))
@@ -82,7 +82,13 @@ func stalled(t *testing.T, s *Server, kv system.KV) grpc.ServerStreamingClient[a
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	stream := begun(t, apiv1.NewKeyValueServiceClient(conn), &apiv1.WatchRequest{Object: object})
+	return conn
+}
+
+// stalled is a watch whose client does not read, and for which the gateway has no room any more.
+func stalled(t *testing.T, s *Server, kv system.KV) grpc.ServerStreamingClient[apiv1.WatchResponse] {
+	t.Helper()
+	stream := begun(t, apiv1.NewKeyValueServiceClient(narrow(t, s)), &apiv1.WatchRequest{Object: object})
 	batch := make([]system.Mutation, 200)
 	for i := range batch {
 		batch[i] = system.Mutation{Key: fmt.Append(nil, i), Value: bytes.Repeat([]byte("v"), 2000)}
@@ -193,12 +199,7 @@ func TestWatchMessages(t *testing.T) {
 func TestWatchSlow(t *testing.T) {
 	s := start(t, Config{System: engine(t, t.TempDir())})
 	kv := openKV(t, dial(t, s.Addr()))
-	conn, err := grpc.NewClient(s.Addr(), grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithInitialWindowSize(64<<10), grpc.WithInitialConnWindowSize(64<<10))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close() })
+	conn := narrow(t, s)
 	stream := begun(t, apiv1.NewKeyValueServiceClient(conn), &apiv1.WatchRequest{Object: object})
 	before := heap()
 	batch := make([]system.Mutation, 200)

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,7 +21,8 @@ import (
 // slate is an object whose changes wait until they are let through, and which remembers what became of them.
 type slate struct {
 	system.KV
-	let chan struct{} // closed: nothing waits any more
+	let  chan struct{} // closed: nothing waits any more
+	held atomic.Int64  // changes and batches that have come so far
 
 	mu      sync.Mutex
 	values  map[string]string
@@ -51,6 +53,7 @@ func (s *slate) Apply(ctx context.Context, muts []system.Mutation) error {
 }
 
 func (s *slate) take(ctx context.Context, batchFrom int, muts []system.Mutation) error {
+	s.held.Add(1)
 	<-s.let
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -91,7 +94,7 @@ func newCrowded(t *testing.T) *crowded {
 	for i := range togetherMakers {
 		c.put(t.Context(), fmt.Sprintf("first-%d", i), "v", nil)
 	}
-	c.until(func(makers, _ int) bool { return makers == togetherMakers })
+	c.until(func(_, _ int) bool { return c.on.held.Load() == togetherMakers })
 	return c
 }
 
@@ -140,13 +143,14 @@ func (c *crowded) end() {
 func TestTogether(t *testing.T) {
 	const waiting, hot = 30, 3
 	c := newCrowded(t)
+	c.on.values["old"] = "v"
 	for i := range waiting {
 		c.put(t.Context(), fmt.Sprint("key-", i), fmt.Sprint("value-", i), nil)
 	}
 	for i := range hot {
 		c.put(t.Context(), "hot", fmt.Sprint("value-", i), nil)
 	}
-	c.change(t.Context(), system.Mutation{Key: []byte("first-0"), Delete: true}, nil)
+	c.change(t.Context(), system.Mutation{Key: []byte("old"), Delete: true}, nil)
 	c.until(func(_, n int) bool { return n == waiting+hot+1 })
 	c.end()
 	for i := range waiting {
@@ -154,7 +158,7 @@ func TestTogether(t *testing.T) {
 			t.Errorf("key-%d is %q", i, got)
 		}
 	}
-	if _, there := c.on.values["first-0"]; there || c.on.values["hot"] == "" {
+	if _, there := c.on.values["old"]; there || c.on.values["hot"] == "" {
 		t.Errorf("what was deleted is there: %v; the hot key is %q", there, c.on.values["hot"])
 	}
 	if n := len(c.on.batches); n == 0 || n > hot || slices.Max(c.on.batches) < waiting/2 {

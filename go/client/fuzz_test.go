@@ -68,9 +68,12 @@ func FuzzStatus(f *testing.F) {
 func FuzzInfo(f *testing.F) {
 	f.Add("-1005", "7", "3", "tank", "tank: a sentence")
 	f.Add("x", "-1", "99999999999999999999", "", "")
+	f.Add("\xcc", "\x80", "0", "0", "0") // no text, though together it is
 	f.Fuzz(func(t *testing.T, rc, size, index, ref, message string) {
-		if !utf8.ValidString(rc + size + index + ref + message) {
-			return
+		for _, s := range []string{rc, size, index, ref, message} {
+			if !utf8.ValidString(s) {
+				return
+			}
 		}
 		st, err := status.New(codes.Internal, message).WithDetails(&errdetails.ErrorInfo{Domain: domain,
 			Metadata: map[string]string{"rc": rc, "size": size, "index": index, "ref": ref}})

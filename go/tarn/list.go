@@ -158,8 +158,8 @@ type lister struct {
 	last []byte         // the key that was yielded last
 	own  []byte         // its copy, when it was lent
 
-	count              int // entries of the batch
-	keyBytes, valBytes int // in them
+	count  int     // entries of the batch
+	stripe *stripe // where its bytes are counted
 }
 
 // next fetches a batch.
@@ -179,47 +179,49 @@ func (l *lister) next(ctx context.Context) error {
 	}
 	l.count, l.more = int(s.c.listing.count), s.c.listing.more != 0
 	l.max = min(l.max*4, math.MaxUint32)
-	l.measure()
-	s.stripe.read.Add(uint64(l.valBytes))
+	l.stripe = s.stripe
 	return nil
 }
 
-// measure adds up the batch.
-func (l *lister) measure() {
-	l.keyBytes, l.valBytes = 0, 0
-	at := l.mem
-	for range l.count {
-		h := (*C.tarn_entry)(at)
-		n, v := int(h.key_len), inlineBytes(h)
-		l.keyBytes, l.valBytes = l.keyBytes+n, l.valBytes+v
-		at = unsafe.Add(at, entrySize(n, v))
-	}
-}
-
-// room is for copies of the batch: the keys in one piece of memory, the values in another, so that who keeps the keys does not keep the values.
-func (l *lister) room() (keys, vals []byte) {
-	return make([]byte, 0, l.keyBytes), make([]byte, 0, l.valBytes)
-}
-
-// yield yields the batch. What it counts with are its own variables: the garbage collector wants to know of every pointer that is
-// stored elsewhere.
+// yield yields the batch. What the two ways count with are their own variables: the garbage collector wants to know of every pointer that
+// is stored elsewhere.
 func (l *lister) yield(yield func(Entry, error) bool) bool {
-	var keys, vals []byte
-	if !l.lent {
-		keys, vals = l.room()
+	if l.lent {
+		return l.yieldLent(yield)
 	}
+	return l.yieldOwn(yield)
+}
+
+// yieldLent looks at each entry once. It counts the bytes of those that it has yielded.
+func (l *lister) yieldLent(yield func(Entry, error) bool) bool {
+	var e Entry
+	at, bytes := l.mem, 0
+	for range l.count {
+		e, at = entryAt(at)
+		bytes += len(e.Value)
+		if !yield(e, nil) {
+			l.stripe.read.Add(uint64(bytes))
+			return false
+		}
+	}
+	l.stripe.read.Add(uint64(bytes))
+	l.last = e.Key
+	return true
+}
+
+// yieldOwn copies the batch first: the keys into one piece of memory, the values into another, so that who keeps the keys does not keep
+// the values.
+func (l *lister) yieldOwn(yield func(Entry, error) bool) bool {
+	keyBytes, valBytes := l.measure()
+	keys, vals := make([]byte, 0, keyBytes), make([]byte, 0, valBytes)
+	l.stripe.read.Add(uint64(valBytes))
 	var e Entry
 	at := l.mem
 	for range l.count {
-		h := (*C.tarn_entry)(at)
-		e = Entry{Size: uint64(h.val_len), Revision: uint64(h.revision), Omitted: h.flags&C.TARN_ENTRY_OMITTED != 0}
-		e.Key, e.Value, at = partsOf(h)
-		if !l.lent {
-			keys, e.Key = keep(keys, e.Key)
+		e, at = entryAt(at)
+		keys, e.Key = keep(keys, e.Key)
+		if !e.Omitted {
 			vals, e.Value = keep(vals, e.Value)
-		}
-		if e.Omitted {
-			e.Value = nil
 		}
 		if !yield(e, nil) {
 			return false
@@ -227,6 +229,28 @@ func (l *lister) yield(yield func(Entry, error) bool) bool {
 	}
 	l.last = e.Key
 	return true
+}
+
+// measure adds up the batch.
+func (l *lister) measure() (keyBytes, valBytes int) {
+	at := l.mem
+	for range l.count {
+		h := (*C.tarn_entry)(at)
+		n, v := int(h.key_len), inlineBytes(h)
+		keyBytes, valBytes = keyBytes+n, valBytes+v
+		at = unsafe.Add(at, entrySize(n, v))
+	}
+	return keyBytes, valBytes
+}
+
+// entryAt is the entry at a place of the buffer, lent, and where the next one is.
+func entryAt(at unsafe.Pointer) (e Entry, next unsafe.Pointer) {
+	h := (*C.tarn_entry)(at)
+	e = Entry{Size: uint64(h.val_len), Revision: uint64(h.revision), Omitted: h.flags&C.TARN_ENTRY_OMITTED != 0}
+	if e.Key, e.Value, next = partsOf(h); e.Omitted {
+		e.Value = nil
+	}
+	return e, next
 }
 
 // partsOf are the key and the value that stand behind a header, lent, and where the next header is.

@@ -169,9 +169,9 @@ func (l *lister) changes(s *slot) []Change {
 	if l.count == 0 {
 		return nil
 	}
-	l.measure()
-	s.stripe.read.Add(uint64(l.valBytes))
-	keys, vals := l.room()
+	keyBytes, valBytes := l.measure()
+	s.stripe.read.Add(uint64(valBytes))
+	keys, vals := make([]byte, 0, keyBytes), make([]byte, 0, valBytes)
 	all := make([]Change, l.count)
 	at := l.mem
 	for i := range all {

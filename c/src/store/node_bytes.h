@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* store/node_bytes.h: how the bytes of a page are found; shared by the files of node.h, and of nobody else.
+/* store/node_bytes.h: how the bytes of a page are found; shared by the files of node.h (leaf.h is one), and of nobody else.
  *
  * Always true of a sound page, beyond what layout.h says:
  *   - the fences end the page, the low one last, the high one before it, and never move;

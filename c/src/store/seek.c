@@ -15,7 +15,6 @@
 #define SPINS	     256
 #define NOT_OPEN     3 /* of run_free() and run_locked(): the tree must be opened first */
 #define ROOT_CHANGES UINT64_MAX
-#define LINE	     64u
 
 /* ---- one step ---- */
 
@@ -141,6 +140,14 @@ NODE_RACY void page_prefetch(const struct cache *c, uint32_t hint, bool leaf)
 
 	prefetch_lines((uintptr_t)a->frames + i * sizeof(struct frame), 2);
 	prefetch_lines((uintptr_t)a->memory + i * ((uint64_t)BLOCK << k), leaf ? 5 : 2);
+}
+
+uintptr_t seek_hinted(const struct cache *c, uint32_t hint, uint32_t *bytes)
+{
+	unsigned k = hint >> 28 & (FRAME_CLASSES - 1);
+
+	*bytes = BLOCK << k;
+	return (uintptr_t)c->arenas[k].memory + (hint & 0xfffffff) * ((uint64_t)BLOCK << k);
 }
 
 NODE_RACY void seek_prefetch(struct store *s, const struct spot *up, uint32_t slot)

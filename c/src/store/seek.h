@@ -15,6 +15,7 @@
 
 #define TRAIL_MAX 512u
 #define AHEAD_MAX 32u
+#define LINE	  64u /* bytes that the processor loads at once */
 
 struct seek {
 	struct store_at at;
@@ -61,6 +62,9 @@ void seek_look(const struct spot *spot);				   /* for seek_route() */
 void seek_prefetch(struct store *s, const struct spot *up, uint32_t slot); /* for seek_down(); looks at the entry */
 void seek_prefetch_found(const struct frame *f, tarn_buf key);		   /* the entry that a search for key compares */
 void seek_prefetch_entry(const uint8_t *page, uint32_t cap, uint32_t slot);
+
+/* Where the page stands of which a hint speaks, if it is right: for loading it. */
+uintptr_t seek_hinted(const struct cache *c, uint32_t hint, uint32_t *bytes);
 
 /* A leaf, and the page above it with the leaf's slot (frame NULL: there is none). After AGAIN: up is what names the page wanted. */
 struct place {

@@ -7,16 +7,25 @@
  * listing is complete, from space that is held.
  * Counting adds up what inner pages say of their clean children, and looks into dirty ones; so it costs two descents and what has
  * changed since the last checkpoint. */
+#include "leaf.h"
 #include "seek.h"
 
 /* A listing that has begun so often, and misses a page again, ends there: in a small cache its leaves may never be there together. */
 #define STARTS_MAX 8u
 #define PATIENCE   3
-#define LOOK_AHEAD 6u /* entries */
-#define FULL	   3  /* the next entry does not fit, or max of them are there */
-#define TOO_SMALL  4  /* nor does the first */
+#define LOOK_AHEAD 8u	  /* entries */
+#define WARM_MAX   16384u /* bytes of a leaf that is loaded before it is its turn */
+#define FRONT	   16u	  /* bytes of a prefix that are copied at once */
+#define FULL	   3	  /* the next entry does not fit, or max of them are there */
+#define TOO_SMALL  4	  /* nor does the first */
 
 /* ---- a listing ---- */
+
+/* Memory that comes in steps of `each` lines. */
+struct lines {
+	uintptr_t at;
+	uint32_t  n, each;
+};
 
 /* A value in extents, and its place in the buffer. */
 struct pending {
@@ -36,6 +45,7 @@ struct listing {
 	unsigned		  starts;  /* how many times it began */
 	bool			  going;   /* all up to p.leaf is listed, what comes next is missing */
 	struct place		  p;
+	struct lines		  next; /* what is to be loaded of the leaf behind the one that is being listed */
 	struct trail		 *trail;
 	struct pending		 *pending; /* grows */
 	size_t			  pending_n, pending_cap;
@@ -47,12 +57,14 @@ static bool reverse(const struct listing *l)
 	return l->range->flags & TARN_RANGE_REVERSE;
 }
 
-/* A leaf, looked at once: where its keys' common bytes are, and which of its entries are in the range. */
+/* A leaf, looked at once: what all its keys begin with, and which of its entries are in the range. */
 struct leaf {
 	const uint8_t *page;
 	uint32_t       cap, from, to;
-	tarn_buf       prefix;
-	bool	       ends; /* the range goes on neither in this leaf nor behind it, as the listing goes */
+	const uint8_t *prefix;		  /* without the bytes that are stripped */
+	uint32_t       prefix_len, strip; /* strip: of what an entry has of its key */
+	uint8_t	       front[FRONT];	  /* the prefix, when it is no longer than that */
+	bool	       ends;		  /* the range goes on neither in this leaf nor behind it, as the listing goes */
 };
 
 /* Where the range begins in the leaf: the first slot that is in it. */
@@ -80,63 +92,56 @@ static NODE_RACY uint32_t end_slot(const struct store_range *r, const struct lea
 	return node_lower(leaf->page, leaf->cap, r->end, &found);
 }
 
+static NODE_RACY void prefix_look(struct leaf *leaf, tarn_buf prefix, size_t strip)
+{
+	size_t front = MIN(strip, prefix.len);
+
+	leaf->prefix	 = (const uint8_t *)prefix.ptr + front;
+	leaf->prefix_len = (uint32_t)(prefix.len - front);
+	leaf->strip	 = (uint32_t)(strip - front);
+	memset(leaf->front, 0, FRONT);
+	page_copy(leaf->front, leaf->prefix, MIN(leaf->prefix_len, FRONT));
+}
+
 static NODE_RACY void leaf_look(const struct listing *l, const struct frame *f, struct leaf *leaf)
 {
 	const struct store_range *r = l->range;
 	tarn_buf		  low, high;
 	bool			  bounded;
-	uint32_t		  prefix;
 
-	leaf->page   = f->page;
-	leaf->cap    = f->cap;
-	low	     = node_low(f->page, f->cap);
-	high	     = node_high(f->page, f->cap, &bounded);
-	prefix	     = page_u32(f->page + NODE_PREFIX);
-	leaf->prefix = (tarn_buf){ low.ptr, MIN(prefix, low.len) };
-	leaf->from   = first_slot(r, leaf, low);
-	leaf->to     = end_slot(r, leaf, low, high, bounded);
+	leaf->page = f->page;
+	leaf->cap  = f->cap;
+	low	   = node_low(f->page, f->cap);
+	high	   = node_high(f->page, f->cap, &bounded);
+	prefix_look(leaf, prefix_of(f->page, f->cap), r->strip);
+	leaf->from = first_slot(r, leaf, low);
+	leaf->to   = end_slot(r, leaf, low, high, bounded);
 	if (reverse(l))
 		leaf->ends = !low.len || (r->start.len && key_compare(low, r->start) <= 0);
 	else
 		leaf->ends = !bounded || (r->end.len && key_compare(high, r->end) >= 0);
 }
 
-/* What an entry of a listing will be. */
-struct item {
-	tarn_buf	  suffix; /* of the key, behind the prefix */
-	struct leaf_value value;
-	uint64_t	  size;
-	uint8_t		  desc[EXT_BYTES_MAX]; /* when it is in extents */
-};
-
-/* false: the page is changing. The key stands right before the value. */
-static NODE_RACY bool item_look(const struct leaf *leaf, uint32_t slot, struct item *item)
+/* Writes the header and the key of an entry, and `len` bytes of its value, which follows its key here as there. The first copy has a
+ * length that the compiler knows; what it writes too much is overwritten. */
+static inline NODE_RACY void put_entry(uint8_t *to, size_t room, const struct leaf *leaf, const struct leaf_entry *e,
+				       tarn_entry head, size_t len)
 {
-	uint32_t       at  = page_u32(leaf->page + NODE_SLOTS + (size_t)SLOT_BYTES * slot + SLOT_ENTRY);
-	const uint8_t *key = leaf->page + MIN(at, leaf->cap) + LEAF_KEY;
+	uint8_t *key  = to + sizeof(head);
+	uint32_t back = MIN(leaf->strip, e->klen);
 
-	item->value = node_value(leaf->page, leaf->cap, slot);
-	if (item->value.bytes < key)
-		return false;
-	item->suffix = (tarn_buf){ key, (size_t)(item->value.bytes - key) };
-	item->size   = item->value.len;
-	if (item->value.extents) {
-		page_copy(item->desc, item->value.bytes, MIN(item->value.len, EXT_BYTES_MAX));
-		item->size = value_size(item->desc);
-	}
-	return true;
+	memcpy(to + offsetof(tarn_entry, key_len), &head.key_len, sizeof(head.key_len));
+	memcpy(to + offsetof(tarn_entry, flags), &head.flags, sizeof(head.flags));
+	memcpy(to + offsetof(tarn_entry, val_len), &head.val_len, sizeof(head.val_len));
+	memcpy(to + offsetof(tarn_entry, revision), &head.revision, sizeof(head.revision));
+	if (leaf->prefix_len <= FRONT && room >= sizeof(head) + FRONT)
+		memcpy(key, leaf->front, FRONT);
+	else
+		page_copy(key, leaf->prefix, leaf->prefix_len);
+	page_copy(key + leaf->prefix_len, e->key + back, e->klen - back + len);
 }
 
-/* Copies the key without the first `strip` bytes. */
-static NODE_RACY void copy_key(const struct leaf *leaf, const struct item *item, size_t strip, uint8_t *to)
-{
-	size_t front = MIN(strip, leaf->prefix.len), back = strip - front;
-
-	page_copy(to, (const uint8_t *)leaf->prefix.ptr + front, leaf->prefix.len - front);
-	page_copy(to + leaf->prefix.len - front, (const uint8_t *)item->suffix.ptr + back, item->suffix.len - back);
-}
-
-static int add_pending(struct listing *l, const struct item *item, size_t at)
+static int add_pending(struct listing *l, const uint8_t *desc, size_t at)
 {
 	if (l->pending_n == l->pending_cap) {
 		size_t		cap = l->pending_cap ? 2 * l->pending_cap : 8;
@@ -148,50 +153,55 @@ static int add_pending(struct listing *l, const struct item *item, size_t at)
 		l->pending_cap = cap;
 	}
 	l->pending[l->pending_n].at   = at;
-	l->pending[l->pending_n].size = item->size;
-	memcpy(l->pending[l->pending_n++].desc, item->desc, EXT_BYTES_MAX);
+	l->pending[l->pending_n].size = value_size(desc);
+	memcpy(l->pending[l->pending_n++].desc, desc, EXT_BYTES_MAX);
 	return 0;
 }
 
-/* The value goes to buf + at: at once, or, when it is in extents, in the end. */
-static NODE_RACY int put_value(struct listing *l, const struct item *item, size_t at)
+/* A value in extents goes to buf + at in the end. */
+static int put_later(struct listing *l, const uint8_t *desc, size_t at)
 {
-	if (!item->value.extents) {
-		page_copy(l->buf + at, item->value.bytes, item->value.len);
-		return 0;
-	}
 	if (l->seek.flags & STORE_NOWAIT)
 		return -TARN_E_AGAIN;
-	return l->seek.locked ? add_pending(l, item, at) : seek_lock(&l->seek);
+	return l->seek.locked ? add_pending(l, desc, at) : seek_lock(&l->seek);
 }
 
-/* 0, FULL, TOO_SMALL, or what put_value() says. */
-static NODE_RACY int emit(struct listing *l, const struct leaf *leaf, uint32_t slot)
+static NODE_RACY uint64_t size_of(const struct leaf_entry *e, uint8_t desc[EXT_BYTES_MAX])
 {
-	struct item item;
-	size_t	    at = l->out->used, strip, klen, full, need;
-	bool	    omit;
+	if (!e->extents)
+		return e->vlen;
+	page_copy(desc, e->key + e->klen, MIN(e->vlen, EXT_BYTES_MAX));
+	return value_size(desc);
+}
+
+/* 0, FULL, TOO_SMALL, or what put_later() says. */
+static inline NODE_RACY int emit(struct listing *l, const struct leaf *leaf, uint32_t slot)
+{
+	uint8_t		  desc[EXT_BYTES_MAX];
+	struct leaf_entry e;
+	tarn_entry	  head;
+	size_t		  at = l->out->used, room = l->cap - at, full, need;
 
 	if (l->max && l->out->count == l->max)
 		return FULL;
-	if (!item_look(leaf, slot, &item))
+	if (!leaf_entry(leaf->page, leaf->cap, slot, &e))
 		return RESTART;
-	klen  = leaf->prefix.len + item.suffix.len;
-	strip = MIN(l->range->strip, klen);
-	klen -= strip;
-	full = sizeof(tarn_entry) + klen + item.size;
-	omit = l->range->flags & TARN_RANGE_KEYS_ONLY || item.size > TARN_LIST_VALUE_MAX || full > l->cap;
-	need = omit ? sizeof(tarn_entry) + klen : full;
-	if (need > l->cap - at) {
-		l->key_len = klen;
+	head.key_len  = leaf->prefix_len + e.klen - MIN(leaf->strip, e.klen);
+	head.val_len  = size_of(&e, desc);
+	head.revision = e.revision;
+	full	      = sizeof(head) + head.key_len + head.val_len;
+	head.flags    = l->range->flags & TARN_RANGE_KEYS_ONLY || head.val_len > TARN_LIST_VALUE_MAX || full > l->cap
+				? TARN_ENTRY_OMITTED
+				: 0;
+	need	      = head.flags ? sizeof(head) + head.key_len : full;
+	if (need > room) {
+		l->key_len = head.key_len;
 		return l->out->count ? FULL : TOO_SMALL;
 	}
-	memcpy(l->buf + at, &(tarn_entry){ (uint32_t)klen, omit ? TARN_ENTRY_OMITTED : 0, item.size, item.value.revision },
-	       sizeof(tarn_entry));
-	copy_key(leaf, &item, strip, l->buf + at + sizeof(tarn_entry));
+	put_entry(l->buf + at, room, leaf, &e, head, head.flags || e.extents ? 0 : e.vlen);
 	l->out->count++;
 	l->out->used = MIN(ROUND_UP(at + need, 8), l->cap);
-	return omit ? 0 : put_value(l, &item, at + sizeof(tarn_entry) + klen);
+	return e.extents && !head.flags ? put_later(l, desc, at + sizeof(head) + head.key_len) : 0;
 }
 
 /* Its slots in the order of the listing. */
@@ -200,17 +210,40 @@ static NODE_RACY uint32_t nth(const struct listing *l, const struct leaf *leaf, 
 	return reverse(l) ? leaf->to - 1 - i : leaf->from + i;
 }
 
-/* Entries lie in the page in the order in which they came, so the processor does not guess where the next one is. */
-static NODE_RACY int list_leaf(struct listing *l, const struct leaf *leaf)
+static inline NODE_RACY void load_entry(const uint8_t *page, uint32_t cap, uint32_t slot, unsigned lines)
 {
-	uint32_t n  = leaf->to > leaf->from ? leaf->to - leaf->from : 0;
-	int	 rc = 0;
+	const uint8_t *e = page + page_u32(slot_at(page, cap, slot) + SLOT_ENTRY);
 
-	for (uint32_t i = 0; i < MIN(n, LOOK_AHEAD); i++)
-		seek_prefetch_entry(leaf->page, leaf->cap, nth(l, leaf, i));
+	for (unsigned i = 0; i < lines; i++)
+		__builtin_prefetch(e + (size_t)i * LINE);
+}
+
+static inline void load_lines(struct lines *lines)
+{
+	uint32_t  n  = MIN(lines->each, lines->n);
+	uintptr_t at = lines->at, end = at + (uintptr_t)n * LINE;
+
+	lines->n -= n;
+	lines->at = end;
+	for (; at < end; at += LINE)
+		__builtin_prefetch((const void *)at);
+}
+
+/* Entries lie in the page in the order in which they came, so the processor does not guess where the next one is. Meanwhile the next leaf
+ * comes, in small pieces: who asks for all of it at once waits until the memory has answered. */
+static NODE_RACY int list_leaf(struct listing *l, const struct leaf *leaf, bool loaded)
+{
+	uint32_t n     = leaf->to > leaf->from ? leaf->to - leaf->from : 0;
+	unsigned lines = l->range->flags & TARN_RANGE_KEYS_ONLY ? 1 : 3;
+	int	 rc    = 0;
+
+	for (uint32_t i = 0; !loaded && i < MIN(n, LOOK_AHEAD); i++)
+		load_entry(leaf->page, leaf->cap, nth(l, leaf, i), lines);
 	for (uint32_t i = 0; !rc && i < n; i++) {
-		if (i + LOOK_AHEAD < n)
-			seek_prefetch_entry(leaf->page, leaf->cap, nth(l, leaf, i + LOOK_AHEAD));
+		if (!loaded && i + LOOK_AHEAD < n)
+			load_entry(leaf->page, leaf->cap, nth(l, leaf, i + LOOK_AHEAD), lines);
+		if (l->next.n)
+			load_lines(&l->next);
 		rc = emit(l, leaf, nth(l, leaf, i));
 	}
 	return rc;
@@ -263,29 +296,52 @@ static NODE_RACY int first_leaf(struct store *s, struct listing *l, struct place
 	return reverse(l) ? seek_leaf_last(s, p, l->range->end, w) : seek_leaf(s, p, l->range->start, w);
 }
 
-/* To the child of the page above that is next: its slot is in p->up. */
-static NODE_RACY int step(struct store *s, struct listing *l, struct place *p, struct wanted *w)
+/* Is there a leaf beside this one below the same page? Its slot. */
+static NODE_RACY bool beside(const struct listing *l, const struct place *p, uint32_t *slot)
 {
-	int rc;
+	const struct frame *up = p->up.frame;
 
-	p->leaf = p->up;
-	rc	= seek_down(s, p->tree, p->trail, &p->leaf, w);
-	if (!rc && !reverse(l) && p->up.slot + 1 < node_count(p->up.frame->page, p->up.frame->cap))
-		seek_prefetch(s, &p->up, p->up.slot + 1);
-	return rc;
+	*slot = p->up.slot + (reverse(l) ? -1u : 1u);
+	return up && *slot < node_count(up->page, up->cap);
+}
+
+/* Begins to load what is beside the leaf: its frame and what a search looks at; and says what of its page shall come while this leaf is
+ * listed. true: all of it, since the listing is likely to take most of its entries. */
+static NODE_RACY bool aim_beside(struct store *s, struct listing *l, const struct place *p, uint32_t here)
+{
+	uint64_t left = l->max ? l->max - l->out->count : UINT64_MAX, all = (uint64_t)here + here / 2;
+	uint32_t slot, bytes;
+
+	l->next.n = 0;
+	if (!beside(l, p, &slot))
+		return false;
+	if (left > here) {
+		load_entry(p->up.frame->page, p->up.frame->cap, slot, 2);
+		seek_prefetch(s, &p->up, slot);
+	}
+	if (left < all || !here || l->range->flags & TARN_RANGE_KEYS_ONLY)
+		return false;
+	l->next.at = seek_hinted(&s->cache, hint_get(&s->cache, p->up.frame, slot), &bytes);
+	if (bytes > WARM_MAX)
+		return false;
+	l->next.n    = bytes / LINE;
+	l->next.each = DIV_UP(l->next.n, here);
+	return true;
 }
 
 /* The leaf beside this one. It must lie on that side, or there would be no end to a walk through pages that do not fit together. */
 static NODE_RACY int next_leaf(struct store *s, struct listing *l, struct place *p, struct wanted *w)
 {
-	const struct frame *f = p->leaf.frame, *up = p->up.frame;
+	const struct frame *f = p->leaf.frame;
 	bool		    bounded;
 	tarn_buf	    low = node_low(f->page, f->cap), high = node_high(f->page, f->cap, &bounded);
+	uint32_t	    slot;
 	int		    rc;
 
-	if (up && (reverse(l) ? p->up.slot > 0 : p->up.slot + 1 < node_count(up->page, up->cap))) {
-		p->up.slot += reverse(l) ? -1u : 1u;
-		rc = step(s, l, p, w);
+	if (beside(l, p, &slot)) {
+		p->up.slot = slot;
+		p->leaf	   = p->up;
+		rc	   = seek_down(s, p->tree, p->trail, &p->leaf, w);
 	} else {
 		rc = reverse(l) ? seek_leaf_last(s, p, low, w) : seek_leaf(s, p, high, w);
 	}
@@ -320,7 +376,7 @@ static bool list_goes_on(const struct listing *l)
 /* Leaf by leaf; p stays at the last one that is listed. */
 static NODE_RACY int list_leaves(struct store *s, struct listing *l, struct wanted *w)
 {
-	bool	     go_on = list_goes_on(l);
+	bool	     go_on = list_goes_on(l), loaded = false, next_loaded;
 	struct place p;
 	struct leaf  leaf;
 	int	     rc;
@@ -332,7 +388,9 @@ static NODE_RACY int list_leaves(struct store *s, struct listing *l, struct want
 	rc	 = go_on ? next_leaf(s, l, &p, w) : first_leaf(s, l, &p, w);
 	while (!rc && p.leaf.frame) {
 		leaf_look(l, p.leaf.frame, &leaf);
-		rc = list_leaf(l, &leaf);
+		next_loaded = !leaf.ends && aim_beside(s, l, &p, leaf.to > leaf.from ? leaf.to - leaf.from : 0);
+		rc	    = list_leaf(l, &leaf, loaded);
+		loaded	    = next_loaded;
 		if (rc || leaf.ends)
 			return rc;
 		l->p = p;

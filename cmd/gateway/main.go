@@ -14,6 +14,7 @@ import (
 	"github.com/tarn-storage/tarn/cmd/gateway/internal/config"
 	"github.com/tarn-storage/tarn/cmd/gateway/internal/server"
 	"github.com/tarn-storage/tarn/cmd/gateway/internal/service"
+	"github.com/tarn-storage/tarn/cmd/internal/calm"
 	"github.com/tarn-storage/tarn/cmd/internal/localdev"
 	"github.com/tarn-storage/tarn/go/tarn"
 )
@@ -29,6 +30,7 @@ func main() {
 	case cfg.Printed != "":
 		fmt.Print(cfg.Printed)
 	default:
+		calm.Begin()
 		var level slog.LevelVar
 		log := cfg.Logger(os.Stderr, &level)
 		if err := run(cfg, log, &level); err != nil {

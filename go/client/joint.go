@@ -22,12 +22,13 @@ import (
 )
 
 const (
-	jointBytes = 64 << 10    // most bytes of a put that goes with others
-	jointPuts  = 512         // in one message
-	jointSize  = 512 << 10   // from which on a message takes no more
-	jointUnder = 2           // messages under way: one is applied while another is made durable
-	lineAge    = time.Second // of a line: then the next one shows who calls anew
-	lineIdle   = time.Second // without a put
+	jointBytes = 64 << 10               // most bytes of a put that goes with others
+	jointPuts  = 512                    // in one message
+	jointSize  = 512 << 10              // from which on a message takes no more
+	jointUnder = 2                      // messages under way: one is applied while another is made durable
+	lineAge    = time.Second            // of a line: then the next one shows who calls anew
+	lineIdle   = 100 * time.Millisecond // without a put: a line holds memory of the gateway
+	turns      = 16                     // of other goroutines at most, before a message goes
 )
 
 // joint sends puts that are made at the same time together. Always true: a put is in one message, which is sent at most once; what
@@ -153,7 +154,6 @@ func (j *joint) run() {
 
 // take waits for the next letter. Nil when none came: then this sender has ended.
 func (j *joint) take() *letter {
-	runtime.Gosched() // puts that are ready to run go with it, too
 	if l := j.letter(false); l != nil {
 		return l
 	}
@@ -167,15 +167,38 @@ func (j *joint) take() *letter {
 		case <-j.stop:
 			return j.letter(true)
 		}
-		runtime.Gosched()
 		if l := j.letter(false); l != nil {
 			return l
 		}
 	}
 }
 
+// gather lets goroutines run that are about to put, so that their puts go together: those whose puts were answered by the same message
+// become ready at the same time, and of another processor this one would see only the first. It ends when a turn has brought none.
+func (j *joint) gather() {
+	for had, i := -1, 0; i < turns; i++ {
+		runtime.Gosched()
+		n := j.waiting()
+		if n == had {
+			return
+		}
+		had = n
+	}
+}
+
+// waiting is how many puts the next letter has.
+func (j *joint) waiting() int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.next == nil {
+		return 0
+	}
+	return j.next.puts
+}
+
 // letter takes what waits. When nothing does, and it is the last time, this sender has ended.
 func (j *joint) letter(last bool) *letter {
+	j.gather()
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	l := j.next

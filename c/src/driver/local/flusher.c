@@ -1,25 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* driver/local/flusher.c: see flusher.h. */
+/* driver/local/flusher.c: see flusher.h.
+ *
+ * The thread sleeps on `word` (a futex). Who asks for something sets a bit with one instruction, and wakes the thread when it slept and nobody
+ * else has. It touches nothing after that instruction: to wake an address where nobody sleeps is harmless, whatever is there by then. A
+ * condition variable would wake the thread into a lock that its waker still holds, which is twice the switches for each group of the log. */
 #include "flusher.h"
-#include <errno.h>
+#include <linux/futex.h>
+#include <sys/syscall.h>
 #include <tarn/cont.h>
 #include <time.h>
+#include <unistd.h>
 
 #define MUCH	   (UINT64_C(8) << 20) /* bytes that are written before the time is up; twice as many make a change wait */
 #define RELAXED_NS (UINT64_C(1000000) * TARN_RELAXED_MS)
 
+#define WANTS  1u /* a round */
+#define LOOK   2u /* at the deadline, and whether it is to end */
+#define ASLEEP 4u
+
 void flusher_init(struct flusher *flusher, struct store *store)
 {
-	pthread_condattr_t attr;
-	struct store_stat  stat;
+	struct store_stat stat;
 
 	store_stat(store, &stat);
 	*flusher = (struct flusher){ .store = store, .inline_max = stat.inline_max, .much = MIN(MUCH, stat.log_bytes / 8) };
 	pthread_mutex_init(&flusher->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&flusher->wanted, &attr);
-	pthread_condattr_destroy(&attr);
 }
 
 static struct timespec timespec_of(uint64_t ns)
@@ -31,25 +36,40 @@ static uint64_t now_ns(void)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t); /* that of the condition variable, which a test's clock is not */
+	clock_gettime(CLOCK_MONOTONIC, &t); /* that of the futex, which a test's clock is not */
 	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
-/* Waits until there is something to write. false: it is to end, and has nothing to do. */
+static void ask(struct flusher *flusher, uint32_t what)
+{
+	if (atomic_fetch_or(&flusher->word, what) == ASLEEP)
+		syscall(SYS_futex, &flusher->word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+/* Until somebody asks, or the deadline (0: none). */
+static void sleep_until(struct flusher *flusher, uint64_t deadline_ns)
+{
+	struct timespec until = timespec_of(deadline_ns);
+	uint32_t	none  = 0;
+
+	if (atomic_compare_exchange_strong(&flusher->word, &none, ASLEEP))
+		syscall(SYS_futex, &flusher->word, FUTEX_WAIT_BITSET_PRIVATE, ASLEEP, deadline_ns ? &until : NULL, NULL,
+			FUTEX_BITSET_MATCH_ANY);
+}
+
+/* Waits until there is something to write. false: it is to end, and has nothing to do. What is asked for is taken before anything is looked
+ * at, so that what comes later is seen the next time. */
 static bool wait_for_work(struct flusher *flusher)
 {
 	for (;;) {
-		if (flusher->wants || (flusher->deadline_ns && now_ns() >= flusher->deadline_ns))
-			return true;
-		if (flusher->stopping)
-			return false;
-		if (flusher->deadline_ns) {
-			struct timespec until = timespec_of(flusher->deadline_ns);
+		uint32_t asked	  = atomic_exchange(&flusher->word, 0);
+		uint64_t deadline = atomic_load(&flusher->deadline_ns);
 
-			pthread_cond_timedwait(&flusher->wanted, &flusher->lock, &until);
-		} else {
-			pthread_cond_wait(&flusher->wanted, &flusher->lock);
-		}
+		if ((asked & WANTS) || (deadline && now_ns() >= deadline))
+			return true;
+		if (atomic_load(&flusher->stopping))
+			return false;
+		sleep_until(flusher, deadline);
 	}
 }
 
@@ -70,36 +90,32 @@ static void *run(void *arg)
 {
 	struct flusher *flusher = arg;
 
-	pthread_mutex_lock(&flusher->lock);
 	while (wait_for_work(flusher)) {
-		flusher->wants	     = false;
-		flusher->deadline_ns = 0;
-		pthread_mutex_unlock(&flusher->lock);
+		atomic_store(&flusher->deadline_ns, 0); /* before it can be armed again */
 		write_round(flusher);
-		pthread_mutex_lock(&flusher->lock);
 	}
-	pthread_mutex_unlock(&flusher->lock);
 	return NULL;
 }
 
 /* Under lock. */
 static int start(struct flusher *flusher)
 {
-	int rc = flusher->started ? 0 : thread_start(&flusher->thread, "tarn-log", run, flusher);
+	int rc = atomic_load(&flusher->started) ? 0 : thread_start(&flusher->thread, "tarn-log", run, flusher);
 
-	flusher->started = rc == 0;
+	atomic_store(&flusher->started, rc == 0);
 	return rc;
 }
 
 int flusher_wake(struct flusher *flusher)
 {
-	int rc;
+	int rc = 0;
 
-	pthread_mutex_lock(&flusher->lock);
-	rc	       = start(flusher);
-	flusher->wants = true;
-	pthread_cond_signal(&flusher->wanted);
-	pthread_mutex_unlock(&flusher->lock);
+	if (!atomic_load(&flusher->started)) {
+		pthread_mutex_lock(&flusher->lock);
+		rc = start(flusher);
+		pthread_mutex_unlock(&flusher->lock);
+	}
+	ask(flusher, WANTS);
 	return rc;
 }
 
@@ -122,8 +138,8 @@ static bool arm(struct flusher *flusher)
 	pthread_mutex_lock(&flusher->lock);
 	armed = start(flusher) == 0;
 	if (armed && !atomic_exchange(&flusher->armed, true)) {
-		flusher->deadline_ns = now_ns() + RELAXED_NS;
-		pthread_cond_signal(&flusher->wanted);
+		atomic_store(&flusher->deadline_ns, now_ns() + RELAXED_NS);
+		ask(flusher, LOOK);
 	}
 	pthread_mutex_unlock(&flusher->lock);
 	return armed;
@@ -155,13 +171,10 @@ int flusher_stop(struct flusher *flusher)
 {
 	uint64_t relaxed = atomic_load(&flusher->relaxed);
 
-	pthread_mutex_lock(&flusher->lock);
-	flusher->stopping = true;
-	pthread_cond_signal(&flusher->wanted);
-	pthread_mutex_unlock(&flusher->lock);
-	if (flusher->started)
+	atomic_store(&flusher->stopping, true);
+	ask(flusher, LOOK);
+	if (atomic_load(&flusher->started))
 		pthread_join(flusher->thread, NULL);
-	pthread_cond_destroy(&flusher->wanted);
 	pthread_mutex_destroy(&flusher->lock);
 	return relaxed ? store_commit(flusher->store, relaxed) : 0;
 }

@@ -12,20 +12,19 @@
 
 struct flusher {
 	struct store	*store;
-	pthread_mutex_t	 lock;
-	pthread_cond_t	 wanted; /* by the monotonic clock */
 	pthread_t	 thread;
 	uint32_t	 inline_max;
-	uint64_t	 much;	   /* bytes */
-	_Atomic bool	 armed;	   /* a round will begin by itself */
-	_Atomic bool	 hurried;  /* ... at once */
-	_Atomic uint64_t gathered; /* bytes of relaxed changes not known to be durable */
-	_Atomic uint64_t writing;  /* of them, those that the round under way writes */
-	_Atomic uint64_t relaxed;  /* the last lsn that was acknowledged without waiting */
-
-	/* Under lock: */
-	bool	 started, wants, stopping;
-	uint64_t deadline_ns; /* when armed */
+	_Atomic uint32_t word;	  /* what is asked of the thread, and whether it sleeps: see flusher.c */
+	_Atomic bool	 started; /* set under lock */
+	_Atomic bool	 stopping;
+	uint64_t	 much;	      /* bytes */
+	_Atomic bool	 armed;	      /* a round will begin by itself */
+	_Atomic bool	 hurried;     /* ... at once */
+	_Atomic uint64_t gathered;    /* bytes of relaxed changes not known to be durable */
+	_Atomic uint64_t writing;     /* of them, those that the round under way writes */
+	_Atomic uint64_t relaxed;     /* the last lsn that was acknowledged without waiting */
+	_Atomic uint64_t deadline_ns; /* when armed; by the monotonic clock */
+	pthread_mutex_t	 lock;	      /* of who starts the thread, and who arms it */
 };
 
 void flusher_init(struct flusher *flusher, struct store *store);

@@ -12,8 +12,10 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 
+	"github.com/tarn-storage/tarn/cmd/gateway/internal/watch"
 	apiv1 "github.com/tarn-storage/tarn/go/api/v1"
 	"github.com/tarn-storage/tarn/go/client"
 	"github.com/tarn-storage/tarn/go/errno"
@@ -63,9 +65,13 @@ func TestJoinedMany(t *testing.T) {
 	kv := openKV(t, dial(t, s.Addr()))
 	admin := apiv1.NewAdminServiceClient(connect(t, s.Addr()))
 	var all sync.WaitGroup
+	var open atomic.Bool // a session was, after a put
 	for g := range putters {
 		all.Go(func() {
 			for i := range puts {
+				if n, _ := s.services.Sessions(); n > 0 {
+					open.Store(true)
+				}
 				key := fmt.Appendf(nil, "%d-%d", g, i%30) // some again
 				if i == puts/2 {
 					key = nil
@@ -82,12 +88,14 @@ func TestJoinedMany(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if open, _ := s.services.Sessions(); open == 0 {
-		t.Error("no session is open: the puts went by themselves")
+	if !open.Load() {
+		t.Error("no session was open: the puts went by themselves")
 	}
 	if n := callsOf(t, admin); n != putters*puts {
 		t.Errorf("%d of %d puts were counted", n, putters*puts)
 	}
+	wantRecent(t, s, watch.Event{Method: apiv1.KeyValueService_Put_FullMethodName, Ref: object, Code: codes.InvalidArgument,
+		Reason: errno.Inval.Name(), Times: putters})
 	for g := range putters {
 		if got, err := kv.Get(t.Context(), fmt.Appendf(nil, "%d-%d", g, 9)); string(got) != "39" || err != nil {
 			t.Errorf("what %d put last is %q, %v", g, got, err)
@@ -96,6 +104,43 @@ func TestJoinedMany(t *testing.T) {
 	if n, err := kv.Count(t.Context(), system.Range{}); n != 29*putters || err != nil {
 		t.Errorf("%d keys, %v; want %d", n, err, 29*putters)
 	}
+}
+
+// wantRecent is that the recent errors are one, as often as it was the same.
+func wantRecent(t *testing.T, s *Server, want watch.Event) {
+	t.Helper()
+	all := s.services.Watch.Errors()
+	for i := range all { // the client library names pool and container by their ids
+		all[i].Time, all[i].Took = time.Time{}, 0
+		if strings.HasSuffix(all[i].Ref, "/stadium") {
+			all[i].Ref = want.Ref
+		}
+	}
+	if len(all) != 1 || all[0] != want {
+		t.Errorf("the recent errors are %v; want %v", all, want)
+	}
+}
+
+// TestSessionRefused: changes for which the gateway has no room are among the recent errors, too.
+func TestSessionRefused(t *testing.T) {
+	s, _, stub := real(t, Config{})
+	stream := session(t, stub)
+	first := sessionPut(1, "a", "1", 0)
+	first.Object = object
+	send(t, stream, first)
+	take(t, stream, 1)
+	all := s.gate.Free()
+	if err := s.gate.Take(context.Background(), all-1); err != nil {
+		t.Fatal(err)
+	}
+	send(t, stream, sessionPut(2, "b", "2", 0), sessionPut(3, "c", "3", 0))
+	answers := take(t, stream, 2)
+	s.gate.Give(context.Background(), all-1)
+	if reason := answers[3].GetError().GetReason(); reason != errno.OverloadRetry.Name() {
+		t.Errorf("there is no room, and the answer is %v", answers[3])
+	}
+	wantRecent(t, s, watch.Event{Method: apiv1.KeyValueService_Put_FullMethodName, Ref: object, Code: codes.ResourceExhausted,
+		Reason: errno.OverloadRetry.Name(), Times: 2})
 }
 
 // TestJoinedGone: the error of a put is that of the object, and of a closed handle; a put whose context ends returns at once.

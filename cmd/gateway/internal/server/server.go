@@ -216,7 +216,7 @@ func (s *Server) ReloadOn(sig os.Signal) {
 func (s *Server) register(calls *limit.Calls) {
 	services := &service.Services{
 		Log: s.cfg.Log, System: s.cfg.System, Handles: s.handles, Gate: s.gate, Health: s.health, Version: s.cfg.Version, Counts: &calls.Counts, Drain: s.drain,
-		Started: time.Now(), Devices: s.cfg.Devices, AllowRaw: s.cfg.AllowRaw, Trace: s.trace,
+		Started: time.Now(), Devices: s.cfg.Devices, AllowRaw: s.cfg.AllowRaw, Trace: s.trace, Watch: calls.Watch,
 		Level: s.cfg.LogLevel, GoDown: sync.OnceFunc(func() { close(s.asked) }),
 	}
 	if s.cfg.Settings != nil {

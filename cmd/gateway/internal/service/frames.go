@@ -181,12 +181,13 @@ func (o *outcome) failed(i int) *apiv1.KeyError {
 // tell answers each change, and counts it as the call that it would be by itself.
 func (ss *session) tell(f *frame, o *outcome) {
 	took, puts, dels := time.Since(f.began), 0, 0
+	var all failures
 	ss.out.add(func() {
 		for i, tag := range f.tags {
 			switch failed := o.failed(i); {
 			case failed != nil:
 				ss.out.put(&apiv1.SessionResult{Tag: tag, Result: &apiv1.SessionResult_Error{Error: failed}})
-				ss.Counts.Together(methodOf(f.muts[i]), 1, took, codes.Code(failed.GetCode()))
+				all.add(methodOf(f.muts[i]), failed)
 			case f.muts[i].Delete:
 				ss.out.put(&apiv1.SessionResult{Tag: tag, Result: hasDeleted})
 				dels++
@@ -197,6 +198,7 @@ func (ss *session) tell(f *frame, o *outcome) {
 		}
 		ss.Counts.Together(apiv1.KeyValueService_Put_FullMethodName, puts, took, codes.OK)
 		ss.Counts.Together(apiv1.KeyValueService_Delete_FullMethodName, dels, took, codes.OK)
+		all.tell(ss.Services, f.object, f.began)
 	})
 }
 
@@ -209,10 +211,13 @@ func methodOf(m system.Mutation) string {
 
 // check refuses changes that the engine would not, and takes them out.
 func (ss *session) check(f *frame) {
+	var all failures
+	defer func() { all.tell(ss.Services, f.object, f.began) }()
 	n := 0
 	for i := range f.muts {
 		if err := checkMutation(f.muts[i]); err != nil {
 			ss.refuse(f.tags[i], err)
+			all.add(methodOf(f.muts[i]), keyError(err))
 			continue
 		}
 		if n != i {

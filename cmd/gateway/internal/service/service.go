@@ -19,6 +19,7 @@ import (
 	"github.com/tarn-storage/tarn/cmd/gateway/internal/handles"
 	"github.com/tarn-storage/tarn/cmd/gateway/internal/limit"
 	"github.com/tarn-storage/tarn/cmd/gateway/internal/trace"
+	"github.com/tarn-storage/tarn/cmd/gateway/internal/watch"
 	apiv1 "github.com/tarn-storage/tarn/go/api/v1"
 	"github.com/tarn-storage/tarn/go/errno"
 	"github.com/tarn-storage/tarn/go/system"
@@ -48,6 +49,7 @@ type Services struct {
 	Version string
 	Started time.Time
 	Trace   *trace.Tracing // nil: none
+	Watch   *watch.Log     // remembers errors of calls that come on a stream; nil: nothing does
 
 	Log      *slog.Logger        // of operations, which outlive their call
 	Devices  system.LocalDevices // nil: DeviceService answers NOTSUPPORTED

@@ -173,7 +173,7 @@ func (ss *session) alike(calls []*apiv1.SessionCall) (n int) {
 func (ss *session) enterFrame(f *frame) {
 	f.began = time.Now()
 	if err := ss.Gate.Take(ss.ctx, f.bytes()); err != nil {
-		ss.calls.Go(func() { ss.refuseAll(f.tags, err) })
+		ss.calls.Go(func() { ss.refuseFrame(f, err) })
 		return
 	}
 	if ss.changes.add(f) {
@@ -334,6 +334,15 @@ func (ss *session) one(c *apiv1.SessionCall) (*apiv1.SessionResult, error) {
 
 func (ss *session) refuse(tag uint64, err error) {
 	ss.answer(&apiv1.SessionResult{Tag: tag, Result: &apiv1.SessionResult_Error{Error: keyError(err)}})
+}
+
+func (ss *session) refuseFrame(f *frame, err error) {
+	var all failures
+	for i := range f.muts {
+		all.add(methodOf(f.muts[i]), keyError(err))
+	}
+	all.tell(ss.Services, f.object, f.began)
+	ss.refuseAll(f.tags, err)
 }
 
 func (ss *session) refuseAll(tags []uint64, err error) {

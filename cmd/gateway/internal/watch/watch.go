@@ -32,7 +32,7 @@ type Event struct {
 	Took   time.Duration
 	Code   codes.Code
 	Reason string // DER_...; "" when it succeeded
-	Times  int    // of an error: how often it was the same
+	Times  int    // of an error: how often it was the same; 0 is once
 }
 
 func (e Event) same(other Event) bool {
@@ -85,7 +85,7 @@ func (l *Log) Add(stream bool, e Event) {
 
 // addError keeps one of those that are the same, so that a flood of one error does not wash away the others.
 func (l *Log) addError(e Event) {
-	e.Times = 1
+	e.Times = max(e.Times, 1)
 	gone := slices.IndexFunc(l.errors, e.same)
 	if gone >= 0 {
 		e.Times += l.errors[gone].Times

@@ -5,7 +5,9 @@ package main
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -42,8 +44,9 @@ func (t Turns) of(due float64) (turn int, settled bool) {
 }
 
 const (
-	settling = 0.1 // of a turn
-	groups   = 4   // of pairs, whose ratios say how far one may be off
+	settling  = 0.2 // of a turn, in which attackers connect, and use up what they begin with
+	pairsMin  = 8
+	resamples = 1000
 )
 
 // Beside is what one attack does to a polite client, whose calls are due at times of its own, and to the gateway.
@@ -51,8 +54,10 @@ type Beside struct {
 	Attack    string  `json:"attack"`
 	Quiet     Times   `json:"quiet_ms"`        // of the polite client's calls, in the turns without the attack
 	Attacked  Times   `json:"attacked_ms"`     // in the turns with it
+	Setup     Times   `json:"setup_ms"`        // at the beginning of these, while attackers connect: not in Attacked
+	Calls     int     `json:"polite_calls"`    // that Attacked is of
 	Ratio     float64 `json:"p99_ratio"`       // of all turns
-	Least     float64 `json:"p99_ratio_least"` // of a quarter of the turns, which follow each other
+	Least     float64 `json:"p99_ratio_least"` // the interval of 95 % for it, by drawing pairs of turns again and again
 	Most      float64 `json:"p99_ratio_most"`
 	Refused   int     `json:"polite_refused"`   // calls of the polite client
 	Lost      int     `json:"polite_lost"`      // that failed, or were not sent
@@ -91,7 +96,7 @@ func (r *run) beside(name string, g *gateway, polite string) (b Beside, err erro
 		return b, err
 	}
 	length := time.Duration(r.o.rounds) * r.o.window
-	turns := Turns{time.Now().Add(300 * time.Millisecond), r.o.turn, max(int(length/r.o.turn), groups)} // by then both processes are there
+	turns := Turns{time.Now().Add(300 * time.Millisecond), r.o.turn, max(int(length/r.o.turn), pairsMin)} // by then both processes are there
 	attackers, err := r.at.attacker.begin("strike", Strike{name, g.addr, attacker, r.o.attackers, turns})
 	if err != nil {
 		return b, err
@@ -112,7 +117,7 @@ func (r *run) beside(name string, g *gateway, polite string) (b Beside, err erro
 	}
 	b.CPU, b.Frames = used.Seconds()/seconds, float64(struck.Frames)/seconds
 	b.Refused, b.Lost = o.Refused, o.Due-o.Done-o.Refused
-	b.compare(turns, o.All)
+	b.compare(turns, o.All, r.random)
 	b.ThenMiB, b.MemoryMiB, err = memoryOf(g.pid())
 	r.say("%s: p99 %.2f ms, %.2f in quiet, ratio %.2f (%.2f to %.2f); %.3f s of the gateway a second", name, b.Attacked.P99, b.Quiet.P99, b.Ratio, b.Least, b.Most, b.CPU)
 	return b, err
@@ -140,28 +145,57 @@ func (t Turns) used(pid int) (more time.Duration, err error) {
 	return more, nil
 }
 
+// pair is how long the calls took that were due in a quiet turn and in the one behind it, and those at its beginning.
+type pair struct{ quiet, attacked, setup []float64 }
+
 // compare sorts the calls by turns.
-func (b *Beside) compare(t Turns, all []Took) {
-	var quiet, attacked []float64
-	var part [groups][2][]float64
+func (b *Beside) compare(t Turns, all []Took, random *rand.Rand) {
+	pairs := make([]pair, t.Pairs)
 	for _, c := range all {
 		turn, settled := t.of(c.Due)
-		if !settled || turn >= 2*t.Pairs {
+		if turn >= 2*t.Pairs {
 			continue
 		}
-		group := turn / 2 * groups / t.Pairs
-		part[group][turn%2] = append(part[group][turn%2], c.Ms)
-	}
-	for i, p := range part {
-		quiet, attacked = append(quiet, p[0]...), append(attacked, p[1]...)
-		x := ratio(timesOf(p[0]), timesOf(p[1]))
-		if i == 0 {
-			b.Least = x
+		switch p := &pairs[turn/2]; {
+		case settled && turn%2 == 0:
+			p.quiet = append(p.quiet, c.Ms)
+		case settled:
+			p.attacked = append(p.attacked, c.Ms)
+		case turn%2 == 1:
+			p.setup = append(p.setup, c.Ms)
 		}
-		b.Least, b.Most = min(b.Least, x), max(b.Most, x)
 	}
-	b.Quiet, b.Attacked = timesOf(quiet), timesOf(attacked)
+	var setup []float64
+	for _, p := range pairs {
+		setup = append(setup, p.setup...)
+	}
+	b.Setup = timesOf(setup)
+	b.Quiet, b.Attacked, b.Calls = together(pairs)
 	b.Ratio = ratio(b.Quiet, b.Attacked)
+	b.Least, b.Most = interval(pairs, random)
+}
+
+// together is what all pairs say.
+func together(pairs []pair) (quiet, attacked Times, calls int) {
+	var q, a []float64
+	for _, p := range pairs {
+		q, a = append(q, p.quiet...), append(a, p.attacked...)
+	}
+	return timesOf(q), timesOf(a), len(a)
+}
+
+// interval is between which ratios of p99 those of 95 % of all draws are. A turn is drawn whole: what disturbs one call disturbs those beside it, too.
+func interval(pairs []pair, random *rand.Rand) (least, most float64) {
+	drawn, ratios := make([]pair, len(pairs)), make([]float64, resamples)
+	for i := range ratios {
+		for j := range drawn {
+			drawn[j] = pairs[random.IntN(len(pairs))]
+		}
+		quiet, attacked, _ := together(drawn)
+		ratios[i] = ratio(quiet, attacked)
+	}
+	slices.Sort(ratios)
+	return ratios[resamples*25/1000], ratios[resamples*975/1000]
 }
 
 func ratio(quiet, attacked Times) float64 {

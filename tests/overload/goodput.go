@@ -56,7 +56,9 @@ func (r *run) goodput(put bool) ([]Step, error) {
 			if err != nil {
 				return nil, err
 			}
-			s.Share = s.Done / peak.Done
+			if peak.Done > 0 { // else the machine has done something else
+				s.Share = s.Done / peak.Done
+			}
 			rounds[times] = append(rounds[times], s)
 		}
 	}
@@ -88,6 +90,7 @@ func (r *run) bestDepth(put bool) (best int, err error) {
 // step offers one load.
 func (r *run) step(l Load) (s Step, err error) {
 	l.Addr, l.From, l.Conns, l.Seconds, l.Seed = r.gateway.addr, callers, r.o.conns, r.o.window.Seconds(), r.seed()
+	l.Vary = r.o.vary
 	if l.Rate == 0 {
 		l.Conns = min(l.Conns, l.Depth)
 	}

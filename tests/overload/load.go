@@ -23,6 +23,7 @@ type Load struct {
 	Seconds float64
 	Put     bool // else get
 	Seed    uint64
+	Vary    bool      // each call has a deadline of its own
 	Keep    bool      // tell every time
 	Begin   time.Time // when it begins; zero: at once
 }
@@ -90,6 +91,7 @@ func (l Load) offer() (Offered, error) {
 			return Offered{}, err
 		}
 		defer c.Close()
+		c.vary = l.Vary
 		clients = append(clients, c)
 	}
 	time.Sleep(time.Until(l.Begin))

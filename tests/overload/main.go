@@ -3,7 +3,7 @@
 // Program overload measures what a gateway does when more is asked of it than it can carry, and while it is attacked.
 //
 // The gateway is a real one, in a process of its own, and so are those who call it, on processors that it does not use, so that what they take
-// is not taken from it. Attackers run with nice 19 beside a polite client, in every second of many short turns. Calls are due at random times that
+// is not taken from it. Attackers run with nice 19 beside a polite client, in every second of many turns. Calls are due at random times that
 // do not depend on answers, and are timed from then on. What the gateway refuses is timed by its own clock as well.
 package main
 
@@ -41,6 +41,7 @@ type options struct {
 	parts     string
 	attacks   string
 	shared    bool
+	vary      bool
 	put       bool
 	json      bool
 	times     []float64
@@ -110,13 +111,14 @@ func parse(args []string) (o options, err error) {
 	f.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "of the times at which calls are due")
 	f.IntVar(&o.rounds, "rounds", 3, "of each figure")
 	f.DurationVar(&o.window, "window", time.Second, "how long each is measured in a round")
-	f.DurationVar(&o.turn, "turn", 250*time.Millisecond, "how long the polite client is alone, then attacked, then alone...: as often as fits, in all windows")
+	f.DurationVar(&o.turn, "turn", time.Second, "how long the polite client is alone, then attacked, then alone...: as often as fits in all windows, and 8 times at least")
 	f.IntVar(&o.conns, "conns", 64, "connections of a load")
-	f.Float64Var(&o.polite, "polite", 500, "calls a second of the polite client")
+	f.Float64Var(&o.polite, "polite", 1000, "calls a second of the polite client")
 	f.IntVar(&o.attackers, "attackers", 6, "at once")
 	f.StringVar(&o.parts, "parts", "get,put,attacks,handshakes", "what is measured")
 	f.StringVar(&o.attacks, "attacks", "", "only attacks whose names begin so, separated by commas")
 	f.BoolVar(&o.shared, "shared", false, "let the gateway use all processors")
+	f.BoolVar(&o.vary, "deadlines", true, "each call of a load has a deadline of its own, as those of gRPC's libraries do")
 	f.BoolVar(&o.put, "polite-puts", false, "the polite client puts, and does not get")
 	f.BoolVar(&o.json, "json", false, "print JSON")
 	times := f.String("times", "1,2,5,10", "what is offered, in times of what the gateway carries")

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"bytes"
 	"net"
+	"strconv"
 	"sync"
 	"time"
 
@@ -22,6 +23,10 @@ type wire struct {
 	out    *bufio.Writer
 	fr     *http2.Framer
 	header []byte // of a call: the gateway knows all its fields
+	vary   bool   // each call has a deadline of its own, which changes HPACK's table, as grpc-go's does
+	hp     *hpack.Encoder
+	block  bytes.Buffer
+	fields []hpack.HeaderField
 	wake   chan struct{}
 
 	mu     sync.Mutex
@@ -45,6 +50,8 @@ const (
 	callsMost     = 100     // a little less than a connection of the gateway may have
 	receiveWindow = 1 << 30 // more than is received
 	deadline      = "10S"
+
+	deadlineMicros = 10_000_000
 )
 
 func dialWire(from, addr, path string) (*wire, error) {
@@ -85,26 +92,26 @@ func dialFrom(from, addr string) (net.Conn, error) {
 
 // teach sends the fields of a call once, in a call that is reset, so that from now on each is one byte or two.
 func (c *wire) teach(path string) error {
-	var block bytes.Buffer
-	hp := hpack.NewEncoder(&block)
-	for range 2 {
-		block.Reset()
-		for _, f := range []hpack.HeaderField{{Name: ":method", Value: "POST"}, {Name: ":scheme", Value: "http"}, {Name: ":path", Value: path},
-			{Name: ":authority", Value: "tarn"}, {Name: "content-type", Value: "application/grpc"}, {Name: "te", Value: "trailers"},
-			{Name: "grpc-timeout", Value: deadline}} {
-			_ = hp.WriteField(f) // of a bytes.Buffer
-		}
-		if c.header == nil {
-			if err := c.fr.WriteHeaders(http2.HeadersFrameParam{StreamID: c.next, BlockFragment: block.Bytes(), EndHeaders: true}); err != nil {
-				return err
-			}
-			c.header = []byte{}
-		}
+	c.hp = hpack.NewEncoder(&c.block)
+	c.fields = []hpack.HeaderField{{Name: ":method", Value: "POST"}, {Name: ":scheme", Value: "http"}, {Name: ":path", Value: path},
+		{Name: ":authority", Value: "tarn"}, {Name: "content-type", Value: "application/grpc"}, {Name: "te", Value: "trailers"}}
+	if err := c.fr.WriteHeaders(http2.HeadersFrameParam{StreamID: c.next, BlockFragment: c.headers(deadline), EndHeaders: true}); err != nil {
+		return err
 	}
-	c.header = bytes.Clone(block.Bytes())
+	c.header = bytes.Clone(c.headers(deadline))
 	err := c.fr.WriteRSTStream(c.next, http2.ErrCodeCancel)
 	c.next += 2
 	return err
+}
+
+// headers are those of a call with that deadline.
+func (c *wire) headers(deadline string) []byte {
+	c.block.Reset()
+	for _, f := range c.fields {
+		_ = c.hp.WriteField(f) // of a bytes.Buffer
+	}
+	_ = c.hp.WriteField(hpack.HeaderField{Name: "grpc-timeout", Value: deadline}) // likewise
+	return c.block.Bytes()
 }
 
 // room is whether one more call of n bytes may be sent.
@@ -122,7 +129,11 @@ func (c *wire) send(due time.Time, body []byte) error {
 	c.window -= int64(len(body))
 	c.calls[id] = call{due, time.Now()}
 	c.mu.Unlock()
-	if err := c.fr.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: c.header, EndHeaders: true}); err != nil {
+	header := c.header
+	if c.vary {
+		header = c.headers(strconv.Itoa(deadlineMicros-int(id)) + "u")
+	}
+	if err := c.fr.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: header, EndHeaders: true}); err != nil {
 		return err
 	}
 	return c.fr.WriteData(id, true, body)

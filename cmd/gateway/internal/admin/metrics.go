@@ -26,7 +26,7 @@ var (
 	placesMax  = gauge("tarn_gateway_calls_in_flight_limit", "Calls that may hold a place at once; more are refused.")
 	refused    = gauge("tarn_gateway_refused_total", "Calls, and what calls wanted more, that were refused for want of a place or of bytes.")
 	early      = gauge("tarn_gateway_refused_early_total", "Calls that were refused before gRPC saw them; they are in tarn_gateway_refused_total, too.")
-	refusals   = gauge("tarn_gateway_refusal_seconds", "From when the headers of a call were read until its refusal was written; of those in one write the oldest.")
+	refusals   = gauge("tarn_gateway_refusal_seconds", "From when the headers of a call were read until its refusal was written; for those in one write, of the oldest.")
 	watches    = gauge("tarn_gateway_watches", "Watches that are running.")
 	watchesMax = gauge("tarn_gateway_watches_limit", "Watches that can run at once; more are refused.")
 	watchesNo  = gauge("tarn_gateway_watches_refused_total", "Watches that were refused: there were too many, or its caller had its share.")

@@ -78,9 +78,10 @@ func (g *Guard) TLS(protocols ...string) *tls.Config {
 	}
 	return &tls.Config{
 		MinVersion: tls.VersionTLS13, NextProtos: protocols,
-		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 			c := g.state.Load().tls.Clone()
 			c.NextProtos = protocols
+			endTurn(c, hello.Conn)
 			return c, nil
 		},
 	}

@@ -9,7 +9,8 @@ import (
 )
 
 // Listen is a listener that has at most so many connections at once. One more waits until another goes; and when there is one that is idle,
-// that one is closed.
+// that one is closed. A connection for whose handshake there is no place is closed here, where that costs no goroutine, and after each
+// the listener rests for crowdPause: who comes behind it waits in the system's queue.
 func (cs *Conns) Listen(l net.Listener) net.Listener {
 	return &limited{Listener: l, conns: cs, places: make(chan struct{}, cs.Most), closing: make(chan struct{})}
 }
@@ -22,20 +23,44 @@ type limited struct {
 	once    sync.Once
 }
 
+// crowdPause is how long nothing is accepted when a connection found no place for its handshake.
+const crowdPause = 500 * time.Microsecond
+
 // evictEvery is how often who waits for a place looks for a connection that has become idle.
 const evictEvery = 100 * time.Millisecond
 
 // Accept implements net.Listener.
 func (l *limited) Accept() (net.Conn, error) {
-	conn, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
+	for {
+		conn, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		if !l.place() {
+			_ = conn.Close() // nothing was sent yet
+			return nil, net.ErrClosed
+		}
+		key := strangerAt(conn)
+		if from, wait, ok := l.conns.shake(key, time.Now()); ok {
+			return l.shaking(conn, key, from, wait), nil
+		}
+		<-l.places
+		_ = conn.Close() // likewise
+		time.Sleep(crowdPause)
 	}
-	if !l.place() {
-		_ = conn.Close() // nothing was sent yet
-		return nil, net.ErrClosed
-	}
-	return &countedConn{Conn: conn, end: sync.OnceFunc(func() { <-l.places })}, nil
+}
+
+// arrived is a connection that has a place for its handshake, until that has ended, or it is closed.
+type arrived struct {
+	countedConn
+	from   *origin
+	wait   time.Duration // before the handshake
+	shaken func()
+}
+
+func (l *limited) shaking(conn net.Conn, key string, from *origin, wait time.Duration) *arrived {
+	shaken := sync.OnceFunc(func() { l.conns.shaken(key, from) })
+	return &arrived{countedConn{conn, sync.OnceFunc(func() { shaken(); <-l.places })}, from, wait, shaken}
 }
 
 // place waits for a place; false when the listener was closed.

@@ -5,6 +5,7 @@ package limit
 import (
 	"errors"
 	"net"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,7 +28,9 @@ type Conn struct {
 	used    atomic.Int64 // when something was read or written last, in ns
 	written atomic.Int64 // bytes that have not earned credit yet
 	owed    atomic.Int64 // when the oldest refusal that is not written yet was read, in ns; 0: there is none
+	owes    atomic.Int64 // how many these are
 	left    atomic.Int64 // credit, as it was when something was read last
+	unread  unread
 	origin  *origin
 	done    chan struct{}
 	close   func() error
@@ -35,22 +38,22 @@ type Conn struct {
 	soon    *atomic.Uint64     // of refusals, those that grpc did not see
 
 	// Only the goroutine that reads uses what follows; grpc calls the tap from it, too.
-	credit   float64
-	waste    float64 // what frames have cost that carried nothing, less what was earned
-	at       time.Time
-	came     int64     // when something was read last, in ns
-	until    time.Time // when it may be read again, unless gate has room before
-	gate     *Gate     // that has refused a call
-	incoming frames
-	worth    bool   // a call was admitted
-	opened   int    // calls that began, and that grpc has not asked the tap about
-	early    *early // nil: no call was refused yet
+	credit  float64
+	waste   float64 // what frames have cost that carried nothing, less what was earned
+	yielded float64 // waste, when others could run last
+	at      time.Time
+	came    int64     // when something was read last, in ns
+	until   time.Time // when it may be read again, unless gate has room before
+	gate    *Gate     // that has refused a call
+	worth   bool      // a call was admitted
+	opened  int       // calls that began, and that grpc has not asked the tap about
+	early   early
 
 	outgoing outgoing
 }
 
 const (
-	creditMost = 1000
+	creditMost = 500
 	creditRate = 1000 // each second
 	wasteMost  = 2000
 	wasteRate  = 250 // forgotten each second
@@ -63,17 +66,19 @@ const (
 	headersFree   = 4096     // bytes of the headers of a call
 	headersCost   = 1. / 256 // of each beyond
 	refusalCost   = 0.5      // of a call
+	unknownCost   = 4        // of a call of a method that there is not, beyond that: grpc does all of its work
 	surplusCost   = 3        // of a call beyond those that a connection may have at once: the client was told how many
 	pauseMost     = 100 * time.Millisecond
 	creditLow     = 100
-	smallRead     = 2048 // bytes: what is read at once of who has little credit, or was not read for a while
+	yieldWaste    = 50
+	smallRead     = 2048 // bytes: what is read at once of who has little credit, was not read for a while, or has called nothing yet
 )
 
 var errFlood = errors.New("the client sends too many frames that carry nothing")
 
 func newConn(inner net.Conn, key string, from *origin, conns *Conns) *Conn {
 	c := &Conn{Conn: inner, key: key, origin: from, late: &conns.Refusals, soon: &conns.Early, done: make(chan struct{}), credit: creditMost, at: time.Now(),
-		incoming: frames{skip: len(http2.ClientPreface)}}
+		early: newEarly()}
 	c.close = sync.OnceValue(func() error {
 		close(c.done)
 		conns.end(c)
@@ -110,18 +115,19 @@ func (c *Conn) idle(now time.Time, d time.Duration) bool {
 func (c *Conn) Read(p []byte) (int, error) {
 	c.spend(float64(c.opened) * surplusCost) // there were too many at once: grpc has refused them
 	c.opened = 0
-	n, err := c.fetch(p)
-	c.scan(p[:n])
+	c.yield()
+	n, err := c.early.read(c, p)
 	c.keep()
 	return n, err
 }
 
-// fetch is what grpc is to see of what the client sends.
-func (c *Conn) fetch(p []byte) (int, error) {
-	if c.early == nil {
-		return c.pull(p)
+// yield lets others run first when what was read carried nothing: they would wait behind all of it.
+func (c *Conn) yield() {
+	if c.waste > c.yielded+yieldWaste {
+		runtime.Gosched()
+		c.yielded = c.waste
 	}
-	return c.early.read(c, p)
+	c.yielded = min(c.yielded, c.waste)
 }
 
 // pull reads what the client has sent, as soon as there is credit.
@@ -133,7 +139,7 @@ func (c *Conn) pull(p []byte) (int, error) {
 		}
 		c.pause()
 	}
-	if c.rest() || c.credit < creditLow {
+	if c.rest() || c.credit < creditLow || !c.worth {
 		p = p[:min(len(p), smallRead)]
 	}
 	n, err := c.Conn.Read(p)
@@ -147,7 +153,7 @@ func (c *Conn) Write(p []byte) (int, error) {
 	n, err := c.outgoing.write(c.Conn, p)
 	c.written.Add(int64(n))
 	if now := c.touch(); owed != 0 {
-		c.late.Add(time.Duration(now - owed))
+		c.late.AddMany(time.Duration(now-owed), uint64(c.owes.Swap(0)))
 	}
 	return n, err
 }
@@ -227,12 +233,11 @@ func (c *Conn) admitted() {
 func (c *Conn) refused() {
 	c.opened--
 	c.credit -= refusalCost
+	c.owes.Add(1)
 	c.owed.CompareAndSwap(0, c.came)
 }
 
-// scan counts the frames in what was read.
-func (c *Conn) scan(p []byte) { c.incoming.scan(p, c.count) }
-
+// count counts a frame that grpc will see.
 func (c *Conn) count(kind http2.FrameType, flags http2.Flags, length int) {
 	switch {
 	case kind == http2.FrameHeaders:

@@ -23,8 +23,8 @@ type Conns struct {
 	Most       int // more wait to be accepted
 	Handshakes int // more are closed at once; an address has at most as many as are left for others
 
-	// Refusals counts how long it took from when the headers of a call were read until its refusal was written: of those that one write has,
-	// the oldest.
+	// Refusals counts how long it took from when the headers of a call were read until its refusal was written: for those that one write has,
+	// as long as for the oldest.
 	Refusals latency.Histogram
 
 	Early atomic.Uint64 // calls that were refused before grpc saw them
@@ -59,17 +59,21 @@ type counting struct {
 // ServerHandshake implements credentials.TransportCredentials.
 func (c counting) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
 	key := strangerAt(raw)
-	from, wait, ok := c.conns.shake(key, time.Now())
-	if !ok {
-		return nil, nil, errHandshakes
+	a, ok := raw.(*arrived)
+	if !ok { // it is of another listener
+		from, wait, ok := c.conns.shake(key, time.Now())
+		if !ok {
+			return nil, nil, errHandshakes
+		}
+		a = &arrived{from: from, wait: wait, shaken: func() { c.conns.shaken(key, from) }}
 	}
-	defer c.conns.shaken(key, from)
-	time.Sleep(wait)
+	defer a.shaken()
+	time.Sleep(a.wait)
 	inner, info, err := c.TransportCredentials.ServerHandshake(raw)
 	if err != nil {
 		return nil, nil, err
 	}
-	conn := newConn(inner, key, from, c.conns)
+	conn := newConn(inner, key, a.from, c.conns)
 	c.conns.begin(conn)
 	if carrier, ok := info.(Carrier); ok {
 		carrier.Carry(conn)

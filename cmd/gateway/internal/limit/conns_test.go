@@ -48,7 +48,7 @@ func TestEvict(t *testing.T) {
 // TestPlaces: a listener gives its places back when connections close, and one that is closed does not wait for one.
 func TestPlaces(t *testing.T) {
 	s := &script{from: []string{"10.0.0.1:1", "10.0.0.1:2", "10.0.0.1:3"}}
-	l := (&Conns{Most: 1}).Listen(s)
+	l := (&Conns{Most: 1, Handshakes: 4}).Listen(s)
 	first, err := l.Accept()
 	if err != nil {
 		t.Fatal(err)

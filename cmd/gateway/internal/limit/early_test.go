@@ -3,11 +3,17 @@
 package limit
 
 import (
+	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,45 +21,93 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
-// sent is a client's frames, and what grpc is to see of them.
-type sent struct {
-	out, seen bytes.Buffer
-	hp        *hpack.Encoder
-	block     bytes.Buffer
+// said is what a client meant by a call.
+type said struct {
+	id     uint32
+	fields []hpack.HeaderField
+	over   bool // more than there is room for
 }
 
-func newSent() *sent {
-	s := &sent{}
+// sent is a client's frames.
+type sent struct {
+	out    bytes.Buffer
+	hp     *hpack.Encoder
+	block  bytes.Buffer
+	fr     *http2.Framer
+	random *rand.Rand
+	calls  map[uint32]said
+	next   uint32
+	pings  int
+	data   int // bytes
+}
+
+func newSent(random *rand.Rand) *sent {
+	s := &sent{random: random, calls: map[uint32]said{}, next: 1}
 	s.hp = hpack.NewEncoder(&s.block)
-	s.both([]byte(http2.ClientPreface))
+	s.fr = http2.NewFramer(&s.out, nil)
+	s.out.WriteString(http2.ClientPreface)
 	return s
 }
 
-func (s *sent) both(b []byte) {
-	s.out.Write(b)
-	s.seen.Write(b)
+// any sends a call of a kind that comes often, with a deadline of its own; or another; or something between.
+func (s *sent) any() {
+	fields := []hpack.HeaderField{{Name: ":method", Value: "POST"}, {Name: ":path", Value: "/x"}, {Name: "user", Value: "alice"}}
+	switch s.random.IntN(12) {
+	case 0:
+		s.pings++
+		_ = s.fr.WritePing(false, [8]byte{byte(s.pings)})
+		return
+	case 1:
+		fields[2].Value = fmt.Sprint("u", s.random.IntN(6))
+	case 2:
+		fields = append(fields, hpack.HeaderField{Name: "x", Value: strings.Repeat("x", s.random.IntN(300)), Sensitive: true})
+	case 3:
+		s.hp.SetMaxDynamicTableSize(uint32(s.random.IntN(4097)))
+	case 4:
+		if s.random.IntN(4) == 0 {
+			large := hpack.HeaderField{Name: "large", Value: strings.Repeat("a", 3000)}
+			fields = append(fields, large, large, large, large, large, large, large)
+		}
+	case 5, 6, 7, 8:
+		fields = append(fields, hpack.HeaderField{Name: "grpc-timeout", Value: fmt.Sprint(s.random.IntN(1e8), "u"), Sensitive: s.random.IntN(3) == 0})
+	case 9:
+		fields = append(fields, hpack.HeaderField{Name: "grpc-timeout", Value: "10S"}, hpack.HeaderField{Name: "traceparent", Value: fmt.Sprint(s.random.Uint64())})
+	case 10:
+		fields = append(fields, hpack.HeaderField{Name: "grpc-timeout", Value: "soon"})
+	}
+	s.call(fields)
 }
 
-// call is a call with a message; early: it is refused before grpc sees it.
-func (s *sent) call(id uint32, n int, early bool, fields ...hpack.HeaderField) {
+// call sends headers in one frame or two, padded or not, and a message.
+func (s *sent) call(fields []hpack.HeaderField) {
+	id, size := s.next, uint32(0)
+	s.next += 2
 	s.block.Reset()
-	for _, f := range append([]hpack.HeaderField{{Name: ":method", Value: "POST"}, {Name: ":path", Value: "/x"}}, fields...) {
+	for _, f := range fields {
 		_ = s.hp.WriteField(f) // of a bytes.Buffer
+		size += f.Size()
 	}
-	var b bytes.Buffer
-	fr := http2.NewFramer(&b, nil)
-	_ = fr.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: s.block.Bytes(), EndHeaders: true})
-	_ = fr.WriteData(id, true, make([]byte, n))
-	s.out.Write(b.Bytes())
-	if !early {
-		s.seen.Write(b.Bytes())
+	s.calls[id] = said{id, fields, size > HeadersMost}
+	block, n := s.block.Bytes(), s.random.IntN(3000)
+	p := http2.HeadersFrameParam{StreamID: id, BlockFragment: block, EndHeaders: true, EndStream: s.random.IntN(9) == 0}
+	switch s.random.IntN(9) {
+	case 0:
+		p.PadLength = uint8(s.random.IntN(200))
+	case 1:
+		p.Priority = http2.PriorityParam{Weight: 3}
+	case 2:
+		if size <= HeadersMost { // else the connection ends
+			p.BlockFragment, p.EndHeaders = block[:s.random.IntN(len(block))], false
+		}
 	}
-}
-
-func (s *sent) ping() {
-	var b bytes.Buffer
-	_ = http2.NewFramer(&b, nil).WritePing(false, [8]byte{})
-	s.both(b.Bytes())
+	_ = s.fr.WriteHeaders(p) // of a bytes.Buffer, as what follows
+	if !p.EndHeaders {
+		_ = s.fr.WriteContinuation(id, true, block[len(p.BlockFragment):])
+	}
+	if !p.EndStream {
+		s.data += n
+		_ = s.fr.WriteData(id, true, make([]byte, n))
+	}
 }
 
 // answers are the frames that a client gets, in a few words each.
@@ -79,98 +133,184 @@ func answers(t *testing.T, r io.Reader) (all []string) {
 	}
 }
 
-// TestEarly: of calls that are like one that was refused, byte for byte, grpc sees nothing while the gate is full, and everything else as it
-// was sent, however the bytes are cut; each has its answer, and the window gets back what was not seen.
-func TestEarly(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
-	for round := range uint64(50) {
-		cuts, reads := rand.New(rand.NewPCG(seed, 2*round)), rand.New(rand.NewPCG(seed, 2*round+1))
-		s, same := newSent(), hpack.HeaderField{Name: "a", Value: "1"}
-		s.call(1, 10, false, same) // adds to the table
-		s.call(3, 10, false, same) // refused, and begins it
-		s.call(5, 10, false, same) // is learned
-		s.call(7, 20000, true, same)
-		s.ping()
-		s.call(9, 20000, true, same)
-		s.call(11, 10, false, hpack.HeaderField{Name: "b", Value: "2"}) // changes the table
-		s.call(13, 10, false, same)                                     // its bytes are others now, and it is learned
-		s.call(15, 10, true, same)
-		g := NewGate(0, 0)
-		inner, client := net.Pipe()
-		c := newConn(inner, "", &origin{}, &Conns{})
-		out := s.out.Bytes()
-		go func() {
-			for at := 0; at < len(out); {
-				n := min(1+cuts.IntN(4000), len(out)-at)
-				_, _ = client.Write(out[at : at+n]) // fails when the test has
-				at += n
-			}
-		}()
-		told := make(chan []string)
-		go func() { told <- answers(t, client) }()
-		last := c.tapped(t, g, &s.seen, reads.IntN)
-		_ = inner.Close() // of a pipe
-		<-last
-		refusal := func(id int) []string {
-			return []string{fmt.Sprint(id, " status 8 end true"), fmt.Sprint(id, " reset NO_ERROR")}
+// server reads as grpc does, and asks the tap about each call. It says what it has seen.
+type server struct {
+	c           *Conn
+	g           *Gate
+	seen        []said
+	refused     map[string]bool // headers, but for what varies, of calls that the tap has refused
+	pings, data int
+	sizes       *rand.Rand
+}
+
+// Read implements io.Reader, for a buffer like grpc's, or smaller.
+func (s *server) Read(p []byte) (int, error) {
+	if s.sizes.IntN(4) == 0 {
+		p = p[:1+s.sizes.IntN(len(p))]
+	}
+	return s.c.Read(p)
+}
+
+func (s *server) run(t *testing.T) {
+	fr := http2.NewFramer(io.Discard, bufio.NewReaderSize(s, 32<<10))
+	fr.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
+	fr.MaxHeaderListSize = HeadersMost
+	fr.SetMaxReadFrameSize(16 << 10)
+	preface := make([]byte, len(http2.ClientPreface))
+	if _, err := io.ReadFull(s, preface); err != nil || string(preface) != http2.ClientPreface {
+		t.Errorf("it begins with %q, %v", preface, err)
+	}
+	for {
+		f, err := fr.ReadFrame()
+		if err == io.EOF {
+			return
 		}
-		want := append(append(refusal(7), refusal(9)...), refusal(15)...)
-		var got []string
-		windows := 0
-		for _, a := range <-told {
-			var n int
-			if k, _ := fmt.Sscanf(a, "window 0 %d", &n); k == 1 {
-				windows += n
-				continue
-			}
-			got = append(got, a)
+		if err != nil {
+			t.Errorf("grpc sees %v, %v", err, fr.ErrorDetail())
+			return
 		}
-		if fmt.Sprint(got) != fmt.Sprint(want) || windows != 40000 && windows != 40010 || len(c.early.mine) != 0 {
-			t.Fatalf("the client got %q and a window of %d, want %q; %d calls have not ended", got, windows, want, len(c.early.mine))
-		}
-		if g.State().Refused != 4+3 { // by the tap, and before it
-			t.Errorf("%d calls count as refused", g.State().Refused)
+		switch f := f.(type) {
+		case *http2.MetaHeadersFrame:
+			s.call(f)
+		case *http2.PingFrame:
+			s.pings++
+		case *http2.DataFrame:
+			s.data += len(f.Data())
 		}
 	}
 }
 
-// tapped reads as grpc does, which asks the tap when the headers of a call have come, and refuses those behind the first. Its last read ends
-// with the connection.
-func (c *Conn) tapped(t *testing.T, g *Gate, want *bytes.Buffer, intn func(int) int) (last <-chan struct{}) {
-	t.Helper()
-	var seen bytes.Buffer
-	who, calls := Caller{Key: "a", Weight: 4, Conn: c}, 0
-	for seen.Len() < want.Len() {
-		p := make([]byte, 1+intn(5000))
-		if c.early == nil {
-			p = p[:1] // what comes with the call that begins it is grpc's, too
-		}
-		n, err := c.Read(p)
-		if err != nil {
-			t.Fatal(err)
-		}
-		seen.Write(p[:n])
-		c.owed.Store(0)
-		for range c.opened {
-			c.refused()
-			if calls++; calls > 1 && g.enter(who, 1) == nil {
-				c.learn(g, who, 1)
-			}
+// call asks the tap about a call.
+func (s *server) call(f *http2.MetaHeadersFrame) {
+	s.seen = append(s.seen, said{f.StreamID, slices.Clone(f.Fields), f.Truncated})
+	if f.Truncated {
+		return // grpc does not ask
+	}
+	who := Caller{Key: "a", Weight: 4, Conn: s.c}
+	if t := s.g.enter(who, 1); t != nil {
+		s.c.admitted()
+		t.end()
+		return
+	}
+	s.c.refused()
+	s.c.learn(s.g, who, 1)
+	s.refused[steady(f.Fields)] = true
+}
+
+// steady is headers but for what varies.
+func steady(fields []hpack.HeaderField) (text string) {
+	for _, f := range fields {
+		if !varies(f.Name) {
+			text += f.Name + "=" + f.Value + "\n"
 		}
 	}
-	if !bytes.Equal(seen.Bytes(), want.Bytes()) {
-		t.Fatal("grpc did not see what was sent for it")
+	return text
+}
+
+func (s said) String() (text string) {
+	for _, f := range s.fields {
+		text += f.Name + "=" + f.Value + "\n"
 	}
-	done := make(chan struct{})
+	return text
+}
+
+// TestEarly: grpc sees every call that was not refused before it, and each says to it what the client meant, whatever happens to HPACK's tables
+// and however the bytes are cut. What was refused is like something that the tap has refused, and has its answer. Nothing else is lost.
+func TestEarly(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	if text := os.Getenv("TARN_SEED"); text != "" {
+		seed, _ = strconv.ParseUint(text, 10, 64)
+	}
+	t.Logf("TARN_SEED=%d", seed)
+	early := 0
+	for round := range uint64(60) {
+		client := newSent(rand.New(rand.NewPCG(seed, 3*round)))
+		for range 300 {
+			client.any()
+		}
+		s := &server{g: NewGate(0, 0), refused: map[string]bool{}, sizes: rand.New(rand.NewPCG(seed, 3*round+1))}
+		if round%5 == 4 {
+			s.g = NewGate(100, 100) // nothing is refused
+		}
+		got := s.serve(t, client, rand.New(rand.NewPCG(seed, 3*round+2)))
+		early += client.check(t, s, got)
+		if t.Failed() {
+			t.Fatalf("round %d", round)
+		}
+	}
+	if early < 60*300/10 {
+		t.Errorf("only %d calls were refused before grpc saw them", early)
+	}
+}
+
+// serve sends all to a connection, in pieces, and returns the answers.
+func (s *server) serve(t *testing.T, client *sent, cuts *rand.Rand) []string {
+	inner, other := net.Pipe()
+	s.c = newConn(inner, "", &origin{}, &Conns{})
+	s.c.credit, s.c.waste = 1e9, -1e9 // what is tested is not how fast it is read
+	told := make(chan []string)
+	go func() { told <- answers(t, other) }()
 	go func() {
-		defer close(done)
-		_, _ = c.Read(make([]byte, 1)) // the rest is refused
+		for out := client.out.Bytes(); len(out) > 0; {
+			n := min(1+cuts.IntN(1+cuts.IntN(40000)), len(out))
+			_, _ = other.Write(out[:n]) // fails when the test has
+			out = out[n:]
+		}
+		_ = inner.SetReadDeadline(time.Now()) // now that all was read
 	}()
-	for deadline := time.Now().Add(10 * time.Second); c.soon.Load() < 3 && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+	s.c.Conn = endsAt{inner}
+	s.run(t)
+	_ = inner.Close() // of a pipe
+	return <-told
+}
+
+// endsAt ends where its deadline is over.
+type endsAt struct{ net.Conn }
+
+// Read implements net.Conn.
+func (c endsAt) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = io.EOF
 	}
-	time.Sleep(20 * time.Millisecond) // its message
-	return done
+	return n, err
+}
+
+// check compares what was sent with what was seen and answered, and is how many calls were refused early.
+func (s *sent) check(t *testing.T, server *server, got []string) (early int) {
+	t.Helper()
+	seen, last := map[uint32]bool{}, uint32(0)
+	for _, one := range server.seen {
+		want := s.calls[one.id]
+		if one.id <= last || one.over != want.over || !one.over && one.String() != want.String() {
+			t.Errorf("call %d behind %d means %v, and grpc sees %v", one.id, last, want, one)
+		}
+		seen[one.id], last = true, one.id
+	}
+	count := map[string]int{}
+	for _, a := range got {
+		count[a]++
+	}
+	for id, call := range s.calls {
+		refused := count[fmt.Sprint(id, " status 8 end true")]
+		if seen[id] == (refused == 1) || !seen[id] && !server.refused[steady(call.fields)] {
+			t.Errorf("call %d, %v, was refused %d times; grpc has seen it: %v", id, call, refused, seen[id])
+		}
+		early += refused
+	}
+	windows := 0
+	for _, a := range got {
+		var n int
+		_, _ = fmt.Sscanf(a, "window 0 %d", &n) // else it is none
+		windows += n
+	}
+	if left := s.data - server.data - windows; left < 0 || left > 2*earlyWindow || server.pings != s.pings {
+		t.Errorf("%d bytes of %d were seen, %d given back; %d pings of %d", server.data, s.data, windows, server.pings, s.pings)
+	}
+	if n := uint64(early); server.c.late.Counts().Total() != n || server.c.soon.Load() != n {
+		t.Errorf("%d were refused early, %d timed, %d counted", n, server.c.late.Counts().Total(), server.c.soon.Load())
+	}
+	return early
 }
 
 // TestEarlyHasRoom: when the gate has room a call goes on to grpc, like what was refused or not; and so does one of another caller.
@@ -178,12 +318,13 @@ func TestEarlyHasRoom(t *testing.T) {
 	g := NewGate(2, 100)
 	who := Caller{Key: "a", Weight: 4}
 	held := g.enter(who, 1)
-	e := &early{refused: [earlyKinds]template{{[]byte{0x82}, who, 100, g}}}
-	if !e.full([]byte{0x82}) || e.full([]byte{0x83}) {
-		t.Error("only a call like the one that was refused is refused")
+	few := template{who: who, bytes: 100, gate: g}
+	e := &early{}
+	if !e.may(&few, 0, 1) || e.may(&few, 0, 0) {
+		t.Error("a call for which there is no room is refused, unless it is none")
 	}
 	held.end()
-	if e.refused[0].bytes = 10; e.full([]byte{0x82}) {
+	if few.bytes = 10; e.may(&few, 0, 1) {
 		t.Error("a call is refused for which there is room")
 	}
 }

@@ -49,6 +49,7 @@ func (c *Calls) Tap(ctx context.Context, method string, who Caller) (context.Con
 		who.Conn.admitted()
 	} else if who.Conn != nil {
 		who.Conn.refused()
+		who.Conn.spend(unknownCost)
 	}
 	ctx, t.cancel = context.WithCancelCause(context.WithValue(ctx, ticketKey{}, t))
 	t.waits(arriving)

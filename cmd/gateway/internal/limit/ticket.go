@@ -24,6 +24,7 @@ type Ticket struct {
 	resting    bool        // under gate.mu: counted in gate.idle
 	keeps      bool        // what its handler gives back is kept for the answer, which would else find others in its room
 	spare      int64       // under gate.mu: of bytes, what is kept
+	unread     int64       // under gate.mu: of its answer, counted for its connection
 	refs       atomic.Int32
 	wait       atomic.Int64 // what it waits for of its client: when that began, in ns, with a phase in the lowest bits; 0: nothing
 	next, prev *Ticket      // in the ring of the gate, under gate.mu
@@ -183,6 +184,7 @@ func (t *Ticket) end() {
 		g.late--
 	}
 	t.ended = true
+	t.forgets()
 	t.prev.next, t.next.prev = t.next, t.prev
 	if t.conn != nil {
 		t.conn.calls.Add(-1)

@@ -5,7 +5,10 @@ package server
 import (
 	"context"
 	"encoding/base64"
+	"fmt"
+	"math/rand/v2"
 	"net"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -59,17 +62,28 @@ func (b *bare) ended(t *testing.T, n int) map[uint32]map[string]string {
 	return all
 }
 
-func (b *bare) put(n int) {
+// put sends puts; with deadlines each has one of its own, which changes HPACK's table, as grpc-go's do.
+func (b *bare) put(n int, deadlines bool) {
 	req := attack.Message(&apiv1.PutRequest{Object: object, Key: []byte("k"), Value: make([]byte, 100)})
 	for range n {
-		b.Did(b.Framer.WriteData(b.Open(attack.PathPut), true, req))
+		var more []hpack.HeaderField
+		if deadlines {
+			more = []hpack.HeaderField{{Name: "grpc-timeout", Value: strconv.Itoa(60_000_000-rand.IntN(1_000_000)) + "u"}}
+		}
+		b.Did(b.Framer.WriteData(b.Open(attack.PathPut, more...), true, req))
 	}
 	b.Flush()
 }
 
-// TestRefusedEarly: calls beyond what there is room for are refused before grpc sees them, with the same words; and when there is room calls
-// on the same connection are served.
+// TestRefusedEarly: calls beyond what there is room for are refused before grpc sees them, with the same words, also when each has
+// a deadline of its own; and when there is room calls on the same connection are served.
 func TestRefusedEarly(t *testing.T) {
+	for _, deadlines := range []bool{false, true} {
+		t.Run(fmt.Sprint("deadlines ", deadlines), func(t *testing.T) { refusedEarly(t, deadlines) })
+	}
+}
+
+func refusedEarly(t *testing.T, deadlines bool) {
 	wait := make(chan struct{})
 	goOn := sync.OnceFunc(func() { close(wait) })
 	s := start(t, Config{Calls: 5, System: newDouble(func(ctx context.Context, op string) error {
@@ -80,11 +94,11 @@ func TestRefusedEarly(t *testing.T) {
 	})})
 	t.Cleanup(goOn)
 	b := bareTo(t, s.Addr())
-	b.put(4)
+	b.put(4, deadlines)
 	stays(t, s, 4)
 	const excess, rounds = 100, 5
 	for range rounds { // a connection has 128 calls at most
-		b.put(excess)
+		b.put(excess, deadlines)
 		for id, header := range b.ended(t, excess) {
 			refusedAs(t, id, header)
 		}
@@ -97,7 +111,7 @@ func TestRefusedEarly(t *testing.T) {
 	}
 	goOn()
 	b.ended(t, 4)
-	b.put(1)
+	b.put(1, deadlines)
 	for id, header := range b.ended(t, 1) {
 		if header["grpc-status"] != "0" {
 			t.Errorf("call %d, for which there is room: %v", id, header)

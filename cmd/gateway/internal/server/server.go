@@ -161,7 +161,7 @@ func New(cfg Config) (*Server, error) {
 		grpc.ChainStreamInterceptor(s.guard.Stream, calls.Stream),
 		experimental.BufferPool(wire.Pool),
 		grpc.MaxRecvMsgSize(service.MessageMax),
-		grpc.MaxHeaderListSize(16<<10),
+		grpc.MaxHeaderListSize(limit.HeadersMost),
 		grpc.InitialWindowSize(streamWindow),
 		grpc.WriteBufferSize(bulkBuffer),
 		grpc.InitialConnWindowSize(connWindow),

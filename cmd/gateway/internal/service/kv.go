@@ -22,19 +22,40 @@ type keyValues struct {
 }
 
 func (s *keyValues) Get(ctx context.Context, req *apiv1.GetRequest) (*apiv1.GetResponse, error) {
-	resp := &apiv1.GetResponse{}
-	err := s.withKV(ctx, req.GetObject(), func(kv system.KV) (err error) {
-		resp.Value, err = s.value(ctx, kv, req.GetKey(), UnaryValueMax)
-		return err
-	})
-	if err != nil {
-		return nil, err
+	for {
+		resp := &apiv1.GetResponse{}
+		err := s.withKV(ctx, req.GetObject(), func(kv system.KV) (err error) {
+			resp.Value, err = s.valueIf(ctx, kv, req.GetKey(), UnaryValueMax, s.Gate.Answer)
+			return err
+		})
+		if err == nil {
+			return resp, nil
+		}
+		var wait *unreadError
+		if !errors.As(err, &wait) {
+			return nil, err
+		}
+		if err := s.Gate.AwaitAnswer(ctx, wait.size); err != nil { // and not while it uses the object
+			return nil, err
+		}
 	}
-	return resp, nil
+}
+
+// unreadError is that a value is not read yet: the connection has not taken the answers before it.
+type unreadError struct{ size int64 }
+
+// Error implements error.
+func (e *unreadError) Error() string {
+	return fmt.Sprintf("the connection has not taken its answers, and there is no room for %d bytes more", e.size)
 }
 
 // value reads a value of at most limit bytes. A larger one is REC2BIG, with its size, as FAILED_PRECONDITION.
 func (s *Services) value(ctx context.Context, kv system.KV, key []byte, limit uint64) ([]byte, error) {
+	return s.valueIf(ctx, kv, key, limit, func(context.Context, int64) bool { return true })
+}
+
+// valueIf does so if one that is not small may be read now.
+func (s *Services) valueIf(ctx context.Context, kv system.KV, key []byte, limit uint64, may func(context.Context, int64) bool) ([]byte, error) {
 	guess := s.buffer()
 	defer s.buffers.Put(guess)
 	size, err := readInto(ctx, kv, key, *guess)
@@ -47,6 +68,9 @@ func (s *Services) value(ctx context.Context, kv system.KV, key []byte, limit ui
 	for errors.Is(err, errno.Rec2Big) { // more than once when the value grows meanwhile
 		if size > limit {
 			return nil, tooLarge(size, limit)
+		}
+		if !may(ctx, int64(size)) {
+			return nil, &unreadError{int64(size)}
 		}
 		if err = s.Gate.Take(ctx, int64(size)); err != nil {
 			return nil, err

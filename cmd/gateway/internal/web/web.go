@@ -76,7 +76,7 @@ func New(cfg Config) (*Server, error) {
 	s.http.Protocols = new(http.Protocols)
 	s.http.Protocols.SetHTTP1(true) // one call at a time on a connection: what HTTP/2 has to be guarded against is not there
 	if secure := cfg.Guard.TLS("http/1.1"); secure != nil {
-		s.cfg.Listener = tls.NewListener(cfg.Listener, secure)
+		s.cfg.Listener = tls.NewListener(cfg.Guard.Turns(cfg.Listener), secure)
 	} else {
 		s.local = isLoopback(cfg.Listener.Addr())
 	}

@@ -264,6 +264,42 @@ static void test_waits(void **state)
 	assert_ok(tarn_watch_close(f.watch));
 }
 
+struct started {
+	tarn_watch *watch;
+	tarn_event  ev;
+};
+
+static void *start_wait(void *arg)
+{
+	struct started *started = arg;
+
+	assert_ok(tarn_watch_wait(started->watch, &started->ev));
+	return NULL;
+}
+
+/* A call that any thread began keeps its handle open, and counts on it until it ends on another. */
+static void test_calls_of_threads(void **state)
+{
+	struct scratch	  *s = *state;
+	static struct feed f;
+	pthread_t	   thread;
+
+	for (int i = 0; i < 20; i++) {
+		struct started started;
+
+		begin(s, &f, 0, "", 0);
+		started.watch = f.watch;
+		tarn_event_init(&started.ev, NULL, NULL, 0);
+		assert_int_equal(pthread_create(&thread, NULL, start_wait, &started), 0);
+		pthread_join(thread, NULL);
+		assert_error(tarn_watch_close(f.watch), BUSY);
+		assert_error(tarn_watch_next(f.watch, f.buf, sizeof(f.buf), &f.out, NULL), BUSY);
+		put_text(s->kv, "a", "1");
+		assert_ok(tarn_event_wait(&started.ev, -1));
+		assert_ok(tarn_watch_close(f.watch));
+	}
+}
+
 /* What is relaxed is shown when it is durable, which takes no more than a moment. */
 static void test_relaxed(void **state)
 {
@@ -480,11 +516,20 @@ static void test_threads(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		scratch_test(test_shows),    scratch_test(test_parts),	   scratch_test(test_reopen),
-		scratch_test(test_waits),    scratch_test(test_relaxed),   scratch_test(test_gone),
-		scratch_test(test_errors),   scratch_test(test_destroyed), scratch_test(test_container_destroyed),
-		scratch_test(test_snapshot), scratch_test(test_threads),   scratch_test(test_values),
+		scratch_test(test_shows),
+		scratch_test(test_parts),
+		scratch_test(test_reopen),
+		scratch_test(test_waits),
+		scratch_test(test_relaxed),
+		scratch_test(test_gone),
+		scratch_test(test_errors),
+		scratch_test(test_destroyed),
+		scratch_test(test_container_destroyed),
+		scratch_test(test_snapshot),
+		scratch_test(test_threads),
+		scratch_test(test_values),
 		scratch_test(test_skip),
+		scratch_test(test_calls_of_threads),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

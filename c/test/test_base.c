@@ -66,6 +66,28 @@ static void test_fail_makes_the_sentence(void **state)
 	assert_int_equal(strlen(base_message()), TARN_MESSAGE_MAX - 1);
 }
 
+/* The sentence is put together when it is asked for; what comes before that takes its place. */
+static void test_fail_about(void **state)
+{
+	char name[2 * TARN_MESSAGE_MAX] = "arena";
+
+	(void)state;
+	assert_int_equal(base_fail_about(TARN_E_NONEXIST, "object ", name, " has no such key"), -TARN_E_NONEXIST);
+	name[0] = 'A'; /* it was copied */
+	assert_string_equal(tarn_last_error(), "object arena has no such key");
+	assert_string_equal(base_message(), "object arena has no such key");
+	base_fail_about(TARN_E_NONEXIST, "object ", name, " has no such key");
+	assert_int_equal(fail(IO, "first: %s", base_message()), -TARN_E_IO);
+	assert_string_equal(base_message(), "first: object Arena has no such key");
+	base_fail_about(TARN_E_NONEXIST, "object ", name, " has no such key");
+	assert_int_equal(fail(IO, "no device"), -TARN_E_IO);
+	assert_string_equal(base_message(), "no device");
+	memset(name, 'x', sizeof(name) - 1);
+	base_fail_about(TARN_E_NONEXIST, "object ", name, " has no such key");
+	assert_int_equal(strlen(base_message()), TARN_MESSAGE_MAX - 1);
+	assert_memory_equal(base_message(), "object xxx", 10);
+}
+
 static void test_fail_errno(void **state)
 {
 	static const struct {
@@ -391,6 +413,7 @@ int main(void)
 		cmocka_unit_test(test_error_names),
 		cmocka_unit_test(test_error_table),
 		cmocka_unit_test(test_fail_makes_the_sentence),
+		cmocka_unit_test(test_fail_about),
 		cmocka_unit_test(test_fail_errno),
 		cmocka_unit_test(test_sentence_is_its_threads),
 		cmocka_unit_test(test_log_sink),

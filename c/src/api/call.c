@@ -30,14 +30,15 @@ static bool call_commits(const struct call *call, uint64_t lsn)
 
 static int call_now(struct call *call)
 {
-	int rc;
+	_Atomic uint32_t *calls;
+	int		  rc;
 
-	atomic_fetch_add(&call->handle->calls, 1);
-	rc = call->verb->body(call, 0);
+	calls = handle_enter(call->handle);
+	rc    = call->verb->body(call, 0);
 	call_done(call);
 	if (rc == 0 && call_commits(call, call->lsn))
 		rc = call->driver->ops->commit(call->driver, call->lsn, NULL);
-	atomic_fetch_sub(&call->handle->calls, 1);
+	handle_leave(calls);
 	return rc;
 }
 
@@ -120,13 +121,11 @@ static void call_task(struct task *task)
  * park() is back: for that long it counts as one more call of it. */
 static bool call_park(struct call *call)
 {
-	struct handle *handle = call->handle;
-	struct driver *driver = call->driver;
-	bool	       parked;
+	_Atomic uint32_t *calls	 = handle_enter(call->handle);
+	struct driver	 *driver = call->driver;
+	bool		  parked = driver->ops->park(driver, &call->wait);
 
-	atomic_fetch_add(&handle->calls, 1);
-	parked = driver->ops->park(driver, &call->wait);
-	atomic_fetch_sub(&handle->calls, 1);
+	handle_leave(calls);
 	return parked;
 }
 
@@ -177,12 +176,12 @@ static int call_answer(struct call *call, int rc)
 
 	call_done(call);
 	if (rc == 0 && call_commits(call, call->lsn)) {
-		struct handle *handle = call->handle;
+		_Atomic uint32_t *calls = handle_enter(call->handle); /* another thread may take the result, and close, before
+									* commit() is back */
 
 		op_take(op);
-		atomic_fetch_add(&handle->calls, 1); /* another thread may take the result, and close, before commit() is back */
 		call->driver->ops->commit(call->driver, call->lsn, op);
-		atomic_fetch_sub(&handle->calls, 1);
+		handle_leave(calls);
 		return 0;
 	}
 	if (is_inline)
@@ -200,7 +199,7 @@ int call_run(struct call *call, tarn_event *ev)
 	if (!ev)
 		return call_now(call);
 	call->op = op_of(ev);
-	rc	 = op_begin(call->op, &call->handle->calls);
+	rc	 = op_begin(call->op, handle_lane(call->handle));
 	if (rc) {
 		call_done(call);
 		return rc;
@@ -229,9 +228,42 @@ struct call call_on_objects(const struct verb *verb, struct handle *handle, stru
 
 /* ---- handles and options ---- */
 
+/* The lanes go round among the threads. */
+_Atomic uint32_t *handle_lane(struct handle *handle)
+{
+	static _Atomic uint32_t	      threads;
+	static _Thread_local uint32_t mine; /* its number, from 1 on */
+
+	if (!mine)
+		mine = atomic_fetch_add_explicit(&threads, 1, memory_order_relaxed) % HANDLE_LANES + 1;
+	return &handle->lanes[mine - 1].calls;
+}
+
+_Atomic uint32_t *handle_enter(struct handle *handle)
+{
+	_Atomic uint32_t *calls = handle_lane(handle);
+
+	atomic_fetch_add(calls, 1);
+	return calls;
+}
+
+void handle_leave(_Atomic uint32_t *calls)
+{
+	atomic_fetch_sub(calls, 1);
+}
+
+uint32_t handle_calls(struct handle *handle)
+{
+	uint32_t n = 0;
+
+	for (unsigned i = 0; i < HANDLE_LANES; i++)
+		n += atomic_load(&handle->lanes[i].calls);
+	return n;
+}
+
 int handle_check_idle(struct handle *handle, const char *what, const char *children)
 {
-	uint32_t calls = atomic_load(&handle->calls), open = atomic_load(&handle->children);
+	uint32_t calls = handle_calls(handle), open = atomic_load(&handle->children);
 
 	if (calls)
 		return fail(BUSY, "the %s cannot be closed: %u calls of it are running: wait for them", what, calls);

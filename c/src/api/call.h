@@ -7,17 +7,27 @@
  * when it wants a page: it is tried again, by the thread that completes reads, when the page has come. What cannot park, or has
  * parked too often, a worker runs, which may wait. Either way the operation completes exactly once, after the change is durable.
  *
- * Always true: while a call runs, its handle's `calls` counts it, so the handle is not closed under it. */
+ * Always true: while a call runs, its handle counts it, so the handle is not closed under it. Each thread counts on a lane of its own as far as
+ * there are enough: threads that use one handle would else take its line from each other twice a call. */
 #ifndef TARN_CALL_H
 #define TARN_CALL_H
 
 #include "../object/object.h"
 
 /* The head of every handle. */
+#define HANDLE_LANES 8u
 struct handle {
-	_Atomic uint32_t calls;	   /* that run */
 	_Atomic uint32_t children; /* open handles that need this one */
+	struct {
+		_Atomic uint32_t calls;	    /* that run, and began on this lane */
+		uint8_t		 apart[60]; /* each in a cache line of its own */
+	} lanes[HANDLE_LANES];
 };
+
+_Atomic uint32_t *handle_enter(struct handle *handle); /* counts a call; handle_leave() what it returns */
+void		  handle_leave(_Atomic uint32_t *calls);
+_Atomic uint32_t *handle_lane(struct handle *handle);  /* this thread's, for op_begin() */
+uint32_t	  handle_calls(struct handle *handle); /* that run */
 
 struct tarn_system {
 	struct handle  handle;

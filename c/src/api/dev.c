@@ -12,13 +12,14 @@ int check_dev(const tarn_dev *dev)
 
 int dev_run(tarn_dev *dev, tarn_dev_io *io)
 {
-	int rc = check_dev(dev);
+	int		  rc = check_dev(dev);
+	_Atomic uint32_t *calls;
 
 	if (rc)
 		return rc;
-	atomic_fetch_add(&dev->handle.calls, 1);
-	rc = device_run(dev->device, io);
-	atomic_fetch_sub(&dev->handle.calls, 1);
+	calls = handle_enter(&dev->handle);
+	rc    = device_run(dev->device, io);
+	handle_leave(calls);
 	return rc;
 }
 

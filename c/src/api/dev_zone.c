@@ -5,11 +5,10 @@
 
 static int report(tarn_dev *dev, uint64_t offset, tarn_dev_zone *zones, uint32_t *count)
 {
-	int rc;
+	_Atomic uint32_t *calls = handle_enter(&dev->handle);
+	int		  rc	= device_zone_report(dev->device, offset, zones, count);
 
-	atomic_fetch_add(&dev->handle.calls, 1);
-	rc = device_zone_report(dev->device, offset, zones, count);
-	atomic_fetch_sub(&dev->handle.calls, 1);
+	handle_leave(calls);
 	return rc;
 }
 
@@ -29,13 +28,14 @@ int tarn_dev_zone_report(tarn_dev *dev, uint64_t offset, tarn_dev_zone *zones, u
 
 static int manage(tarn_dev *dev, enum device_zone_action action, uint64_t offset, uint64_t len)
 {
-	int rc = check_dev(dev);
+	int		  rc = check_dev(dev);
+	_Atomic uint32_t *calls;
 
 	if (rc)
 		return rc;
-	atomic_fetch_add(&dev->handle.calls, 1);
-	rc = device_zone_manage(dev->device, action, offset, len);
-	atomic_fetch_sub(&dev->handle.calls, 1);
+	calls = handle_enter(&dev->handle);
+	rc    = device_zone_manage(dev->device, action, offset, len);
+	handle_leave(calls);
 	return rc;
 }
 

@@ -31,7 +31,7 @@ static struct driver *driver_of(const tarn_kv *kv)
 
 static int check_alone(struct handle *handle, const char *what)
 {
-	return atomic_load(&handle->calls) ? fail(BUSY, "a call of this %s is running: one at a time", what) : 0;
+	return handle_calls(handle) ? fail(BUSY, "a call of this %s is running: one at a time", what) : 0;
 }
 
 /* ---- writers ---- */

@@ -94,7 +94,7 @@ static int check_watch(tarn_watch *watch)
 {
 	if (!watch)
 		return fail(NO_HDL, "the watch is NULL");
-	return atomic_load(&watch->handle.calls) ? fail(BUSY, "a call of this watch is running: one at a time") : 0;
+	return handle_calls(&watch->handle) ? fail(BUSY, "a call of this watch is running: one at a time") : 0;
 }
 
 static int next_body(struct call *call, unsigned flags)
@@ -134,7 +134,7 @@ int tarn_watch_next(tarn_watch *watch, void *buf, size_t cap, tarn_changes *out,
 static int wait_with(tarn_watch *watch, struct op *op)
 {
 	struct driver *driver = driver_of(watch);
-	int	       rc     = op_begin(op, &watch->handle.calls);
+	int	       rc     = op_begin(op, handle_lane(&watch->handle));
 
 	if (rc)
 		return rc;

@@ -22,8 +22,9 @@
 /* Errors. fail(NONEXIST, "no pool %s", label) sets this thread's sentence and is -TARN_E_NONEXIST. */
 #define fail(name, ...) base_fail(TARN_E_##name, __VA_ARGS__)
 int base_fail(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-int base_fail_about(int code, const char *before, const char *name,
-		    const char *after); /* three parts, not formatted: it is quick */
+int base_fail_about(
+	int code, const char *before, const char *name,
+	const char *after); /* three parts, put together when somebody asks; name is copied, the others are constants */
 int base_fail_errno(int sys_errno, const char *fmt, ...) __attribute__((format(printf, 2, 3))); /* maps errno, appends its text */
 const char *base_message(void);									/* this thread's sentence */
 void	    base_set_message(const char *text);

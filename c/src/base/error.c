@@ -9,8 +9,34 @@
 
 static _Thread_local char last_message[TARN_MESSAGE_MAX];
 
+/* Not NULL: last_message has only the name yet, and the sentence is made when somebody asks for it. */
+static _Thread_local const char *about_before, *about_after;
+
+static void append(size_t *at, const char *text)
+{
+	size_t len = strnlen(text, sizeof(last_message) - 1 - *at);
+
+	memcpy(last_message + *at, text, len);
+	*at += len;
+	last_message[*at] = '\0';
+}
+
+static void complete(void)
+{
+	char   name[TARN_MESSAGE_MAX];
+	size_t at = 0;
+
+	memcpy(name, last_message, sizeof(name));
+	append(&at, about_before);
+	append(&at, name);
+	append(&at, about_after);
+	about_before = NULL;
+}
+
 const char *base_message(void)
 {
+	if (about_before)
+		complete();
 	return last_message;
 }
 
@@ -20,11 +46,12 @@ void base_set_message(const char *text)
 
 	memmove(last_message, text, len); /* text may be the message itself */
 	last_message[len] = '\0';
+	about_before	  = NULL;
 }
 
 const char *tarn_last_error(void)
 {
-	return last_message;
+	return base_message();
 }
 
 /* Formatted aside first: the arguments may hold base_message(). Answers that are no accidents, as that a key is not there, have nothing to
@@ -47,16 +74,12 @@ int base_fail(int code, const char *fmt, ...)
 
 int base_fail_about(int code, const char *before, const char *name, const char *after)
 {
-	const char *parts[] = { before, name, after };
-	size_t	    at	    = 0;
+	size_t len = strnlen(name, sizeof(last_message) - 1);
 
-	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
-		size_t len = strnlen(parts[i], sizeof(last_message) - 1 - at);
-
-		memcpy(last_message + at, parts[i], len);
-		at += len;
-	}
-	last_message[at] = '\0';
+	memcpy(last_message, name, len);
+	last_message[len] = '\0';
+	about_before	  = before;
+	about_after	  = after;
 	return -code;
 }
 

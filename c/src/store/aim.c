@@ -52,19 +52,19 @@ static NODE_RACY bool inner(const struct lane *l)
 	return l->live && node_level(l->spot.frame->page);
 }
 
-/* In its leaf. The entry begins to come, which is going to be changed. */
+/* In its leaf, after seek_near(): so the entry comes that is going to be changed. */
 static NODE_RACY void search_leaf(struct lane *l)
 {
-	const struct frame *f = l->spot.frame;
-	struct aim	   *a = l->aim;
+	struct aim *a = l->aim;
 
 	if (!l->live) {
 		a->tree = NULL;
 		return;
 	}
+	seek_lower(&l->spot, l->key);
 	a->version = l->spot.version;
-	a->slot	   = node_lower(f->page, f->cap, l->key, &a->found);
-	seek_prefetch_entry(f->page, f->cap, a->slot);
+	a->slot	   = l->spot.slot;
+	a->found   = l->spot.found;
 }
 
 static NODE_RACY void aim_one(struct store *s, const struct store_mutation *m, struct aim *aim)
@@ -77,6 +77,8 @@ static NODE_RACY void aim_one(struct store *s, const struct store_mutation *m, s
 		seek_prefetch(s, &l.spot, l.spot.slot);
 		down(s, &l);
 	}
+	if (l.live)
+		seek_near(&l.spot, l.key);
 	search_leaf(&l);
 }
 
@@ -90,7 +92,8 @@ static NODE_RACY bool step_down(struct store *s, struct lane *lanes, unsigned n)
 		if (inner(&lanes[i]))
 			in[k++] = &lanes[i];
 	for (unsigned i = 0; i < k; i++)
-		seek_look(&in[i]->spot);
+		if (!i || in[i]->spot.frame != in[i - 1]->spot.frame) /* at the root they are all the same */
+			seek_look(&in[i]->spot);
 	for (unsigned i = 0; i < k; i++) {
 		struct spot *spot = &in[i]->spot;
 
@@ -115,7 +118,7 @@ static NODE_RACY void aim_group(struct store *s, const struct store_mutation *mu
 		;
 	for (unsigned i = 0; i < n; i++)
 		if (lanes[i].live)
-			seek_prefetch_found(lanes[i].spot.frame, lanes[i].key);
+			seek_near(&lanes[i].spot, lanes[i].key);
 	for (unsigned i = 0; i < n; i++)
 		search_leaf(&lanes[i]);
 }

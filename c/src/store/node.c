@@ -9,11 +9,6 @@ NODE_RACY int key_compare(tarn_buf a, tarn_buf b)
 	return c ? c : (a.len > b.len) - (a.len < b.len);
 }
 
-NODE_RACY unsigned node_level(const uint8_t *page)
-{
-	return page[NODE_LEVEL];
-}
-
 NODE_RACY uint32_t node_count(const uint8_t *page, uint32_t cap)
 {
 	uint32_t n = load32(page + NODE_COUNT);
@@ -41,19 +36,38 @@ NODE_RACY tarn_buf node_high(const uint8_t *page, uint32_t cap, bool *bounded)
 	return *bounded ? fence(page, cap, NODE_HIGH) : (tarn_buf){ page, 0 };
 }
 
-/* How many of the n heads from `slot` on are smaller. No branch but the loop's: which half it is would be guessed wrong
- * every other time, and a mask costs less than that. */
+#define WINDOW 8u /* heads that are compared one and all: it takes less time than to halve them further */
+
+static inline NODE_RACY uint32_t window_below(const uint8_t *at, uint32_t n, uint32_t head)
+{
+	uint32_t below = 0;
+
+	if (n == WINDOW) { /* the compiler unrolls this one */
+		for (uint32_t i = 0; i < WINDOW; i++)
+			below += load32(at + SLOT_BYTES * i + SLOT_HEAD) < head;
+		return below;
+	}
+	for (uint32_t i = 0; i < n; i++)
+		below += load32(at + SLOT_BYTES * i + SLOT_HEAD) < head;
+	return below;
+}
+
+/* How many of the n heads from `slot` on are smaller. No branch but the loop's: which half it is would be guessed wrong every other time, and a
+ * mask costs less than that. The window may begin before what is left: those are smaller. */
 static inline NODE_RACY uint32_t heads_below(const uint8_t *slot, uint32_t n, uint32_t head)
 {
-	const uint8_t *at = slot;
+	uint32_t from = 0, left = n;
 
-	while (n > 1) {
-		uint32_t half = n / 2;
+	while (left > WINDOW) {
+		uint32_t half = left / 2;
 
-		at += -(size_t)(load32(at + SLOT_BYTES * (half - 1) + SLOT_HEAD) < head) & (SLOT_BYTES * half);
-		n -= half;
+		from += -(uint32_t)(load32(slot + SLOT_BYTES * (from + half - 1) + SLOT_HEAD) < head) & half;
+		left -= half;
 	}
-	return (uint32_t)(at - slot) / SLOT_BYTES + (n && load32(at + SLOT_HEAD) < head);
+	if (n < WINDOW)
+		return window_below(slot, n, head);
+	from = MIN(from, n - WINDOW);
+	return from + window_below(slot + SLOT_BYTES * from, WINDOW, head);
 }
 
 /* The slot behind the last one with this head. It begins at slot, and is nearly always that one alone. */
@@ -66,23 +80,112 @@ static inline NODE_RACY uint32_t heads_end(const uint8_t *page, uint32_t cap, ui
 	return head == UINT32_MAX ? n : slot + 1 + heads_below(next, n - slot - 1, head + 1);
 }
 
-/* The first of the slots from `from` on whose key is not below. */
-static inline NODE_RACY uint32_t search(const uint8_t *page, uint32_t cap, uint32_t from, uint32_t fixed, tarn_buf key,
-					bool *found)
+/* ---- entries with the same head ---- */
+
+/* A page whose fences share nothing, as the root, has the same head in all its slots when its keys begin with the same bytes, as those of one
+ * object do. What they share is seen once then, and eight bytes behind it are compared as a number. */
+#define RUN_LONG 6u
+
+struct run {
+	const uint8_t *page;
+	uint32_t       cap, fixed;
+	size_t	       skip; /* bytes that the first and the last share, and so all between */
+	uint64_t       next; /* eight bytes of the key behind them */
+};
+
+/* Zeros for those that are missing: so two may look the same that are not, and never the wrong way round. */
+static inline NODE_RACY uint64_t eight_behind(tarn_buf key, size_t skip)
+{
+	uint64_t v = 0;
+
+	if (key.len >= skip + 8)
+		return load64be((const uint8_t *)key.ptr + skip);
+	for (size_t i = skip; i < key.len; i++)
+		v |= (uint64_t)((const uint8_t *)key.ptr)[i] << (56 - 8 * (i - skip));
+	return v;
+}
+
+static inline NODE_RACY size_t shared(tarn_buf a, tarn_buf b)
+{
+	size_t n = MIN(a.len, b.len), i = 0;
+
+	while (i + 8 <= n && load64be((const uint8_t *)a.ptr + i) == load64be((const uint8_t *)b.ptr + i))
+		i += 8;
+	while (i < n && ((const uint8_t *)a.ptr)[i] == ((const uint8_t *)b.ptr)[i])
+		i++;
+	return i;
+}
+
+static inline NODE_RACY tarn_buf run_suffix(const struct run *r, uint32_t slot)
+{
+	return suffix_at(r->page, r->cap, entry_at(r->page, r->cap, slot, r->fixed), r->fixed);
+}
+
+/* The first slot of [lo, hi) that is not below by those eight bytes. */
+static NODE_RACY uint32_t run_below(const struct run *r, uint32_t lo, uint32_t hi)
+{
+	uint32_t n = hi - lo;
+
+	for (uint32_t half = n / 2; n > 1; half = n / 2) {
+		lo += -(uint32_t)(eight_behind(run_suffix(r, lo + half - 1), r->skip) < r->next) & half;
+		n -= half;
+	}
+	return lo + (n && eight_behind(run_suffix(r, lo), r->skip) < r->next);
+}
+
+/* Makes [*lo, *hi) smaller, around where the key is or belongs. */
+static NODE_RACY void narrow(struct run *r, uint32_t *lo, uint32_t *hi, tarn_buf suffix)
+{
+	tarn_buf first = run_suffix(r, *lo);
+
+	r->skip = shared(first, run_suffix(r, *hi - 1));
+	if (suffix.len < r->skip || shared(first, suffix) < r->skip)
+		return;
+	r->next = eight_behind(suffix, r->skip);
+	*lo	= run_below(r, *lo, *hi);
+	if (*lo + 1 < *hi && eight_behind(run_suffix(r, *lo + 1), r->skip) > r->next)
+		*hi = *lo + 1;
+}
+
+/* ---- where a key is, or belongs ---- */
+
+struct search {
+	const uint8_t *page;
+	uint32_t       cap, fixed;
+	tarn_buf       suffix; /* of the key, behind the page's prefix */
+	uint32_t       head;
+};
+
+static inline NODE_RACY struct search search_begin(const uint8_t *page, uint32_t cap, uint32_t fixed, tarn_buf key)
 {
 	tarn_buf suffix = behind(key, load32(page + NODE_PREFIX));
-	uint32_t n = node_count(page, cap), head = head_of(suffix), lo, hi;
+
+	return (struct search){ page, cap, fixed, suffix, head_of(suffix) };
+}
+
+/* The first of the slots from `from` on whose head is not below. Looks at no entry. */
+static inline NODE_RACY uint32_t search_heads(const struct search *s, uint32_t from, uint32_t n)
+{
+	return from < n ? from + heads_below(slot_at(s->page, s->cap, from), n - from, s->head) : from;
+}
+
+/* From there on: the first whose key is not below. */
+static inline NODE_RACY uint32_t search_entries(const struct search *s, uint32_t lo, uint32_t n, bool *found)
+{
+	uint32_t hi;
 
 	*found = false;
-	if (from >= n)
-		return from;
-	lo = from + heads_below(slot_at(page, cap, from), n - from, head);
-	if (lo == n || load32(slot_at(page, cap, lo) + SLOT_HEAD) != head)
+	if (lo >= n || load32(slot_at(s->page, s->cap, lo) + SLOT_HEAD) != s->head)
 		return lo;
-	hi = heads_end(page, cap, lo, n, head);
+	hi = heads_end(s->page, s->cap, lo, n, s->head);
+	if (hi - lo > RUN_LONG) {
+		struct run r = { .page = s->page, .cap = s->cap, .fixed = s->fixed };
+
+		narrow(&r, &lo, &hi, s->suffix);
+	}
 	while (lo < hi) {
 		uint32_t mid = lo + (hi - lo) / 2;
-		int	 c   = key_compare(suffix_at(page, cap, entry_at(page, cap, mid, fixed), fixed), suffix);
+		int c = key_compare(suffix_at(s->page, s->cap, entry_at(s->page, s->cap, mid, s->fixed), s->fixed), s->suffix);
 
 		if (c == 0) {
 			*found = true;
@@ -92,6 +195,29 @@ static inline NODE_RACY uint32_t search(const uint8_t *page, uint32_t cap, uint3
 		hi = c < 0 ? hi : mid;
 	}
 	return lo;
+}
+
+static inline NODE_RACY uint32_t search(const uint8_t *page, uint32_t cap, uint32_t from, uint32_t fixed, tarn_buf key,
+					bool *found)
+{
+	struct search s = search_begin(page, cap, fixed, key);
+	uint32_t      n = node_count(page, cap);
+
+	return search_entries(&s, search_heads(&s, from, n), n, found);
+}
+
+NODE_RACY uint32_t node_near(const uint8_t *page, uint32_t cap, tarn_buf key)
+{
+	struct search s = search_begin(page, cap, fixed_bytes(node_level(page)), key);
+
+	return search_heads(&s, 0, node_count(page, cap));
+}
+
+NODE_RACY uint32_t node_lower_near(const uint8_t *page, uint32_t cap, tarn_buf key, uint32_t near, bool *found)
+{
+	struct search s = search_begin(page, cap, fixed_bytes(node_level(page)), key);
+
+	return search_entries(&s, near, node_count(page, cap), found);
 }
 
 NODE_RACY uint32_t node_lower(const uint8_t *page, uint32_t cap, tarn_buf key, bool *found)

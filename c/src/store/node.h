@@ -29,13 +29,20 @@ struct node_child {
 int key_compare(tarn_buf a, tarn_buf b);
 
 /* Reading. */
-unsigned	  node_level(const uint8_t *page);
-uint32_t	  node_count(const uint8_t *page, uint32_t cap); /* at most what cap has room for */
-uint32_t	  node_need(const uint8_t *page, uint32_t cap);	 /* bytes of a packed copy */
-tarn_buf	  node_low(const uint8_t *page, uint32_t cap);
-tarn_buf	  node_high(const uint8_t *page, uint32_t cap, bool *bounded);		    /* *bounded false: there is none */
-uint32_t	  node_lower(const uint8_t *page, uint32_t cap, tarn_buf key, bool *found); /* first slot whose key is >= key */
-uint32_t	  node_route(const uint8_t *page, uint32_t cap, tarn_buf key); /* of an inner page: the slot key is below */
+static inline NODE_RACY unsigned node_level(const uint8_t *page)
+{
+	return ((const volatile uint8_t *)page)[NODE_LEVEL];
+}
+
+uint32_t node_count(const uint8_t *page, uint32_t cap); /* at most what cap has room for */
+uint32_t node_need(const uint8_t *page, uint32_t cap);	/* bytes of a packed copy */
+tarn_buf node_low(const uint8_t *page, uint32_t cap);
+tarn_buf node_high(const uint8_t *page, uint32_t cap, bool *bounded);		   /* *bounded false: there is none */
+uint32_t node_lower(const uint8_t *page, uint32_t cap, tarn_buf key, bool *found); /* first slot whose key is >= key */
+uint32_t node_route(const uint8_t *page, uint32_t cap, tarn_buf key);		   /* of an inner page: the slot key is below */
+/* node_lower() in two steps, between which an entry can come from memory: as far as the slots tell, then the rest. */
+uint32_t	  node_near(const uint8_t *page, uint32_t cap, tarn_buf key);
+uint32_t	  node_lower_near(const uint8_t *page, uint32_t cap, tarn_buf key, uint32_t near, bool *found);
 struct leaf_value node_value(const uint8_t *page, uint32_t cap, uint32_t slot);
 struct node_child node_child(const uint8_t *page, uint32_t cap, uint32_t slot);
 uint64_t	  node_child_id(const uint8_t *page, uint32_t cap, uint32_t slot); /* its ptr.addr only */

@@ -142,7 +142,7 @@ int store_get(struct store *s, struct store_at at, tarn_buf key, void *buf, size
 	}
 	rc = give(&g.answer, len, rev);
 	if (rc == -TARN_E_NONEXIST)
-		return fail(NONEXIST, "there is no such key");
+		return base_fail_about(TARN_E_NONEXIST, "there is no such ", "key", "");
 	if (rc)
 		return fail(REC2BIG, "the value has %zu bytes, the buffer %zu", g.answer.len, g.answer.room);
 	return g.held ? read_extents(s, bytes, g.round, buf) : 0;
@@ -184,7 +184,9 @@ static NODE_RACY bool step_down(struct store *s, struct many *m)
 		if (lane_inner(&m->lanes[i]))
 			inner[n++] = i;
 	for (unsigned i = 0; i < n; i++)
-		seek_look(&m->lanes[inner[i]].spot);
+		if (!i ||
+		    m->lanes[inner[i]].spot.frame != m->lanes[inner[i - 1]].spot.frame) /* at the root they are all the same */
+			seek_look(&m->lanes[inner[i]].spot);
 	for (unsigned i = 0; i < n; i++) {
 		struct lane *l = &m->lanes[inner[i]];
 
@@ -202,12 +204,14 @@ static NODE_RACY bool step_down(struct store *s, struct many *m)
 	return n > 0;
 }
 
-static NODE_RACY void lane_search(struct lane *l)
+/* In its leaf, after seek_near(). */
+static NODE_RACY void lane_look(struct lane *l)
 {
-	const struct frame *f = l->spot.frame;
-
-	if (!l->rc && f)
-		l->spot.slot = node_lower(f->page, f->cap, l->get->key, &l->spot.found);
+	if (l->rc)
+		return;
+	if (l->spot.frame)
+		seek_lower(&l->spot, l->get->key);
+	l->rc = look(&l->answer, &l->spot);
 }
 
 static NODE_RACY int group(struct store *s, void *arg, struct wanted *w)
@@ -226,12 +230,9 @@ static NODE_RACY int group(struct store *s, void *arg, struct wanted *w)
 		;
 	for (unsigned i = 0; i < m->n; i++)
 		if (!m->lanes[i].rc && root.frame)
-			seek_prefetch_found(m->lanes[i].spot.frame, m->lanes[i].get->key);
+			seek_near(&m->lanes[i].spot, m->lanes[i].get->key);
 	for (unsigned i = 0; i < m->n; i++)
-		lane_search(&m->lanes[i]);
-	for (unsigned i = 0; i < m->n; i++)
-		if (!m->lanes[i].rc)
-			m->lanes[i].rc = look(&m->lanes[i].answer, &m->lanes[i].spot);
+		lane_look(&m->lanes[i]);
 	return 0;
 }
 

@@ -138,7 +138,8 @@ NODE_RACY void page_prefetch(const struct cache *c, uint32_t hint, bool leaf)
 	const struct arena *a = &c->arenas[k];
 	uint64_t	    i = hint & 0xfffffff;
 
-	prefetch_lines((uintptr_t)a->frames + i * sizeof(struct frame), 2);
+	__builtin_prefetch(
+		(const void *)((uintptr_t)a->frames + i * sizeof(struct frame))); /* readers look at its first line only */
 	prefetch_lines((uintptr_t)a->memory + i * ((uint64_t)BLOCK << k), leaf ? 5 : 2);
 }
 
@@ -158,11 +159,13 @@ NODE_RACY void seek_prefetch(struct store *s, const struct spot *up, uint32_t sl
 /* A search of a large page would miss at each of its first looks, one after the other. */
 NODE_RACY void seek_look(const struct spot *spot)
 {
-	const struct frame *f = spot->frame;
-	uint32_t	    n = node_count(f->page, f->cap);
+	const struct frame *f	   = spot->frame;
+	uint32_t	    n	   = node_count(f->page, f->cap);
+	size_t		    eighth = (size_t)(n / 8) * SLOT_BYTES;
+	const uint8_t	   *at	   = f->page + NODE_SLOTS + eighth;
 
-	for (uint32_t i = 1; i < 8 && n > 64; i++)
-		__builtin_prefetch(f->page + NODE_SLOTS + (size_t)(n * i / 8) * SLOT_BYTES);
+	for (uint32_t i = 1; i < 8 && n > 64; i++, at += eighth)
+		__builtin_prefetch(at);
 }
 
 NODE_RACY void seek_route(struct spot *spot, tarn_buf key)
@@ -184,20 +187,19 @@ NODE_RACY void seek_prefetch_entry(const uint8_t *page, uint32_t cap, uint32_t s
 	prefetch_lines((uintptr_t)page + at, 3);
 }
 
-NODE_RACY void seek_prefetch_found(const struct frame *f, tarn_buf key)
+NODE_RACY void seek_near(struct spot *spot, tarn_buf key)
 {
-	uint32_t prefix = page_u32(f->page + NODE_PREFIX), n = node_count(f->page, f->cap), slot = 0, head = 0;
+	const struct frame *f = spot->frame;
 
-	for (unsigned i = 0; i < 4; i++)
-		head = head << 8 | (prefix + (size_t)i < key.len ? ((const uint8_t *)key.ptr)[prefix + i] : 0);
-	while (n > 0) {
-		uint32_t half = (n + 1) / 2;
-		bool	 less = page_u32(f->page + NODE_SLOTS + (size_t)(slot + half - 1) * SLOT_BYTES) < head;
+	spot->slot = node_near(f->page, f->cap, key);
+	seek_prefetch_entry(f->page, f->cap, spot->slot);
+}
 
-		slot += less ? half : 0;
-		n = less ? n - half : half - 1;
-	}
-	seek_prefetch_entry(f->page, f->cap, slot);
+NODE_RACY void seek_lower(struct spot *spot, tarn_buf key)
+{
+	const struct frame *f = spot->frame;
+
+	spot->slot = node_lower_near(f->page, f->cap, key, spot->slot, &spot->found);
 }
 
 static NODE_RACY void aim_last(struct store *s, struct spot *spot, tarn_buf below)

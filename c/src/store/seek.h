@@ -60,11 +60,13 @@ void seek_aim(struct store *s, struct spot *spot, tarn_buf key); /* the same, an
 /* Memory that is needed soon begins to come: for the next of these, or for who has several keys to look for. */
 void seek_look(const struct spot *spot);				   /* for seek_route() */
 void seek_prefetch(struct store *s, const struct spot *up, uint32_t slot); /* for seek_down(); looks at the entry */
-void seek_prefetch_found(const struct frame *f, tarn_buf key);		   /* the entry that a search for key compares */
 void seek_prefetch_entry(const uint8_t *page, uint32_t cap, uint32_t slot);
 
 /* Where the page stands of which a hint speaks, if it is right: for loading it. */
 uintptr_t seek_hinted(const struct cache *c, uint32_t hint, uint32_t *bytes);
+/* In a leaf, two steps of a search: for who has several keys to look for. */
+void seek_near(struct spot *spot, tarn_buf key);  /* as far as the slots tell; the entry there begins to come */
+void seek_lower(struct spot *spot, tarn_buf key); /* after it: slot and found */
 
 /* A leaf, and the page above it with the leaf's slot (frame NULL: there is none). After AGAIN: up is what names the page wanted. */
 struct place {

@@ -2,7 +2,7 @@
 /* test/medium.h: a device on an image of 1 MiB in memory, which is put back as it was at the cost of what has changed.
  *
  * `changed` are the blocks that differ from `before`, or may; who pokes into the image says so there. `read` are those that were read
- * before anything was written to them. */
+ * before anything was written to them. Reading any of `unreadable` is an error, until it is written. */
 #ifndef TARN_MEDIUM_H
 #define TARN_MEDIUM_H
 
@@ -16,7 +16,7 @@
 struct medium {
 	struct device base;
 	uint8_t	      image[DISK], before[DISK];
-	bool	      changed[BLOCKS], read[BLOCKS];
+	bool	      changed[BLOCKS], read[BLOCKS], unreadable[BLOCKS];
 };
 
 static inline int medium_run(struct device *dev, tarn_dev_io *io)
@@ -26,6 +26,9 @@ static inline int medium_run(struct device *dev, tarn_dev_io *io)
 	for (uint64_t b = io->offset / BLOCK; b < DIV_UP(io->offset + io->len, BLOCK) && io->opcode != TARN_DEV_FLUSH; b++) {
 		m->changed[b] |= io->opcode != TARN_DEV_READ;
 		m->read[b] |= io->opcode == TARN_DEV_READ && !m->changed[b];
+		if (io->opcode == TARN_DEV_READ && m->unreadable[b])
+			return fail(IO, "block %llu cannot be read", (unsigned long long)b);
+		m->unreadable[b] &= io->opcode == TARN_DEV_READ;
 	}
 	if (io->opcode == TARN_DEV_READ)
 		memcpy(io->buf, m->image + io->offset, io->len);

@@ -30,7 +30,8 @@ struct media {
 	uint8_t	      *versions[BLOCKS][VERSIONS]; /* that a block had, oldest first */
 	unsigned       versions_n[BLOCKS];
 	struct rng     rng;
-	unsigned       errors; /* of the reads after one damage */
+	unsigned       errors;	 /* of the reads after one damage */
+	int	       expected; /* what they and the check say then */
 	bool	       tail;
 	uint64_t       trials, wrong, refused, reading, checking, free, repaired, idle, tails;
 };
@@ -190,8 +191,9 @@ static void make_image(struct media *m)
 	struct store_format format = { .node_bytes = 4096, .log_bytes = LOG };
 
 	rng_seed(&m->rng, test_seed());
-	m->medium = medium_new();
-	m->s	  = script_new(512 << 10);
+	m->medium   = medium_new();
+	m->expected = -TARN_E_CSUM;
+	m->s	    = script_new(512 << 10);
 	assert_non_null(m->medium);
 	m->s->dev = &m->medium->base;
 	assert_ok(store_format(m->s->dev, &format));
@@ -232,7 +234,7 @@ static void free_image(struct media *m)
 static int note(struct media *m, int rc)
 {
 	m->errors += rc < 0;
-	if (rc < 0 && rc != -TARN_E_CSUM)
+	if (rc < 0 && rc != m->expected)
 		return script_wrong(m->s, base_message(), 0, 0);
 	return rc > 0;
 }
@@ -273,19 +275,19 @@ static int inspect(struct media *m)
 	m->errors = 1;
 	if (rc) {
 		m->refused++;
-		return rc == -TARN_E_CSUM || rc == -TARN_E_DF_INVAL ? 0 : script_wrong(m->s, base_message(), 0, 0);
+		return rc == m->expected || rc == -TARN_E_DF_INVAL ? 0 : script_wrong(m->s, base_message(), 0, 0);
 	}
 	wrong = inspect_world(m, m->last[0]);
 	if (wrong && !inspect_world(m, m->last[1])) {
 		m->tail = true;
 		wrong	= 0;
 	}
-	if (m->errors) {
-		m->reading++;
-	} else if (!wrong && store_check(m->s->store, NULL)) {
-		m->errors++;
-		m->checking++;
-	}
+	rc = wrong || (m->errors && m->expected == -TARN_E_CSUM) ? 0 : store_check(m->s->store, NULL);
+	if (rc && rc != m->expected)
+		wrong = script_wrong(m->s, base_message(), 0, 0);
+	m->reading += m->errors > 0;
+	m->checking += rc && !m->errors;
+	m->errors += rc != 0;
 	store_abandon(m->s->store);
 	m->s->store = NULL;
 	return wrong;
@@ -457,6 +459,40 @@ static void cut_off(void **state)
 	m->medium->base.info.size = DISK;
 }
 
+/* The same when the pool is open already: so of the pages of the map, too. */
+static void check_unreadable(struct media *m, unsigned b)
+{
+	int rc;
+
+	assert_ok(script_open(m->s));
+	m->medium->unreadable[b] = true;
+	rc			 = store_check(m->s->store, NULL);
+	if (rc && rc != m->expected)
+		bad(m, "unreadable", b, b, 1, base_message());
+	m->checking += rc != 0;
+	m->trials++;
+	m->medium->unreadable[b] = false;
+	store_abandon(m->s->store);
+	m->s->store = NULL;
+	medium_restore(m->medium);
+}
+
+/* What the device cannot read is an error of the device, and no damage, whoever finds it. */
+static void unreadable_blocks(void **state)
+{
+	struct media *m = *state;
+
+	m->expected = -TARN_E_IO;
+	for (unsigned b = 0; b < BLOCKS; b++) {
+		m->medium->unreadable[b] = true;
+		judge(m, "unreadable", b, b, 0);
+		m->medium->unreadable[b] = false;
+		check_unreadable(m, b);
+	}
+	m->expected = -TARN_E_CSUM;
+	report(m, "unreadable blocks");
+}
+
 static void has_every_kind(void **state)
 {
 	struct media *m	    = *state;
@@ -495,7 +531,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(has_every_kind),   cmocka_unit_test(recovery_begins_an_epoch), cmocka_unit_test(flipped_bits),
 		cmocka_unit_test(superblock_bytes), cmocka_unit_test(swapped_blocks),		cmocka_unit_test(older_versions),
-		cmocka_unit_test(cut_off),
+		cmocka_unit_test(cut_off),	    cmocka_unit_test(unreadable_blocks),
 	};
 
 	prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0); /* clearing a huge page for each open takes a third of the time */

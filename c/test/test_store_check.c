@@ -417,12 +417,51 @@ static void scrub_reads_all(void **state)
 	end(&f);
 }
 
+/* A check says what the device said, whichever of its reads fails, once or from then on. Its checkpoint reads a page of the map again that
+ * could not be read once. */
+static bool read_fails(struct fixture *f, unsigned n, bool sticky)
+{
+	uint64_t before = sim_faults_injected(f->disk);
+	bool	 failed;
+	int	 rc;
+
+	assert_ok(store_close(f->store));
+	assert_ok(store_open(f->dev, NULL, &f->store));
+	sim_fail_nth(f->disk, TARN_DEV_READ, n, sticky);
+	rc     = store_check(f->store, NULL);
+	failed = sim_faults_injected(f->disk) != before;
+	sim_fail_nth(f->disk, TARN_DEV_READ, 0, false);
+	if (failed && !rc && !sticky && n == 1)
+		return true;
+	if (rc != (failed ? -TARN_E_IO : 0))
+		fail_msg("read %u%s: %s: %s", n, sticky ? " and all after it" : "", tarn_errname(rc), base_message());
+	return failed;
+}
+
+static void reads_that_fail(void **state)
+{
+	struct fixture f;
+	unsigned       once = 1, sticky = 1;
+
+	(void)state;
+	begin(&f);
+	fill(&f);
+	while (read_fails(&f, once, false))
+		once++;
+	while (read_fails(&f, sticky, true))
+		sticky++;
+	printf("# %u and %u reads failed\n", once - 1, sticky - 1);
+	assert_true(once > 200 && sticky > 200);
+	end(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_mistake_is_found),
 		cmocka_unit_test(every_block),
 		cmocka_unit_test(scrub_reads_all),
+		cmocka_unit_test(reads_that_fail),
 	};
 
 	return cmocka_run_group_tests_name("check", tests, NULL, NULL);

@@ -127,14 +127,14 @@ func (b *bearer) token() (string, error) {
 	defer b.mu.Unlock()
 	info, err := os.Stat(b.path)
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("the token file cannot be read: %w", err)
 	}
 	if b.info != nil && os.SameFile(info, b.info) && info.ModTime().Equal(b.info.ModTime()) && info.Size() == b.info.Size() {
 		return b.read, nil
 	}
 	text, err := os.ReadFile(b.path)
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("the token file cannot be read: %w", err)
 	}
 	b.info, b.read = info, strings.TrimSpace(string(text))
 	return b.read, nil

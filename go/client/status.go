@@ -58,6 +58,8 @@ func fromStatus(ctx context.Context, op, ref string, err error) error {
 	switch {
 	case !known:
 		code = errno.Misc
+	case code == errno.Unreach && strings.Contains(st.Message(), "first record does not look like a TLS handshake"):
+		return errno.New(op, ref, errno.BadCert, "what answers at the endpoint does not speak TLS, and was asked to: "+st.Message())
 	case code == errno.Unreach && handshakeFailed(st.Message()):
 		return errno.New(op, ref, errno.BadCert, "the gateway and this program do not take each other's certificates: "+st.Message())
 	case code == errno.Unreach:

@@ -120,7 +120,8 @@ typedef struct tarn_mutation {
 /* Applies n mutations as one: all of them or none, now and after a crash. Conditions look at the state before the batch; when one
  * fails, its error is the result, *failed (when not NULL) its index, and nothing is changed. A key may stand in a batch once:
  * else INVAL. Errors also: INVAL (n is 0 or over TARN_BATCH_MAX), REC2BIG when the batch's record does not fit into the log
- * (half of tarn_pool_info.log_bytes; values over the inline limit do not count, they go to extents). */
+ * (half of tarn_pool_info.log_bytes; values over the inline limit do not count, they go to extents), or the pages that it changes, 4 to 16 KiB
+ * for each key when no two are near each other, are more than a quarter of the pool's cache_bytes and 32 MiB. */
 TARN_API int tarn_kv_apply(tarn_kv *kv, const tarn_mutation *muts, size_t n, size_t *failed, tarn_event *ev);
 
 /* Deletes every key in range (NULL: all), in batches: a crash may leave some deleted. *count (may be NULL) is their number. Aborted, it

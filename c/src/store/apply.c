@@ -17,6 +17,7 @@ struct batch {
 	uint64_t	       blocks;	 /* that it may take, beside what its entries fill */
 	uint64_t	       entries;	 /* bytes of them */
 	uint64_t	       gives;	 /* pages that it may give up */
+	uint64_t	       pages;	 /* bytes of those that it changes, which must all be in memory in the end */
 	unsigned	       freezes;	 /* changes of whole trees */
 	bool		       adds;	 /* it has a put: the reserve is not for it */
 	uint64_t	       pace;	 /* nanoseconds that it should take longer */
@@ -162,6 +163,7 @@ static void count_path(struct store *s, struct batch *b, const struct path *path
 		if (!is_single(b)) /* else a page is there only once, and others who look at it need not be disturbed */
 			f->mark = s->batch;
 		b->blocks += blob_blocks(tree_new_cap(s, node_level(f->page))) + blob_blocks(f->cap);
+		b->pages += f->cap;
 	}
 }
 
@@ -257,6 +259,20 @@ static uint64_t dirty_limit(const struct store *s)
 	return MAX(s->cache.budget / 2, 32 * BLOCK);
 }
 
+#define PAGES_SPARE (32u << 20) /* beyond the budget, at the most */
+
+/* The rest of the budget may be dirty already. */
+static int memory_room(const struct store *s, const struct batch *b)
+{
+	uint64_t most = s->cache.budget / 4 + PAGES_SPARE;
+
+	if (b->pages <= most)
+		return 0;
+	return fail(REC2BIG,
+		    "the batch changes %llu KiB of pages, and a cache of this size takes %llu KiB at once: split the batch",
+		    (unsigned long long)b->pages / 1024, (unsigned long long)most / 1024);
+}
+
 #define PACE_MAX_NS  200000u /* of one change, when there is next to no room left */
 #define PACE_REST_NS 500000u /* is worth a sleep */
 
@@ -335,11 +351,13 @@ static int prepare(struct store *s, struct batch *b)
 	b->adds		      = false;
 	b->freed.n	      = 0;
 	s->batch++;
+	b->pages = 0;
 	for (size_t i = 0; !rc && i < b->all; i++) {
 		rc = prepare_one(s, b, &b->muts[i]);
 		if (rc < 0 && b->failed)
 			*b->failed = i;
 	}
+	rc = rc ? rc : memory_room(s, b);
 	rc = rc ? rc : tree_spare(s, b->freezes); /* opening trees has taken some */
 	rc = rc ? rc : space_room(s, b);
 	rc = rc ? rc : space_reserve(&s->space);

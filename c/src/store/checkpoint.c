@@ -68,9 +68,12 @@ static uint64_t reserve_blocks(const struct store *s)
 	return 8 * node_blocks(s) + s->sb.blocks / 64;
 }
 
+/* What must not fail later is counted in parts of the map that have been read. The reserve may lie elsewhere: who comes to it counts again. */
 static bool has_space(struct store *s, uint64_t blocks, bool reserve_too)
 {
-	return s->space.free >= blocks + checkpoint_blocks(s) + (reserve_too ? reserve_blocks(s) : 0);
+	uint64_t all = blocks + checkpoint_blocks(s);
+
+	return s->space.free >= all + (reserve_too ? reserve_blocks(s) : 0) && space_know(&s->space, all);
 }
 
 int space_make(struct store *s, uint64_t blocks, bool reserve_too)
@@ -79,6 +82,8 @@ int space_make(struct store *s, uint64_t blocks, bool reserve_too)
 		return 0;
 	if (s->space.freed + s->space.leaving || s->checkpoint.reclaim_n || s->checkpoint.dead_n)
 		return NEEDS_CHECKPOINT;
+	if (s->space.lost_rc && s->space.known < s->space.free)
+		return no_blocks(s);
 	return fail(NOSPACE,
 		    "%llu KiB are needed and %llu KiB are free, of which %llu KiB are kept for deletes and checkpoints: delete "
 		    "something",

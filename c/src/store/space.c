@@ -29,6 +29,7 @@ uint32_t count_free(const uint64_t *used)
 void set_free_in(struct space *sp, uint32_t c, uint32_t n)
 {
 	sp->free += (uint64_t)n - sp->free_in[c];
+	sp->known += sp->chunk[c] ? (uint64_t)n - sp->free_in[c] : 0;
 	sp->free_in[c] = n;
 	sp->run_max    = UINT32_MAX;
 }
@@ -173,6 +174,7 @@ static void chunk_take_in(struct space *sp, uint32_t c, struct space_chunk *ck)
 	ck->written = count_free(ck->used);
 	set_free_in(sp, c, ck->written);
 	sp->chunk[c] = ck;
+	sp->known += ck->written;
 }
 
 static void chunk_load(struct space *sp, uint32_t c)
@@ -195,6 +197,14 @@ struct space_chunk *chunk_get(struct space *sp, uint32_t c)
 	if (!sp->chunk[c] && !(sp->dirty[c] & LOST))
 		chunk_load(sp, c);
 	return sp->chunk[c];
+}
+
+bool space_know(struct space *sp, uint64_t n)
+{
+	for (uint32_t c = 0; c < sp->chunks && sp->known < n && n <= sp->free; c++)
+		if (sp->free_in[c])
+			(void)chunk_get(sp, c);
+	return sp->known >= n;
 }
 
 /* ---- planes ---- */
@@ -289,6 +299,7 @@ static void use_word(struct space *sp, uint32_t c, uint32_t w, uint64_t bits)
 	ck->used[w] |= bits;
 	sp->free_in[c] -= fresh;
 	sp->free -= fresh;
+	sp->known -= fresh;
 	touch(sp, c);
 }
 

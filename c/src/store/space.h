@@ -41,6 +41,7 @@ struct space {
 	uint8_t		    *index_dirty;
 	struct bptr	     root;				  /* of the index on disk: the pointers to its pages */
 	uint64_t	     free, freed, leaving, held, waiting; /* counts of blocks; held: with waiting */
+	uint64_t	     known;				  /* of the free ones those in loaded chunks */
 	uint32_t	     readers, readers_before;		  /* of this round, and of the one that `held` waits for */
 	unsigned	     round;
 	uint64_t	     cursor;  /* where the next run is looked for */
@@ -85,6 +86,9 @@ void space_thaw(struct space *sp);    /* its superblock is durable: what left is
 
 unsigned space_hold(struct space *sp);			 /* a reader opens: what is used now is not handed out again */
 void	 space_unhold(struct space *sp, unsigned round); /* what space_hold() gave */
+
+/* So many blocks are free, whatever cannot be read later: loads as many chunks as that takes. false: they are not, or it cannot be known. */
+bool space_know(struct space *sp, uint64_t n);
 
 uint64_t space_map_blocks(const struct space *sp); /* that space_write() takes at the most */
 /* Does the map, as the last checkpoint has written it, say that the block is in use? For checks. */

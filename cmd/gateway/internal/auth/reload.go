@@ -3,6 +3,7 @@
 package auth
 
 import (
+	"fmt"
 	"io/fs"
 	"syscall"
 	"time"
@@ -23,11 +24,11 @@ func (g *Guard) loadFirst() error {
 	s := &state{generation: 1}
 	for _, p := range g.parts {
 		sig, err := p.signature()
-		if err != nil {
-			return err
+		if err == nil {
+			err = p.read(s)
 		}
-		if err := p.read(s); err != nil {
-			return err
+		if err != nil {
+			return fmt.Errorf("the %s cannot be loaded: %w", p.name, err)
 		}
 		p.used, p.seen = sig, sig
 	}

@@ -92,7 +92,26 @@ func flagError(cmd *cobra.Command, err error) error {
 	if strings.HasPrefix(err.Error(), "unknown shorthand flag") && cmd.Parent() != nil && cmd.Parent().Name() == "kv" {
 		return out.WithHint(usage("%v", err), "put -- in front of keys and values that begin with a dash")
 	}
-	return usage("%v", err)
+	return usage("%s", plainly(err.Error()))
+}
+
+// plainly says what the flag takes, where Go says which of its functions did not take it.
+func plainly(text string) string {
+	what, why, _ := strings.Cut(text, ": strconv.Parse")
+	switch {
+	case strings.HasSuffix(why, "value out of range"):
+		return what + ": the number is out of range"
+	case strings.HasPrefix(why, "Int"):
+		return what + ": give a whole number"
+	case strings.HasPrefix(why, "Uint"):
+		return what + ": give a whole number, 0 or more"
+	case strings.HasPrefix(why, "Float"):
+		return what + ": give a number, such as 2 or 0.5"
+	}
+	if what, _, is := strings.Cut(text, ": time: "); is {
+		return what + ": give a time with its unit, such as 500ms, 30s or 2m"
+	}
+	return text
 }
 
 func complete(cmd *cobra.Command, flag string, words ...string) {

@@ -144,7 +144,8 @@ extern const size_t	row_count;
 struct options {
 	const char *scales, *names, *engines, *dir, *cgroup, *plot;
 	bool	    json, list;
-	uint64_t    records; /* 0: the scale's */
+	uint64_t    records;   /* 0: the scale's */
+	uint64_t    cache_mib; /* of memory at scale L */
 	double	    seconds, settle_seconds;
 	unsigned    rounds, threads;
 	uint32_t    value_len;

@@ -12,6 +12,7 @@ static const char usage[] =
 	"  -s SCALES    S (2 M records, ample cache), L (20 M records, 256 MiB), or SL; S when not given\n"
 	"  -w ROWS      names or patterns, with commas: 'get-*,over-1'; all when not given\n"
 	"  -e ENGINES   of tarn, rocksdb, lmdb, floor; all when not given\n"
+	"  -c MIB       of memory at scale L, 16 to 65536; 256\n"
 	"  -n RECORDS   in the data set of 100-byte values; other data sets have as many bytes\n"
 	"  -t SECONDS   for each cell; S 3, L 7\n"
 	"  -T SECONDS   for the rows that run until settled; 75\n"
@@ -68,6 +69,9 @@ static bool take_number(struct options *options, int option, const char *text)
 	switch (option) {
 	case 'n':
 		options->records = (uint64_t)number(text, "records, from 10000 to 1e9", 1e4, 1e9);
+		return true;
+	case 'c':
+		options->cache_mib = (uint64_t)number(text, "MiB of memory, 16 to 65536", 16, 65536);
 		return true;
 	case 't':
 		options->seconds = number(text, "seconds, from 0.1", 0.1, 1e5);
@@ -132,10 +136,10 @@ static void take(struct options *options, int option, const char *text)
 
 int main(int argc, char **argv)
 {
-	struct options options = { .scales = "S", .dir = "build/bench", .settle_seconds = 75, .spread = -1 };
+	struct options options = { .scales = "S", .dir = "build/bench", .cache_mib = 256, .settle_seconds = 75, .spread = -1 };
 	int	       option;
 
-	while ((option = getopt(argc, argv, "s:w:e:n:t:T:r:d:g:p:o:j:v:z:lh")) != -1)
+	while ((option = getopt(argc, argv, "s:w:e:c:n:t:T:r:d:g:p:o:j:v:z:lh")) != -1)
 		take(&options, option, optarg);
 	if (optind < argc)
 		refuse("an argument without an option", argv[optind]);

@@ -16,7 +16,6 @@
 #define RECORDS_S	UINT64_C(2000000)
 #define RECORDS_L	UINT64_C(20000000)
 #define CACHE_S		(2048 * MIB)
-#define CACHE_L		(256 * MIB)
 #define CGROUP_LIMIT	(512 * MIB)
 #define RECORD_BYTES	UINT64_C(116) /* of the data sets that give the scales their names; others have as many bytes */
 #define LIMIT_SECONDS	1200	      /* of a cell beyond the time it was given: then it hangs */
@@ -215,7 +214,7 @@ static struct cell cell_of(struct run *run, const struct row *row, const struct 
 		.setup	 = { .dir	  = dir,
 			     .records	  = records_of(options, row),
 			     .value_len	  = row->value_len,
-			     .cache_bytes = row->scale == 'L' ? CACHE_L : CACHE_S,
+			     .cache_bytes = row->scale == 'L' ? options->cache_mib * MIB : CACHE_S,
 			     .bounded	  = row->scale == 'L',
 			     .relaxed	  = row_writes(row) && !row->durable },
 		.seconds = seconds_of(options, row),

@@ -25,6 +25,7 @@ struct crash {
 	struct store	*store;
 	uint64_t	 cache_bytes;
 	uint32_t	 value_max, key_max;		/* bytes, of this run */
+	bool		 cold;				/* much of the data is not in memory, most of the time */
 	uint64_t	 hash[CRASH_TREES][CRASH_KEYS]; /* of key and value; 0: absent */
 	uint64_t	 sum, committed;
 	struct doubt {
@@ -37,8 +38,8 @@ struct crash {
 		bool	 certain, dying; /* it has been committed; its end has begun, and is in doubt */
 		uint64_t hash[CRASH_KEYS];
 	} snaps[CRASH_SNAPS];
-	uint64_t points, nested, operations, nospace, errors; /* what happened */
-	char	 why[512];				      /* what went wrong */
+	uint64_t points, nested, operations, nospace, errors, put_off; /* what happened */
+	char	 why[512];					       /* what went wrong */
 };
 
 /* Makes a disk and a store as the seed says. 0 or 1 (c->why). */

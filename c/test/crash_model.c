@@ -64,14 +64,34 @@ static int open_store(struct crash *c)
 	return rc;
 }
 
+static void count_put_off(struct crash *c)
+{
+	struct store_stat st;
+
+	store_stat(c->store, &st);
+	c->put_off += st.put_off;
+}
+
 static void abandon(struct crash *c)
 {
-	if (c->store)
+	if (c->store) {
+		count_put_off(c);
 		store_abandon(c->store);
+	}
 	if (c->dev)
 		device_close(c->dev);
 	c->store = NULL;
 	c->dev	 = NULL;
+}
+
+/* More data than the least that a cache has, in leaves that can be put off. */
+static void make_cold(struct crash *c, struct store_format *format, uint64_t *size)
+{
+	c->cold		   = true;
+	c->cache_bytes	   = 64 * 1024;
+	c->value_max	   = one_in(c, 4) ? 6000 : 2000;
+	format->node_bytes = one_in(c, 4) ? 16384 : 4096;
+	*size		   = (UINT64_C(6) << 20) + below(c, 8) * 4096;
 }
 
 int crash_begin(struct crash *c, uint64_t seed)
@@ -89,6 +109,8 @@ int crash_begin(struct crash *c, uint64_t seed)
 	c->cache_bytes	  = UINT64_C(64) * 1024 << below(c, 5);
 	c->value_max	  = one_in(c, 3) ? 40000 : one_in(c, 2) ? 6000 : 300;
 	c->key_max	  = one_in(c, 4) ? 9000 : 400;
+	if (hash64(&seed, sizeof(seed)) % 3 == 0)
+		make_cold(c, &format, &size);
 	memcpy(format.pool.bytes, &seed, sizeof(seed));
 	rc = sim_disk_create(size, seed, &c->disk);
 	rc = rc ? rc : sim_open(c->disk, &c->dev);
@@ -108,7 +130,7 @@ void crash_end(struct crash *c)
 
 static size_t value_length(struct crash *c)
 {
-	return one_in(c, 6) ? below(c, c->value_max) : below(c, 120);
+	return c->cold || one_in(c, 6) ? below(c, c->value_max) : below(c, 120);
 }
 
 static void *value_bytes(struct crash *c, size_t len)
@@ -141,7 +163,7 @@ static struct planned plan(struct crash *c, unsigned n)
 		p.keys[i] = (first + i * step) % CRASH_KEYS;
 		m->tree	  = CRASH_TREE + tree;
 		m->key	  = key_of(c, p.keys[i], key);
-		m->change = one_in(c, 3) ? STORE_DEL : STORE_PUT;
+		m->change = one_in(c, c->cold ? 10 : 3) ? STORE_DEL : STORE_PUT;
 		if (m->change == STORE_DEL)
 			continue;
 		m->val.len  = value_length(c);
@@ -196,7 +218,7 @@ static bool harmless(struct crash *c, int rc)
 
 static int do_batch(struct crash *c)
 {
-	struct planned p = plan(c, one_in(c, 4) ? 1 + (unsigned)below(c, 30) : 1);
+	struct planned p = plan(c, one_in(c, c->cold ? 20 : 4) ? 1 + (unsigned)below(c, 30) : 1);
 	uint64_t       lsn;
 	int	       rc = store_apply(c->store, p.muts, p.n, 0, &lsn, NULL);
 
@@ -323,8 +345,10 @@ static int do_checkpoint(struct crash *c)
 
 static int do_reopen(struct crash *c)
 {
-	int rc = store_close(c->store);
+	int rc;
 
+	count_put_off(c);
+	rc	 = store_close(c->store);
 	c->store = NULL;
 	device_close(c->dev);
 	c->dev = NULL;
@@ -382,7 +406,7 @@ static int one_operation(struct crash *c)
 	case 1:
 		return one_in(c, 4) ? do_drop(c) : do_get(c);
 	case 2:
-		return one_in(c, 4) ? do_reopen(c) : do_get(c);
+		return c->cold || one_in(c, 4) ? do_reopen(c) : do_get(c);
 	case 3:
 		return do_get(c);
 	case 4:
@@ -510,8 +534,10 @@ static int adopt(struct crash *c)
 
 int crash_point(struct crash *c)
 {
-	int rc;
+	int rc = c->cold ? do_reopen(c) : 0; /* what has been compared is in memory */
 
+	if (rc)
+		return wrong(c, "opening again: %s: %s", tarn_errname(rc), base_message());
 	arm(c, 4 + below(c, one_in(c, 4) ? 1200 : 150));
 	do
 		rc = one_operation(c);

@@ -55,7 +55,8 @@ struct script {
 	struct store_reader *reader; /* that a `hold` opened, */
 	struct entry	     held;   /* for this value of this key of this tree */
 	unsigned	     held_tree, held_key;
-	const char	    *wrong; /* what the store answered that it must not */
+	uint64_t	     put_off; /* puts that read no leaf, but for the store's that is open */
+	const char	    *wrong;   /* what the store answered that it must not */
 	uint8_t		    *got, *want, *list;
 	char		     text[160];
 };
@@ -566,6 +567,14 @@ static inline int script_open(struct script *s)
 	return store_open(s->dev, &(struct store_options){ .cache_bytes = s->cache_bytes }, &s->store);
 }
 
+static inline void count_put_off(struct script *s)
+{
+	struct store_stat stat;
+
+	store_stat(s->store, &stat);
+	s->put_off += stat.put_off;
+}
+
 /* Whatever a close answers, the store is gone, and all that was acknowledged is on disk. */
 static inline int do_reopen(struct script *s, const unsigned a[3])
 {
@@ -576,6 +585,7 @@ static inline int do_reopen(struct script *s, const unsigned a[3])
 	if (s->store) {
 		struct store *store = s->store;
 
+		count_put_off(s);
 		s->store = NULL;
 		rc	 = store_close(store);
 	}
@@ -583,12 +593,28 @@ static inline int do_reopen(struct script *s, const unsigned a[3])
 	return rc ? rc : script_match(s, true);
 }
 
+/* Reopens, and what was read to compare is not in memory any more. */
+static inline int do_cold(struct script *s, const unsigned a[3])
+{
+	int rc = do_reopen(s, a);
+
+	if (!rc) {
+		struct store *store = s->store;
+
+		s->store = NULL;
+		rc	 = store_close(store);
+	}
+	return rc ? rc : script_open(s);
+}
+
 static inline int do_crash(struct script *s, const unsigned a[3])
 {
 	(void)a;
 	close_reader(s);
-	if (s->store)
+	if (s->store) {
+		count_put_off(s);
 		store_abandon(s->store);
+	}
 	s->store = NULL;
 	return do_reopen(s, a);
 }
@@ -619,6 +645,7 @@ static const struct {
 	{ "check", do_check },
 	{ "scrub", do_scrub },
 	{ "reopen", do_reopen },
+	{ "cold", do_cold },
 	{ "crash", do_crash },
 };
 

@@ -60,6 +60,18 @@ static const struct workload workloads[] = {
 	  "tree 0; batch 0 99 150; tree 1; batch 0 99 151; tree 2; batch 0 99 152; tree 3; batch 0 99 153; verify; reopen; "
 	  "check" },
 	{ 96, 256, "batch 0 90 350; drop; batch 0 90 351; snap; batch 0 90 352; drop; checkpoint; checkpoint; check" },
+	/* puts on leaves that are not in memory */
+	{ 96, 256,
+	  "batch 0 200 250; cold; put 2 10; put 42 200; put 82 250; lazy 62 100; lazy 122 100; sync; checkpoint; verify; check" },
+	{ 96, 256,
+	  "batch 0 200 250; snap; cold; put 5 100; put 45 100; snap; put 5 120; put 85 90; checkpoint; verify; unsnap 0; crash; "
+	  "verify; check" },
+	{ 96, 256,
+	  "batch 0 200 250; cold; put 5 100; put 45 100; put 105 100; crash; verify; cold; put 6 90; put 46 90; drop; "
+	  "checkpoint; check" },
+	{ 96, 256,
+	  "batch 0 200 250; cold; put 5 100; del 6; put 7 300; get 5; batch 40 60 90; cold; put 8 100; checkpoint; put 8 90; "
+	  "put 28 90; reopen; verify" },
 	/* a small log */
 	{ 128, 64, "batch 0 90 250; batch 0 90 251; batch 0 90 252; batch 0 90 253; verify" },
 	{ 128, 64,

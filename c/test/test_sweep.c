@@ -30,9 +30,9 @@ struct sweep {
 	uint64_t	       injected;
 	struct rng	       rng;
 	struct script	      *s;
-	const char	      *at;			      /* what is being run */
-	jmp_buf		       out;			      /* of a run that went wrong, */
-	uint64_t	       runs, errors, readonly, wrong; /* in all */
+	const char	      *at;				       /* what is being run */
+	jmp_buf		       out;				       /* of a run that went wrong, */
+	uint64_t	       runs, errors, readonly, wrong, put_off; /* in all */
 };
 
 /* A clock that goes the same way in every run. */
@@ -225,6 +225,7 @@ static bool run(struct sweep *w)
 	fired = disarm(w) != 0;
 	unplug(w);
 	base_set_clock(NULL, NULL);
+	w->put_off += w->s->put_off;
 	script_free(w->s);
 	if (alloc.live != live && (w->warm || w->kind == ALLOC)) /* the first run on a disk leaves it a list */
 		bad(w, "memory was not freed", 0);
@@ -283,8 +284,11 @@ static void sweep_all(enum kind kind)
 		if (kind != ALLOC)
 			sim_disk_destroy(w.disk);
 	}
-	printf("# %zu workloads, %s: %" PRIu64 " runs, %" PRIu64 " calls failed and were tried again, %" PRIu64 " read-only\n",
-	       ARRAY_LEN(workloads), kind_names[kind], w.runs, w.errors, w.readonly);
+	printf("# %zu workloads, %s: %" PRIu64 " runs, %" PRIu64 " calls failed and were tried again, %" PRIu64
+	       " read-only, %" PRIu64 " puts put off\n",
+	       ARRAY_LEN(workloads), kind_names[kind], w.runs, w.errors, w.readonly, w.put_off);
+	if (only == UINT64_MAX && !w.put_off)
+		fail_msg("no put was put off");
 	if (w.wrong)
 		fail_msg("%" PRIu64 " runs went wrong", w.wrong);
 	if (kind == ALLOC && w.readonly)

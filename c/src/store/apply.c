@@ -19,6 +19,7 @@ struct batch {
 	uint64_t	       gives;	 /* pages that it may give up */
 	uint64_t	       pages;	 /* bytes of those that it changes, which must all be in memory in the end */
 	unsigned	       freezes;	 /* changes of whole trees */
+	bool		       defers;	 /* path ends above the leaf, which is not in memory: the put is put off */
 	bool		       adds;	 /* it has a put: the reserve is not for it */
 	uint64_t	       pace;	 /* nanoseconds that it should take longer */
 	unsigned	       relieved; /* how often it has waited for space */
@@ -195,6 +196,29 @@ static struct leaf_value found_value(const struct path *path)
 	return path->found ? node_value(f->page, f->cap, path->slots[path->depth - 1]) : (struct leaf_value){ 0 };
 }
 
+/* What a put without a condition replaces it need not know. */
+static bool can_defer(struct store *s, const struct batch *b, const struct store_mutation *m, const struct path *path)
+{
+	return is_single(b) && m->change == STORE_PUT && m->cond == TARN_COND_NONE && !value_of(b, 0) &&
+	       m->val.len <= inline_max(s) && defer_ready(s, path, m->key, m->val.len);
+}
+
+static void count_put(const struct store *s, struct batch *b, const struct store_mutation *m)
+{
+	b->adds = true;
+	b->entries += LEAF_KEY + SLOT_BYTES + m->key.len + MIN(m->val.len, EXT_BYTES_MAX + inline_max(s));
+}
+
+static void prepare_deferred(struct store *s, struct batch *b, const struct store_mutation *m)
+{
+	s->wanted = (struct wanted){ 0 };
+	b->defers = true;
+	count_path(s, b, &b->path);
+	count_put(s, b, m);
+	b->blocks += defer_blocks(s);
+	b->gives++;
+}
+
 /* NULL: it has to be found. A delete may join pages, and wants them all. */
 static const struct aim *aim_of(const struct store *s, const struct batch *b, const struct tree *t,
 				const struct store_mutation *m)
@@ -216,10 +240,8 @@ static int prepare_found(struct store *s, struct batch *b, struct tree *t, struc
 	if (!rc && m->change == STORE_DEL && path->found)
 		rc = tree_want_neighbour(s, t, path);
 	count_path(s, b, path);
-	if (m->change == STORE_PUT) {
-		b->adds = true;
-		b->entries += LEAF_KEY + SLOT_BYTES + m->key.len + MIN(m->val.len, EXT_BYTES_MAX + inline_max(s));
-	}
+	if (m->change == STORE_PUT)
+		count_put(s, b, m);
 	return rc;
 }
 
@@ -230,6 +252,10 @@ static int prepare_key(struct store *s, struct batch *b, struct tree *t, struct 
 
 	if (!aim) {
 		rc = tree_find(s, t, m->key, path);
+		if (rc == -TARN_E_AGAIN && can_defer(s, b, m, path)) {
+			prepare_deferred(s, b, m);
+			return 0;
+		}
 		return rc ? rc : prepare_found(s, b, t, m, path);
 	}
 	aim_path(aim, path);
@@ -256,7 +282,7 @@ static int prepare_one(struct store *s, struct batch *b, struct store_mutation *
 
 static uint64_t dirty_limit(const struct store *s)
 {
-	return MAX(s->cache.budget / 2, 32 * BLOCK);
+	return MAX(s->cache.budget / 4 * 3, 32 * BLOCK);
 }
 
 #define PAGES_SPARE (32u << 20) /* beyond the budget, at the most */
@@ -274,7 +300,13 @@ static int memory_room(const struct store *s, const struct batch *b)
 }
 
 #define PACE_MAX_NS  200000u /* of one change, when there is next to no room left */
+#define LAST_ROOM    900     /* per mille: a device that is slow gets time here, */
+#define LAST_NS	     200000u /* so much for each per mille from there on */
+#define REST_MAX_NS  25000000u
 #define PACE_REST_NS 500000u /* is worth a sleep */
+#define LEAD_EASY    20	     /* per mille: no reason to wait */
+#define LEAD_MOST    400     /* per mille: as bad as no room */
+#define LEAD_ROOM    (UINT64_C(1) << 20)
 
 /* Per mille of the way from `from` to `to`, 0 to 1000. */
 static uint64_t way(uint64_t at, uint64_t from, uint64_t to)
@@ -282,13 +314,31 @@ static uint64_t way(uint64_t at, uint64_t from, uint64_t to)
 	return at <= from ? 0 : MIN((at - from) * 1000 / (to - from), 1000);
 }
 
+/* While a checkpoint runs: by how much, per mille of the room that it has left, new dirty memory is ahead of what it has written. The
+ * inner pages that it writes are copied as soon as something below them changes, which is soon: that is no sign of haste. */
+static uint64_t lead(const struct store *s, uint64_t most)
+{
+	const struct checkpoint *c   = &s->checkpoint;
+	uint64_t		 now = dirty_memory(s), fresh = now - MIN(now, c->frozen_left);
+	uint64_t		 room  = c->frozen_bytes < most ? (most - c->frozen_bytes) / 8 * 7 : 0, done;
+	uint64_t		 start = MIN(c->frozen_wide, room / 2);
+
+	if (!c->running || !c->todo || room < LEAD_ROOM)
+		return 0;
+	fresh = fresh > start ? (fresh - start) * 1000 / (room - start) : 0;
+	done  = c->done * 1000 / c->todo;
+	return fresh > done ? fresh - done : 0;
+}
+
 /* How long a change should take now, so that nobody ever has to wait for a whole checkpoint: the nearer the dirty pages, or the log, are to
- * where changes must stop, the longer. */
+ * where changes must stop, and the more of them there are before older ones have been written, the longer. */
 static uint64_t pace(struct store *s, uint64_t log)
 {
-	uint64_t most = dirty_limit(s), used = MAX(way(s->cache.dirty_bytes, most / 8 * 5, most), way(log, 750, 970));
+	uint64_t most = dirty_limit(s);
+	uint64_t full = MAX(way(dirty_memory(s), most / 8 * 7, most), way(log, 750, 970));
+	uint64_t used = MAX(full, way(lead(s, most), LEAD_EASY, LEAD_MOST));
 
-	return s->due ? used * used / 1000 * PACE_MAX_NS / 1000 : 0;
+	return s->due ? used * used / 1000 * PACE_MAX_NS / 1000 + (MAX(full, LAST_ROOM) - LAST_ROOM) * LAST_NS : 0;
 }
 
 /* Short waits are put together, for a sleep is never short. No lock is held. */
@@ -299,7 +349,7 @@ static void rest(uint64_t ns)
 	owed += ns;
 	if (owed < PACE_REST_NS)
 		return;
-	nanosleep(&(struct timespec){ .tv_nsec = (long)MIN(owed, 2 * PACE_REST_NS) }, NULL);
+	nanosleep(&(struct timespec){ .tv_nsec = (long)MIN(owed, REST_MAX_NS) }, NULL);
 	owed = 0;
 }
 
@@ -308,7 +358,7 @@ static void rest(uint64_t ns)
 /* Wakes who runs checkpoints, before somebody has to wait for one. */
 static void tell_due(struct store *s, uint64_t log)
 {
-	if (s->due && !s->checkpoint.running && (s->cache.dirty_bytes > dirty_limit(s) / 2 || log > LOG_DUE))
+	if (s->due && !s->checkpoint.running && (dirty_memory(s) > dirty_limit(s) / 2 || log > LOG_DUE))
 		s->due(s->due_arg);
 }
 
@@ -344,12 +394,12 @@ static int prepare(struct store *s, struct batch *b)
 {
 	int rc = log_room(s, b);
 
-	rc	   = rc || s->cache.dirty_bytes <= dirty_limit(s) ? rc : NEEDS_CHECKPOINT;
+	rc	   = rc || dirty_memory(s) <= dirty_limit(s) ? rc : NEEDS_CHECKPOINT;
 	b->blocks  = 3 * blob_blocks(tree_new_cap(s, 1));
 	b->entries = b->gives = 0;
 	b->freezes	      = 0;
-	b->adds		      = false;
-	b->freed.n	      = 0;
+	b->adds = b->defers = false;
+	b->freed.n	    = 0;
 	s->batch++;
 	b->pages = 0;
 	for (size_t i = 0; !rc && i < b->all; i++) {
@@ -361,7 +411,7 @@ static int prepare(struct store *s, struct batch *b)
 	rc = rc ? rc : tree_spare(s, b->freezes); /* opening trees has taken some */
 	rc = rc ? rc : space_room(s, b);
 	rc = rc ? rc : space_reserve(&s->space);
-	return rc ? rc : dead_reserve(s, 2 * b->gives + 2 * b->n + b->freed.n);
+	return rc ? rc : dead_reserve(s, 2 * b->gives + 2 * b->n + b->freed.n + s->defer.noted);
 }
 
 static int put_or_del(struct store *s, struct batch *b, const struct store_mutation *m, struct tree *t,
@@ -376,6 +426,8 @@ static int put_or_del(struct store *s, struct batch *b, const struct store_mutat
 		rc = m->change == STORE_PUT ? tree_put(s, t, m->key, val) : tree_del(s, t, m->key);
 		return rc == -TARN_E_NONEXIST ? 0 : rc;
 	}
+	if (b->defers)
+		return defer_put(s, t, &b->path, m->key, val);
 	if (m->change == STORE_PUT)
 		return b->path.depth ? tree_put_at(s, t, &b->path, m->key, val) : tree_put(s, t, m->key, val);
 	return b->path.found ? tree_del_at(s, t, &b->path) : 0;
@@ -535,9 +587,45 @@ int store_apply(struct store *s, struct store_mutation *muts, size_t n, unsigned
 
 static int replay_room(struct store *s)
 {
-	bool full = s->cache.dirty_bytes > dirty_limit(s) || s->checkpoint.frozen_n >= 32; /* not within a batch */
+	bool full = dirty_memory(s) > dirty_limit(s) || s->checkpoint.frozen_n >= 32; /* not within a batch */
 
 	return full ? checkpoint(s) : 0;
+}
+
+/* Reads what is missing, but for a leaf whose put can be put off: else one that proves damaged would keep the pool from being opened. */
+static int replay_path(struct store *s, struct batch *b, struct tree *t, const struct store_mutation *m,
+		       const struct leaf_value *val)
+{
+	for (unsigned tries = 0; tries < DEPTH_MAX; tries++) {
+		struct frame *f;
+		int	      rc;
+
+		s->nowait = true;
+		rc	  = tree_find(s, t, m->key, &b->path);
+		s->nowait = false;
+		b->defers = rc == -TARN_E_AGAIN && m->change == STORE_PUT && !val->extents &&
+			    defer_ready(s, &b->path, m->key, val->len);
+		if (rc != -TARN_E_AGAIN || b->defers)
+			return b->defers ? 0 : rc;
+		path_release(&b->path);
+		rc = cache_get(s, s->wanted.tree, &s->wanted.ptr, &f);
+		if (rc)
+			return rc;
+		cache_unpin(f);
+	}
+	return tree_find(s, t, m->key, &b->path);
+}
+
+static int replay_find(struct store *s, struct batch *b, struct tree *t, const struct store_mutation *m,
+		       const struct leaf_value *val)
+{
+	int		  rc = replay_path(s, b, t, m, val);
+	struct leaf_value old;
+
+	if (rc || b->defers)
+		return rc;
+	old = found_value(&b->path);
+	return old.extents ? old_runs(s, b, t, &old) : 0;
 }
 
 static int replay_one(struct store *s, struct batch *b, struct store_mutation *m, const struct leaf_value *val)
@@ -553,16 +641,9 @@ static int replay_one(struct store *s, struct batch *b, struct store_mutation *m
 		if (!rc && m->change == STORE_UNSNAP && !snap_exists(t, m->revision))
 			return fail(CSUM, "the log destroys a snapshot that is not there");
 	}
-	if (!rc && is_key_change(m)) {
-		struct leaf_value old = { 0 };
-
-		rc = tree_find(s, t, m->key, &b->path);
-		if (!rc)
-			old = found_value(&b->path);
-		if (!rc && old.extents)
-			rc = old_runs(s, b, t, &old);
-	}
-	rc = rc ? rc : dead_reserve(s, 2 * DEPTH_MAX + b->freed.n);
+	if (!rc && is_key_change(m))
+		rc = replay_find(s, b, t, m, val);
+	rc = rc ? rc : dead_reserve(s, 2 * DEPTH_MAX + b->freed.n + s->defer.noted);
 	if (!rc)
 		free_runs(s, &b->freed);
 	rc = rc ? rc : apply_one(s, b, m, val, val->revision);

@@ -167,7 +167,7 @@ static void rename_frame(struct cache *c, struct frame *f, uint64_t id)
 
 static uint64_t limit(const struct store *s)
 {
-	uint64_t other = s->space.bytes + log_memory(s) + s->checkpoint.dead_cap * sizeof(struct dead_run);
+	uint64_t other = s->space.bytes + log_memory(s) + s->defer.bytes + s->checkpoint.dead_cap * sizeof(struct dead_run);
 
 	return MAX(s->cache.budget > other ? s->cache.budget - other : 0, LEAST);
 }
@@ -225,17 +225,31 @@ static void unback(struct cache *c, struct frame *f)
 	push(&c->arenas[f->number >> 28].bare, f);
 }
 
+static void count_dirty(struct cache *c, struct frame *f)
+{
+	f->dirty = true;
+	c->dirty_bytes += f->cap;
+	c->dirty_wide += f->cap > BLOCK ? f->cap : 0;
+	c->dirty_blocks += blob_blocks(f->cap);
+}
+
+static void uncount_dirty(struct cache *c, struct frame *f)
+{
+	f->dirty = false;
+	c->dirty_bytes -= f->cap;
+	c->dirty_wide -= f->cap > BLOCK ? f->cap : 0;
+	c->dirty_blocks -= blob_blocks(f->cap);
+}
+
 /* From now on nobody finds it, and nobody believes what he has read in it. */
 static void forget(struct cache *c, struct frame *f)
 {
 	frame_begin(f);
 	hash_remove(c, f);
 	atomic_store_explicit(&f->id, 0, memory_order_relaxed);
-	if (f->dirty) {
-		c->dirty_bytes -= f->cap;
-		c->dirty_blocks -= blob_blocks(f->cap);
-	}
-	f->dirty = f->superseded = false;
+	if (f->dirty)
+		uncount_dirty(c, f);
+	f->superseded = f->view = false;
 	f->pins = 0, f->written = 0, f->mark = 0;
 }
 
@@ -266,15 +280,15 @@ static struct frame *victim(const struct store *s, struct arena *a)
 }
 
 /* Makes room for a page of size k: memory of another size that nobody uses; else a page of this size goes, or, when those are few, of the
- * size that has the most. */
-static bool evict_one(struct store *s, unsigned k)
+ * size that has the most. Without `keep` the memory goes back to the system, for what is no page. */
+static bool evict_one(struct store *s, unsigned k, bool keep)
 {
 	struct cache *c	   = &s->cache;
 	unsigned      most = k;
 	struct frame *f	   = NULL;
 
 	for (unsigned i = 0; i < FRAME_CLASSES; i++) {
-		if (i != k && (f = pop(c, &c->arenas[i].free))) {
+		if ((i != k || !keep) && (f = pop(c, &c->arenas[i].free))) {
 			unback(c, f);
 			return true;
 		}
@@ -287,11 +301,20 @@ static bool evict_one(struct store *s, unsigned k)
 	if (!f)
 		return false;
 	forget(c, f);
-	if (f->number >> 28 == k)
+	if (keep && f->number >> 28 == k)
 		push(&c->arenas[k].free, f);
 	else
 		unback(c, f);
 	return true;
+}
+
+/* Other memory has grown, and pages take less. */
+void cache_shrink(struct store *s)
+{
+	struct cache *c = &s->cache;
+
+	while (c->bytes > limit(s) && evict_one(s, 0, false))
+		;
 }
 
 static struct frame *take(struct store *s, unsigned k)
@@ -305,19 +328,12 @@ static struct frame *take(struct store *s, unsigned k)
 			f = back_one(c, k);
 		if (f)
 			return f;
-		if (!evict_one(s, k))
+		if (!evict_one(s, k, true))
 			return back_one(c, k); /* over the budget: all of it is dirty, or pinned */
 	}
 }
 
 /* ---- pages ---- */
-
-static void count_dirty(struct cache *c, struct frame *f)
-{
-	f->dirty = true;
-	c->dirty_bytes += f->cap;
-	c->dirty_blocks += blob_blocks(f->cap);
-}
 
 static int same(const struct bptr *a, const struct bptr *b)
 {
@@ -381,12 +397,36 @@ void cache_publish(struct store *s, struct frame *f, const struct wanted *w)
 	frame_end(f);
 }
 
+void cache_show(struct store *s, struct frame *f, uint64_t id)
+{
+	f->view = true;
+	hash_add(&s->cache, f, id);
+	frame_end(f);
+}
+
+void cache_harden(struct store *s, struct frame *f)
+{
+	f->view = false;
+	count_dirty(&s->cache, f);
+}
+
+void cache_drop_spare(struct store *s, struct frame *f)
+{
+	if (evictable(s, f))
+		cache_drop(s, f);
+}
+
 /* With the lock held: the last resort of who may wait, and the way of a checkpoint and of a replay. */
 static int load(struct store *s, const struct wanted *w, struct frame **out)
 {
-	struct frame *f = cache_reserve(s, w->ptr.len);
+	struct frame *f;
 	int	      rc;
 
+	if (s->nowait) {
+		s->wanted = *w;
+		return fail(AGAIN, "the page is not in memory");
+	}
+	f = cache_reserve(s, w->ptr.len);
 	if (!f)
 		return fail(NOMEM, "no memory for a page of %u bytes", w->ptr.len);
 	rc = blob_read(s, &w->ptr, f->page, "a page of a tree");
@@ -406,16 +446,10 @@ int cache_get(struct store *s, uint64_t tree, const struct bptr *ptr, struct fra
 	struct frame *f = cache_find(s, ptr->addr);
 	int	      rc;
 
-	if (f && !f->dirty && !same(&f->ptr, ptr)) /* hostile pages only */
+	if (f && !f->dirty && !f->view && !same(&f->ptr, ptr)) /* hostile pages only */
 		return fail(CSUM, "block %llu is referred to twice, as different pages", (unsigned long long)ptr->addr);
 	if (!f) {
-		if (ptr->addr & VIRTUAL)
-			return fail(MISC, "a dirty page is not in the cache");
-		if (s->nowait) {
-			s->wanted = w;
-			return fail(AGAIN, "the page is not in memory");
-		}
-		rc = load(s, &w, &f);
+		rc = ptr->addr & VIRTUAL ? defer_get(s, ptr->addr, &f) : load(s, &w, &f);
 		if (rc)
 			return rc;
 	}
@@ -453,10 +487,9 @@ void cache_make_clean(struct store *s, struct frame *f, const struct bptr *ptr)
 	page_forget(s, ptr->addr);
 	drop_stale(s, ptr->addr);
 	rename_frame(&s->cache, f, ptr->addr);
-	f->ptr	 = *ptr;
-	f->dirty = f->superseded = false;
-	s->cache.dirty_bytes -= f->cap;
-	s->cache.dirty_blocks -= blob_blocks(f->cap);
+	f->ptr	      = *ptr;
+	f->superseded = false;
+	uncount_dirty(&s->cache, f);
 }
 
 int cache_grow(struct store *s, struct frame **frame, uint32_t cap)

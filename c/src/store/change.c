@@ -109,7 +109,7 @@ static int clone_page(struct store *s, struct tree *t, struct path *path, unsign
 	return 0;
 }
 
-static int make_own(struct store *s, struct tree *t, struct path *path)
+int tree_own_path(struct store *s, struct tree *t, struct path *path)
 {
 	int rc = 0;
 
@@ -117,6 +117,8 @@ static int make_own(struct store *s, struct tree *t, struct path *path)
 	for (unsigned i = 0; !rc && i < path->depth; i++) {
 		struct frame *f = path->frames[i];
 
+		if (f->view)
+			defer_harden(s, f);
 		if (own(t, f)) {
 			f->gen = s->gen; /* no page is younger than its parent */
 			continue;
@@ -160,22 +162,26 @@ static int put_value(struct store *s, struct path *path, tarn_buf key, const str
 	return rc;
 }
 
-static int put_child(struct store *s, struct path *path, unsigned i, tarn_buf key, const struct frame *child)
+static int put_child_ptr(struct store *s, struct path *path, unsigned i, tarn_buf key, const struct node_child *c)
 {
-	struct node_child c  = { { .addr = child->id }, 0 };
-	struct frame	 *f  = path->frames[i];
-	int		  rc = 0;
+	struct frame *f	 = path->frames[i];
+	int	      rc = 0;
 
 	frame_begin(f);
-	if (!node_put_child(f->page, f->cap, path->slots[i], key, &c)) {
+	if (!node_put_child(f->page, f->cap, path->slots[i], key, c)) {
 		rc = grow(s, path, i, (uint32_t)(SLOT_BYTES + INNER_KEY + key.len + 4));
 		f  = path->frames[i];
-		if (!rc && !node_put_child(f->page, f->cap, path->slots[i], key, &c))
+		if (!rc && !node_put_child(f->page, f->cap, path->slots[i], key, c))
 			rc = fail(MISC, "a child does not fit into a page that was made for it");
 	}
 	frame_end(f);
 	hints_move(&s->cache, f, path->slots[i], path->slots[i] + 1);
 	return rc;
+}
+
+static int put_child(struct store *s, struct path *path, unsigned i, tarn_buf key, const struct frame *child)
+{
+	return put_child_ptr(s, path, i, key, &(struct node_child){ { .addr = child->id }, 0 });
 }
 
 static int grow_root(struct store *s, struct tree *t, struct path *path)
@@ -295,7 +301,7 @@ static int first_leaf(struct store *s, struct tree *t, struct path *path)
 
 int tree_put_at(struct store *s, struct tree *t, struct path *path, tarn_buf key, const struct leaf_value *val)
 {
-	int rc = make_own(s, t, path);
+	int rc = tree_own_path(s, t, path);
 
 	if (!rc && !path->depth)
 		rc = first_leaf(s, t, path);
@@ -334,6 +340,98 @@ int tree_put(struct store *s, struct tree *t, tarn_buf key, const struct leaf_va
 	return rc;
 }
 
+/* ---- beside a damaged page ---- */
+
+/* A leaf of its own for one key, and that is all that there can be in its bounds. */
+static int lone_leaf(struct store *s, struct tree *t, tarn_buf key, tarn_buf behind, const struct leaf_value *v,
+		     struct frame **out)
+{
+	uint32_t need = (uint32_t)(NODE_SLOTS + SLOT_BYTES + LEAF_KEY + 2 * (behind.len + 16) + v->len);
+	int	 rc   = cache_new(s, t->id, MAX(power_of_two(need), tree_new_cap(s, 0)), out);
+
+	if (rc)
+		return rc;
+	node_init((*out)->page, (*out)->cap, 0, key, behind, true);
+	if (!node_put_value((*out)->page, (*out)->cap, 0, false, key, v)) {
+		drop_new(s, *out);
+		return fail(MISC, "an entry does not fit into a page that was made for it");
+	}
+	frame_end(*out);
+	return 0;
+}
+
+/* Where a page begins that stands in a slot of its parent, and whether there is something of it from `at` on. */
+static bool begins_at(const struct frame *p, uint32_t slot, tarn_buf low, tarn_buf key, uint8_t *room)
+{
+	if (slot)
+		low = (tarn_buf){ room, node_key_copy(p->page, p->cap, slot, room, STORE_KEY_MAX) };
+	return key_compare(low, key) == 0;
+}
+
+static bool ends_at(const struct frame *p, uint32_t slot, tarn_buf key, uint8_t *room)
+{
+	bool	 bounded = true;
+	tarn_buf high;
+
+	if (slot + 1 < node_count(p->page, p->cap))
+		high = (tarn_buf){ room, node_key_copy(p->page, p->cap, slot + 1, room, STORE_KEY_MAX) };
+	else
+		high = node_high(p->page, p->cap, &bounded);
+	return bounded && key_compare(high, key) == 0;
+}
+
+/* What is right of the key first, as in split(). */
+static int put_between(struct store *s, struct tree *t, struct path *path, tarn_buf key, tarn_buf behind, struct frame *leaf)
+{
+	unsigned	  i	= path->depth - 1;
+	struct frame	 *p	= path->frames[i];
+	uint32_t	  slot	= path->slots[i];
+	struct node_child rest	= { node_child(p->page, p->cap, slot).ptr, 0 };
+	bool		  first = begins_at(p, slot, node_low(p->page, p->cap), key, s->separator);
+	int		  rc	= 0;
+
+	if (!ends_at(p, slot, behind, s->separator)) {
+		path->slots[i] = slot + 1;
+		rc	       = put_child_ptr(s, path, i, behind, &rest);
+		path->slots[i] = slot;
+	}
+	if (!rc && first) {
+		struct node_child own = { { .addr = leaf->id }, 0 };
+
+		frame_begin(path->frames[i]);
+		node_set_child(path->frames[i]->page, path->frames[i]->cap, slot, &own);
+		frame_end(path->frames[i]);
+	} else if (!rc) {
+		path->slots[i] = slot + 1;
+		rc	       = put_child(s, path, i, key, leaf);
+	}
+	return rc ? rc : split_up(s, t, path);
+}
+
+/* The page that has the key's place is damaged, and whoever reads it is told so; the key becomes readable, beside it. */
+int tree_put_beside(struct store *s, struct tree *t, tarn_buf key, const struct leaf_value *v)
+{
+	uint8_t	     *copy   = malloc(key.len + 1);
+	tarn_buf      behind = { copy, key.len + 1 };
+	struct frame *leaf;
+	struct path   path;
+	int	      rc = copy ? tree_find_level(s, t, key, 1, &path) : fail(NOMEM, "no memory for a key");
+
+	if (!copy)
+		return rc;
+	memcpy(copy, key.ptr, key.len);
+	copy[key.len] = 0;
+	rc	      = rc ? rc : tree_own_path(s, t, &path);
+	rc	      = rc ? rc : lone_leaf(s, t, key, behind, v, &leaf);
+	if (!rc) {
+		rc = put_between(s, t, &path, key, behind, leaf);
+		cache_unpin(leaf);
+	}
+	path_release(&path);
+	free(copy);
+	return rc;
+}
+
 /* ---- removing ---- */
 
 /* The neighbour under the same parent of the page at depth i: when it is in memory, pinned. *slot is its place. */
@@ -348,6 +446,8 @@ static struct frame *neighbour(struct store *s, struct path *path, unsigned i, u
 	f     = cache_find(s, node_child_id(p->page, p->cap, *slot));
 	if (f && node_level(f->page) != node_level(path->frames[i]->page))
 		return NULL;
+	if (f && f->view)
+		defer_harden(s, f);
 	if (f)
 		cache_pin(f);
 	return f;
@@ -424,7 +524,7 @@ static void shrink_root(struct store *s, struct tree *t, struct path *path)
 
 int tree_del_at(struct store *s, struct tree *t, struct path *path)
 {
-	int	      rc = make_own(s, t, path);
+	int	      rc = tree_own_path(s, t, path);
 	struct frame *f	 = path->frames[path->depth - 1];
 
 	if (rc)

@@ -59,7 +59,7 @@ static uint64_t own_blocks(struct store *s)
 /* What a checkpoint may take. */
 static uint64_t checkpoint_blocks(struct store *s)
 {
-	return s->cache.dirty_blocks + own_blocks(s) + space_map_blocks(&s->space) + 4;
+	return s->cache.dirty_blocks + s->defer.blocks + own_blocks(s) + space_map_blocks(&s->space) + 4;
 }
 
 /* Kept back from what adds data, for deletes and for the checkpoint after them. */
@@ -80,7 +80,7 @@ int space_make(struct store *s, uint64_t blocks, bool reserve_too)
 {
 	if (has_space(s, blocks, reserve_too))
 		return 0;
-	if (s->space.freed + s->space.leaving || s->checkpoint.reclaim_n || s->checkpoint.dead_n)
+	if (s->space.freed + s->space.leaving + s->defer.n || s->checkpoint.reclaim_n || s->checkpoint.dead_n)
 		return NEEDS_CHECKPOINT;
 	if (s->space.lost_rc && s->space.known < s->space.free)
 		return no_blocks(s);
@@ -123,6 +123,11 @@ static int freeze(struct store *s, struct log_place *place, uint64_t *lsn)
 	c->running = true;
 	c->gen	   = s->gen;
 	freeze_trees(s);
+	defer_freeze(s);
+	c->frozen_bytes = c->frozen_left = dirty_memory(s);
+	c->frozen_wide			 = s->cache.dirty_wide;
+	c->todo				 = s->cache.dirty_bytes / BLOCK + s->defer.n * DIV_UP(s->node_bytes, BLOCK);
+	c->done				 = 0;
 	s->gen++;
 	space_freeze(&s->space);
 	c->dead_old    = c->dead_n;
@@ -230,7 +235,7 @@ static void finish(struct store *s, int rc, const struct superblock *sb, const s
 {
 	struct checkpoint *c = &s->checkpoint;
 
-	if (rc == -TARN_E_NOMEM) {
+	if (rc == -TARN_E_NOMEM || (rc && c->again)) {
 		space_give_up(&s->space);
 		c->frozen_last = NULL;
 		c->dead_old = c->reclaim_old = 0;
@@ -240,6 +245,7 @@ static void finish(struct store *s, int rc, const struct superblock *sb, const s
 		s->sb = *sb;
 		space_thaw(&s->space);
 		snap_thaw(s);
+		defer_thaw(s);
 		if (!s->replaying)
 			log_release(s, place);
 	}
@@ -279,6 +285,8 @@ int checkpoint(struct store *s)
 
 	pthread_mutex_lock(&c->lock);
 	if (atomic_load(&c->begun) == begun)
+		rc = run(s);
+	while (rc == -TARN_E_AGAIN) /* it has saved what a damaged page would have lost */
 		rc = run(s);
 	pthread_mutex_unlock(&c->lock);
 	if (rc)

@@ -7,9 +7,12 @@
  * what was flushed is free space. A write that fails fails the store. */
 #include "internal.h"
 
-#define STAGES	     4u
+#define STAGES	     (IO_LANES - 1)
+#define STAGES_LEAST 2u
 #define STAGE_BLOCKS 128u
-#define JOBS	     64u
+#define JOBS	     16u
+
+enum { FULL = 1, PAUSE }; /* no errors */
 
 struct job { /* one page on its way */
 	struct frame *f;
@@ -19,17 +22,33 @@ struct job { /* one page on its way */
 	uint8_t	     *at;   /* where its bytes go: in the stage, or memory of its own */
 	uint8_t	     *gang; /* of one that found no run */
 	bool	      alone, copied;
+	bool	      cold; /* a leaf that was put off, and that nobody has read since */
+};
+
+struct spent { /* a frame that goes when its page has been written, unless somebody wants it */
+	struct frame *f;
+	uint64_t      id;
+};
+
+struct stage {
+	uint8_t	    *bytes;
+	uint64_t     number; /* of its write; 0: none */
+	unsigned     spent_n;
+	struct spent spent[STAGE_BLOCKS];
 };
 
 struct flush {
 	struct store *s;
 	struct tree  *z;
-	uint8_t	     *stages[STAGES];
-	unsigned      turn;
+	struct stage *stages; /* used in turns; of these a small budget has some */
+	unsigned      turns, turn;
 	uint64_t      block, room, used; /* the run of the present stage, in blocks */
 	uint64_t      written;		 /* the number of the present stage */
 	struct job    jobs[JOBS];
 	unsigned      n;
+	struct scout  scout;
+	bool	      saved;  /* puts on a damaged page are in the live tree only */
+	bool	      failed; /* a write has: what was to be written stays in memory */
 };
 
 /* ---- stages ---- */
@@ -37,7 +56,7 @@ struct flush {
 static void submit(struct flush *fl)
 {
 	if (fl->used)
-		io_write(fl->s, fl->block, fl->stages[fl->turn], fl->used * BLOCK, NULL);
+		io_write_lane(fl->s, fl->turn + 1, fl->block, fl->stages[fl->turn].bytes, fl->used * BLOCK);
 	pthread_mutex_lock(&fl->s->lock);
 	if (fl->room > fl->used)
 		space_free_now(&fl->s->space, fl->block + fl->used, fl->room - fl->used);
@@ -45,36 +64,59 @@ static void submit(struct flush *fl)
 	fl->room = fl->used = 0;
 }
 
+/* Its pages may be evicted from now on: all stages before it have been waited for. Those that are of no use to anybody go at once, so that
+ * the leaves to come need not look for frames. */
+static int wait_for_stage(struct flush *fl, unsigned turn)
+{
+	struct stage *st = &fl->stages[turn];
+	struct store *s	 = fl->s;
+	int	      rc = io_wait_lane(s, turn + 1);
+
+	fl->failed |= rc != 0;
+	if (fl->failed)
+		return rc;
+	pthread_mutex_lock(&s->lock);
+	s->checkpoint.written = MAX(s->checkpoint.written, st->number);
+	for (unsigned i = 0; i < st->spent_n; i++) {
+		struct frame *f = st->spent[i].f;
+
+		if (f->id == st->spent[i].id && !atomic_load_explicit(&f->touched, memory_order_relaxed))
+			cache_drop_spare(s, f);
+	}
+	pthread_mutex_unlock(&s->lock);
+	st->spent_n = 0;
+	return 0;
+}
+
 static int drain(struct flush *fl)
 {
-	int rc = io_drain(fl->s);
+	int rc = 0, drained;
 
-	if (rc)
-		return rc;
-	pthread_mutex_lock(&fl->s->lock);
-	fl->s->checkpoint.written = fl->written;
-	pthread_mutex_unlock(&fl->s->lock);
-	return 0;
+	for (unsigned i = 1; !rc && i <= fl->turns; i++)
+		rc = wait_for_stage(fl, (fl->turn + i) % fl->turns);
+	drained = io_drain(fl->s);
+	return rc ? rc : drained;
 }
 
 static int next_stage(struct flush *fl)
 {
-	struct store *s	 = fl->s;
-	int	      rc = 0;
+	struct store *s = fl->s;
+	struct stage *st;
+	int	      rc;
 
 	submit(fl);
-	fl->turn = (fl->turn + 1) % STAGES;
-	if (fl->turn == 0)
-		rc = drain(fl);
-	fl->written++;
+	fl->turn = (fl->turn + 1) % fl->turns;
+	rc	 = wait_for_stage(fl, fl->turn);
 	if (rc)
 		return rc;
-	if (!fl->stages[fl->turn])
-		fl->stages[fl->turn] = device_map(STAGE_BLOCKS * BLOCK); /* the heap would be left in pieces */
-	if (!fl->stages[fl->turn])
+	st = &fl->stages[fl->turn];
+	if (!st->bytes)
+		st->bytes = device_map(STAGE_BLOCKS * BLOCK); /* the heap would be left in pieces */
+	if (!st->bytes)
 		return fail(NOMEM, "no memory to write pages");
+	st->number = ++fl->written;
 	pthread_mutex_lock(&s->lock);
-	fl->room = space_alloc(&s->space, MIN(STAGE_BLOCKS, MAX(s->cache.dirty_blocks, 1)), &fl->block);
+	fl->room = space_alloc(&s->space, MIN(STAGE_BLOCKS, MAX(s->cache.dirty_blocks + s->defer.n, 1)), &fl->block);
 	pthread_mutex_unlock(&s->lock);
 	return fl->room ? 0 : no_blocks(s);
 }
@@ -98,22 +140,22 @@ static int place_alone(struct flush *fl, struct job *j)
 	return rc;
 }
 
-/* With the lock. 1: the stage is full. */
-static int place(struct flush *fl, struct frame *f, uint32_t slot, bool fresh)
+/* With the lock. FULL: the stage is. */
+static int place(struct flush *fl, struct frame *f, uint32_t slot, bool fresh, bool cold)
 {
 	uint64_t    n  = f->cap / BLOCK;
 	struct job *j  = &fl->jobs[fl->n];
 	int	    rc = 0;
 
-	*j = (struct job){ .f = f, .slot = slot, .ptr = { .len = f->cap, .birth = f->gen } };
+	*j = (struct job){ .f = f, .slot = slot, .ptr = { .len = f->cap, .birth = f->gen }, .cold = cold };
 	if (n <= fl->room - fl->used) {
 		j->ptr.addr = fl->block + fl->used;
-		j->at	    = fl->stages[fl->turn] + fl->used * BLOCK;
+		j->at	    = fl->stages[fl->turn].bytes + fl->used * BLOCK;
 		fl->used += n;
 	} else if (fresh) {
 		rc = place_alone(fl, j);
 	} else {
-		return 1;
+		return FULL;
 	}
 	fl->n += !rc;
 	return rc;
@@ -162,14 +204,13 @@ static void set_child(struct store *s, struct frame *p, uint32_t slot, const str
 	frame_begin(p);
 	node_set_child(p->page, p->cap, slot, &child);
 	frame_end(p);
-	hint_set(&s->cache, p, slot, j->f->number);
+	hint_set(&s->cache, p, slot, j->f ? j->f->number : 0);
 }
 
 /* The pointer to a page in another tree that shares it: along dirty pages only, since a clean parent cannot point to a dirty page. */
-static void relink(struct store *s, struct tree *y, uint64_t id, const struct job *j)
+static void relink(struct store *s, struct tree *y, uint64_t id, tarn_buf low, const struct job *j)
 {
-	tarn_buf      low   = node_low(j->f->page, j->f->cap);
-	unsigned      level = node_level(j->f->page);
+	unsigned      level = j->f ? node_level(j->f->page) : 0;
 	uint64_t      at    = y->root.addr;
 	struct frame *g;
 
@@ -186,9 +227,11 @@ static void relink(struct store *s, struct tree *y, uint64_t id, const struct jo
 			return;
 		}
 	}
+	defer_rebase(s, at, id, &j->ptr, j->keys);
 }
 
-static void relink_others(struct flush *fl, uint64_t id, const struct job *j)
+/* low: of the page. */
+static void relink_others(struct flush *fl, uint64_t id, tarn_buf low, const struct job *j)
 {
 	struct store *s = fl->s;
 	struct tree  *live;
@@ -197,10 +240,20 @@ static void relink_others(struct flush *fl, uint64_t id, const struct job *j)
 		return;
 	for (struct tree *y = fl->z->newer; y; y = y->newer)
 		if (y->owner == fl->z->owner)
-			relink(s, y, id, j);
+			relink(s, y, id, low, j);
 	live = tree_peek(s, fl->z->owner, 0);
 	if (live)
-		relink(s, live, id, j);
+		relink(s, live, id, low, j);
+}
+
+/* With the lock, when the frame has the page's place. If somebody wants it from now on, it leaves a mark. */
+static void note_spent(struct flush *fl, const struct job *j)
+{
+	struct stage *st = &fl->stages[fl->turn];
+
+	atomic_store_explicit(&j->f->touched, false, memory_order_relaxed);
+	if (st->spent_n < STAGE_BLOCKS)
+		st->spent[st->spent_n++] = (struct spent){ j->f, j->ptr.addr };
 }
 
 /* With the lock. parent NULL: the page is the root. */
@@ -214,11 +267,15 @@ static void publish(struct flush *fl, struct frame *parent, const struct job *j)
 		set_child(s, parent, j->slot, j);
 	else
 		tree_set_root(fl->z, &j->ptr, j->keys);
-	relink_others(fl, id, j);
+	relink_others(fl, id, node_low(j->f->page, j->f->cap), j);
 	cache_make_clean(s, j->f, &j->ptr);
+	s->checkpoint.done += j->f->cap / BLOCK;
+	s->checkpoint.frozen_left -= MIN(s->checkpoint.frozen_left, j->f->cap);
 	j->f->written = fl->written;
-	if (superseded && !snap_superseded(s, j->f))
-		cache_drop(s, j->f); /* only the checkpoint's tree names it, and nobody reads that */
+	if (superseded)
+		superseded = !snap_superseded(s, j->f); /* nobody needs it; but it may be the base of a leaf that was put off */
+	if (superseded || j->cold)
+		note_spent(fl, j);
 }
 
 static int finish_jobs(struct flush *fl, struct frame *parent)
@@ -237,23 +294,90 @@ static int finish_jobs(struct flush *fl, struct frame *parent)
 	return 0;
 }
 
+/* ---- leaves that were put off ---- */
+
+/* With the lock. The base is damaged, so nobody can read what else is in the leaf. The puts on it are saved in the live tree, for the next
+ * checkpoint: this one may not free the log that has them, so it gives up in the end. */
+static int keep_damage(struct flush *fl, struct frame *p, uint32_t slot, uint64_t id)
+{
+	struct store	 *s   = fl->s;
+	uint8_t		 *key = malloc(STORE_KEY_MAX);
+	struct job	  j   = { .slot = slot };
+	struct node_child base;
+	tarn_buf	  low;
+	int		  rc;
+
+	if (!key)
+		return fail(NOMEM, "no memory for a key");
+	base_log(TARN_LOG_ERROR, "a page that has changes is damaged, and is not written again: %s", base_message());
+	low = slot ? (tarn_buf){ key, node_key_copy(p->page, p->cap, slot, key, STORE_KEY_MAX) } : node_low(p->page, p->cap);
+	rc  = defer_rescue(s, tree_peek(s, fl->z->owner, 0), id, low, &base);
+	if (rc >= 0) {
+		j.ptr  = base.ptr;
+		j.keys = base.keys;
+		set_child(s, p, slot, &j);
+		relink_others(fl, id, low, &j);
+		fl->saved |= rc;
+	}
+	free(key);
+	return MIN(rc, 0);
+}
+
+/* With the lock. A leaf that was put off becomes a dirty page, and so does a view. NULL: there is nothing to be written. */
+static int make_leaf(struct flush *fl, struct frame *p, uint32_t slot, struct frame **leaf)
+{
+	struct store	 *s	= fl->s;
+	struct node_child child = node_child(p->page, p->cap, slot);
+	struct frame	 *f	= *leaf;
+	int		  rc	= f ? 0 : cache_get(s, fl->z->owner, &child.ptr, &f);
+
+	if (rc == -TARN_E_CSUM && child.ptr.len)
+		rc = keep_damage(fl, p, slot, child.ptr.addr);
+	else if (!rc && !*leaf)
+		cache_unpin(f);
+	s->checkpoint.again = rc == -TARN_E_IO;
+	if (rc || !f)
+		return rc;
+	defer_harden(s, f);
+	s->checkpoint.frozen_left += f->cap;
+	if (!*leaf)
+		atomic_store_explicit(&f->touched, false, memory_order_relaxed); /* nobody but us has asked for it */
+	*leaf = f;
+	return 0;
+}
+
 /* ---- trees ---- */
 
-/* Places as many dirty children from *slot on as the jobs and the stage take. 1: the stage is full. */
+/* With the lock. The child at *slot, if it is dirty. FULL: the stage is. PAUSE: what it is made from
+ * is not in memory yet, and there is other work. */
+static int place_child(struct flush *fl, struct frame *p, uint32_t slot, bool fresh)
+{
+	uint64_t      id = node_child_id(p->page, p->cap, slot);
+	struct frame *f	 = id & VIRTUAL ? cache_find(fl->s, id) : NULL;
+	bool	      cold;
+	struct wanted w;
+	int	      rc = 0;
+
+	if (!(id & VIRTUAL))
+		return 0;
+	cold = !f;
+	if (cold && fl->n && defer_base(fl->s, id, &w))
+		return PAUSE;
+	if (cold || f->view)
+		rc = make_leaf(fl, p, slot, &f);
+	return rc || !f ? rc : place(fl, f, slot, fresh && !fl->n, cold);
+}
+
+/* Places as many dirty children from *slot on as the jobs and the stage take. FULL: the stage is. */
 static int place_children(struct flush *fl, struct frame *p, uint32_t *slot, bool fresh)
 {
 	int rc = 0;
 
 	pthread_mutex_lock(&fl->s->lock);
-	for (; !rc && fl->n < JOBS && *slot < node_count(p->page, p->cap); *slot += !rc) {
-		uint64_t      id = node_child_id(p->page, p->cap, *slot);
-		struct frame *f	 = id & VIRTUAL ? cache_find(fl->s, id) : NULL;
-
-		if (id & VIRTUAL)
-			rc = f ? place(fl, f, *slot, fresh && !fl->n) : fail(MISC, "a dirty page is not in the cache");
-	}
+	for (; !rc && fl->n < JOBS && *slot < node_count(p->page, p->cap); *slot += !rc)
+		rc = place_child(fl, p, *slot, fresh);
 	pthread_mutex_unlock(&fl->s->lock);
-	return rc;
+	return rc == PAUSE ? 0 : rc;
 }
 
 static int flush_children(struct flush *fl, struct frame *p)
@@ -262,12 +386,15 @@ static int flush_children(struct flush *fl, struct frame *p)
 	bool	 fresh = false;
 
 	while (slot < node_count(p->page, p->cap)) {
-		int rc	 = place_children(fl, p, &slot, fresh);
-		int done = rc < 0 ? rc : finish_jobs(fl, p);
+		int rc, done;
+
+		scout_want(&fl->scout, p, slot);
+		rc   = place_children(fl, p, &slot, fresh);
+		done = rc < 0 ? rc : finish_jobs(fl, p);
 
 		if (done)
 			return done;
-		fresh = rc == 1;
+		fresh = rc == FULL;
 		if (fresh && (rc = next_stage(fl)))
 			return rc;
 	}
@@ -303,13 +430,13 @@ static int flush_below(struct flush *fl, struct frame *p)
 
 static int place_root(struct flush *fl, struct frame *root)
 {
-	int rc = 1;
+	int rc = FULL;
 
-	for (bool fresh = false; rc == 1; fresh = true) {
+	for (bool fresh = false; rc == FULL; fresh = true) {
 		if (fresh && (rc = next_stage(fl)))
 			return rc;
 		pthread_mutex_lock(&fl->s->lock);
-		rc = place(fl, root, 0, fresh);
+		rc = place(fl, root, 0, fresh, false);
 		pthread_mutex_unlock(&fl->s->lock);
 	}
 	return rc;
@@ -321,6 +448,7 @@ static int flush_one(struct flush *fl, struct tree *z)
 	int	      rc;
 
 	fl->z = z;
+	scout_tree(&fl->scout, z);
 	if (!(z->root.addr & VIRTUAL))
 		return 0;
 	pthread_mutex_lock(&fl->s->lock);
@@ -356,35 +484,52 @@ static int end(struct flush *fl, int rc)
 {
 	int drained;
 
+	scout_end(&fl->scout);
 	submit(fl);
 	drained = drain(fl);
 	give_back(fl);
 	for (unsigned i = 0; i < STAGES; i++)
-		device_unmap(fl->stages[i], STAGE_BLOCKS * BLOCK);
-	return rc ? rc : drained;
+		device_unmap(fl->stages[i].bytes, STAGE_BLOCKS * BLOCK);
+	free(fl->stages);
+	fl->s->checkpoint.again &= !drained;
+	return drained ? drained : rc;
 }
 
-static void begin(struct flush *fl, struct store *s)
+static int begin(struct flush *fl, struct store *s)
 {
-	*fl = (struct flush){ .s = s, .turn = STAGES - 1, .written = s->checkpoint.written };
+	uint64_t turns = MIN(MAX(s->cache.budget / 16 / (STAGE_BLOCKS * BLOCK), STAGES_LEAST), STAGES);
+
+	*fl = (struct flush){ .s = s, .turns = (unsigned)turns, .turn = (unsigned)turns - 1, .written = s->checkpoint.written };
+	fl->stages = calloc(STAGES, sizeof(*fl->stages));
+	if (!fl->stages)
+		return fail(NOMEM, "no memory to write pages");
+	return 0;
 }
 
 int flush_frozen(struct store *s)
 {
 	struct checkpoint *c = &s->checkpoint;
 	struct flush	   fl;
-	int		   rc = 0;
+	int		   rc;
 
-	begin(&fl, s);
+	c->again = false;
+	rc	 = begin(&fl, s);
+	if (rc)
+		return rc;
+	scout_begin(&fl.scout, s);
 	for (struct tree *z = frozen_first(c); !rc && z; z = frozen_next(c, z))
 		rc = flush_one(&fl, z);
+	if (!rc && fl.saved) {
+		c->again = true;
+		rc	 = fail(AGAIN, "a page was damaged: the checkpoint begins anew");
+	}
 	return end(&fl, rc);
 }
 
 int flush_tree(struct store *s, struct tree *t)
 {
 	struct flush fl;
+	int	     rc = begin(&fl, s);
 
-	begin(&fl, s);
-	return end(&fl, flush_one(&fl, t));
+	return rc ? rc : end(&fl, flush_one(&fl, t));
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* store/internal.h: the engine's rooms, and what holds between them.
  *
- * open, check -> checkpoint -> flush, apply, aim, read, walk -> tree -> cache -> pages -> space -> io, queues -> node -> layout, and log and
- * value beside them.
+ * open, check -> checkpoint -> flush -> scout, and apply, aim, read, walk -> tree -> cache, defer -> pages -> space -> io, queues ->
+ * node -> layout, and log and value beside them.
  *
  * One thread at a time changes anything in memory: it holds store->lock, and never waits for the device meanwhile but where a function
  * says so. Readers of trees take no lock: a frame and a tree have a version, odd while they change; a reader compares it before and
@@ -33,6 +33,9 @@
 
 #define DEPTH_MAX      32u
 #define IO_DEPTH       32u
+#define IO_LANES       9u
+#define SCOUT_BATCHES  4u
+#define SCOUT_BASES    64u /* of a batch, at most */
 #define LOG_BLOCKS_MIN 16u
 #define RESTART	       1 /* of a function that reads without a lock: something changed, begin anew */
 
@@ -52,13 +55,15 @@ struct superblock {
 struct io_slot {
 	tarn_dev_io io;
 	void	   *owned; /* freed when it completes */
+	unsigned    lane;
 	bool	    busy;
 };
 struct io {
 	struct device_queue *queue;
 	struct io_slot	     slots[IO_DEPTH];
 	unsigned	     inflight;
-	int		     rc; /* the first error since the last drain */
+	unsigned	     lanes[IO_LANES]; /* of them, in each; lane 0: nobody waits for it alone */
+	int		     rc;	      /* the first error since the last drain */
 	char		     message[96];
 };
 
@@ -69,10 +74,10 @@ struct frame {
 	uint8_t		*page;
 	uint32_t	 cap; /* bytes of page */
 	uint32_t	 number;
-	_Atomic uint32_t chain;	  /* number of the next frame in its bucket */
-	_Atomic bool	 touched; /* since the clock's hand passed */
-	bool		 dirty, superseded;
-	uint32_t	 pins; /* by who holds store->lock, or has frozen it */
+	_Atomic uint32_t chain;			  /* number of the next frame in its bucket */
+	_Atomic bool	 touched;		  /* since the clock's hand passed */
+	bool		 dirty, superseded, view; /* view: of a page that was put off (defer.c); not dirty */
+	uint32_t	 pins; /* by who holds store->lock, or has frozen it, or is to write what is made from it */
 	uint32_t	 mark; /* the batch that counted it */
 	uint64_t	 tree;
 	uint64_t	 gen;	 /* of a dirty page: when it became dirty, its birth */
@@ -96,9 +101,9 @@ struct cache {
 	struct arena	  arenas[FRAME_CLASSES];
 	_Atomic uint32_t *hash;
 	uint64_t	  hash_mask;
-	uint64_t	  budget, bytes; /* bytes: of memory that the arenas have, and of the tables */
-	uint64_t	  dirty_bytes;
-	uint64_t	  dirty_blocks; /* that writing them takes */
+	uint64_t	  budget, bytes;	   /* bytes: of memory that the arenas have, and of the tables */
+	uint64_t	  dirty_bytes, dirty_wide; /* wide: of them, in pages of more than a block */
+	uint64_t	  dirty_blocks;		   /* that writing them takes */
 	uint64_t	  next_virtual;
 };
 
@@ -137,15 +142,19 @@ struct checkpoint {
 	pthread_cond_t	 ended; /* with store->lock */
 	uint64_t	 count; /* that have ended */
 	bool		 running;
-	uint64_t	 gen;				     /* being written */
-	uint64_t	 written;			     /* writes of pages that have ended, in their order */
+	bool		 again;	  /* the one under way gives up for a reason that may be gone: what is frozen stays */
+	uint64_t	 gen;	  /* being written */
+	uint64_t	 written; /* writes of pages that have ended, in their order */
 	struct tree	*frozen, **frozen_end, *frozen_last; /* last: of the checkpoint under way */
 	unsigned	 frozen_n;
 	struct dead_run *dead; /* grows; the first dead_old were there when the checkpoint began */
 	size_t		 dead_n, dead_cap, dead_old;
 	struct reclaim	*reclaim; /* the same */
 	size_t		 reclaim_n, reclaim_cap, reclaim_old;
-	_Atomic uint64_t begun; /* checkpoints */
+	_Atomic uint64_t begun;			    /* checkpoints */
+	uint64_t	 todo, done;		    /* blocks of the frozen pages; of those that have been written */
+	uint64_t	 frozen_bytes, frozen_left; /* dirty memory when it froze; that is still not given back */
+	uint64_t	 frozen_wide;		    /* of it, in pages of more than a block: most are inner ones */
 };
 
 /* The trees of the checkpoint under way; more may be frozen behind them meanwhile. */
@@ -217,6 +226,22 @@ struct log {
 	struct feed	 feed;
 };
 
+/* defer: pages that were put off, see defer.c. */
+struct region {
+	struct region *older;
+	size_t	       room, used; /* with this */
+};
+struct defer {
+	struct deferred **hash;
+	size_t		  buckets, n;
+	size_t		  frozen_n;	 /* of them, those that the last checkpoint that began is to write */
+	uint64_t	  blocks;	 /* that writing them takes */
+	uint64_t	  noted;	 /* of them: how many have a base that a snapshot needs */
+	uint64_t	  bytes;	 /* of memory */
+	uint64_t	  count;	 /* of puts since the store was opened */
+	struct region	 *fill, *frozen; /* frozen: of what the checkpoint under way writes */
+};
+
 struct queues {
 	pthread_mutex_t	     lock;
 	pthread_cond_t	     given;
@@ -249,6 +274,7 @@ struct store {
 	struct io     io;
 	struct space  space;
 	struct cache  cache;
+	struct defer  defer;
 	struct pages *pages;
 	struct log    log;
 	struct queues queues;
@@ -268,11 +294,14 @@ struct store {
 int	 io_open(struct store *s);
 void	 io_close(struct store *s);
 void	 io_write(struct store *s, uint64_t block, void *buf, uint64_t len,
-		  void *owned);		     /* checkpoint; owned NULL: buf stays until io_drain() */
-int	 io_drain(struct store *s);	     /* checkpoint */
-int	 io_flush(struct store *s);	     /* checkpoint; drains first */
-int	 no_blocks(struct store *s);	     /* the error of a checkpoint that finds none */
-uint64_t store_birth(const struct store *s); /* of what a checkpoint writes for itself */
+		  void *owned); /* checkpoint; owned NULL: buf stays until io_drain() */
+void	 io_write_lane(struct store *s, unsigned lane, uint64_t block, void *buf,
+		       uint64_t len);		       /* checkpoint; lane 1 to IO_LANES - 1; buf stays until io_wait_lane() */
+int	 io_wait_lane(struct store *s, unsigned lane); /* checkpoint; for those of lane 0, too. The first error: then for all */
+int	 io_drain(struct store *s);		       /* checkpoint */
+int	 io_flush(struct store *s);		       /* checkpoint; drains first */
+int	 no_blocks(struct store *s);		       /* the error of a checkpoint that finds none */
+uint64_t store_birth(const struct store *s);	       /* of what a checkpoint writes for itself */
 uint64_t blob_blocks(uint64_t len);
 int	 blob_place(struct store *s, uint32_t len, struct bptr *ptr,
 		    uint8_t **gang); /* in space that is there: blob_blocks(); birth: store_birth() */
@@ -288,6 +317,7 @@ bool	 blob_sane(const struct store *s, const struct bptr *ptr, uint32_t len_max)
 int		     queues_open(struct store *s);
 void		     queues_close(struct store *s);
 struct device_queue *queue_take(struct store *s);
+struct device_queue *queue_try(struct store *s); /* NULL: others have them all */
 void		     queue_give(struct store *s, struct device_queue *q);
 int piece_read(struct store *s, const struct bptr *piece, void *buf, const char *what); /* CSUM: what is damaged */
 int piece_check(const struct bptr *piece, const void *buf, const char *what);		/* of what was read: 0 or CSUM */
@@ -315,6 +345,10 @@ void cache_make_clean(struct store *s, struct frame *f, const struct bptr *ptr);
 int  cache_grow(struct store *s, struct frame **f,
 		uint32_t cap); /* a dirty page moves to a larger frame, under the same id; version odd
 									* as it was */
+void cache_show(struct store *s, struct frame *f, uint64_t id); /* a reserved frame: it is a view, and can be found now */
+void cache_harden(struct store *s, struct frame *f);		/* a view becomes a dirty page */
+void cache_shrink(struct store *s);			 /* until it is within the budget again, as far as pages may be evicted */
+void cache_drop_spare(struct store *s, struct frame *f); /* when it may be evicted */
 int  page_verify(struct store *s, const uint8_t *page,
 		 const struct wanted *w); /* no lock. What was read is the page wanted: 0 or CSUM */
 static inline struct frame *cache_frame(const struct cache *c, uint32_t number)
@@ -378,8 +412,24 @@ void pages_close(struct store *s); /* nobody waits any more */
 int  page_fetch(struct store	    *s,
 		const struct wanted *w); /* the page is in the cache (or was, a moment ago); waits. IO, CSUM, NOMEM */
 int  page_fetch_many(struct store *s, const struct wanted *w, size_t n); /* all at once; the first error */
+struct early { /* reads that one thread has begun, and ends before it waits for a page in another way */
+	struct device_queue *queue;
+	struct load	    *loads[QUEUE_DEPTH];
+	unsigned	     n;
+};
+void pages_begin(struct store *s, struct early *a, const struct wanted *w,
+		 size_t n);			   /* those that nobody reads, while there is room; at
+											* most QUEUE_DEPTH */
+void pages_end(struct store *s, struct early *a);  /* they are in the cache, but for those that could not be read */
+bool page_coming(struct store *s, uint64_t block); /* somebody reads it now */
 void page_forget(struct store *s,
 		 uint64_t      block); /* store->lock held. A page gets written there: what is on its way is another one */
+
+/* Memory that only a checkpoint gives back. */
+static inline uint64_t dirty_memory(const struct store *s)
+{
+	return s->cache.dirty_bytes + s->defer.bytes;
+}
 
 /* tree.c */
 struct path {
@@ -428,6 +478,55 @@ void	 tree_touch(struct store *s, struct tree *t);
 void	 tree_set_root(struct tree *t, const struct bptr *root, uint64_t keys);
 uint32_t tree_new_cap(const struct store *s, unsigned level); /* of a new page */
 
+int tree_own_path(struct store *s, struct tree *t, struct path *path); /* makes all its pages dirty, and not frozen */
+int tree_put_beside(struct store *s, struct tree *t, tarn_buf key,
+		    const struct leaf_value *v); /* key's place is in a damaged leaf; the key becomes readable. Not atomic */
+
+/* defer.c */
+bool	 defer_ready(struct store *s, const struct path *path, tarn_buf key,
+		     size_t len); /* after a tree_find() that misses a leaf: its put can be put off, and there is memory */
+uint64_t defer_blocks(const struct store *s); /* that one such put may take */
+int	 defer_put(struct store *s, struct tree *t, struct path *path, tarn_buf key,
+		   const struct leaf_value *val);			/* right after defer_ready() */
+int	 defer_get(struct store *s, uint64_t id, struct frame **frame); /* a view, not pinned; as cache_get() */
+void	 defer_harden(struct store *s, struct frame *view);		/* it may be changed now */
+bool defer_base(struct store *s, uint64_t id, struct wanted *w); /* the page that must be read for it; false: none, or not now */
+int  defer_rescue(struct store *s, struct tree *live, uint64_t id, tarn_buf low,
+		  struct node_child *base); /* its base is damaged: saves the puts that are in the live tree (may be NULL), and
+					       * forgets it. base: what stands for it. 1: some were saved; NOMEM, MISC */
+void defer_rebase(struct store *s, uint64_t id, uint64_t from, const struct bptr *to,
+		  uint64_t keys);				   /* if its base has that id: it has been written */
+size_t defer_resolve(struct store *s, struct wanted *w, size_t n); /* no lock. Instead of pages that were put off, what must be
+										* read first; those that can be looked at now go. How many are left */
+void   defer_freeze(struct store *s);
+void   defer_thaw(struct store *s);
+void   defer_fini(struct store *s);
+
+/* scout.c: of a checkpoint, without store->lock. Reads the bases of leaves that were put off, in key order, before the tree is written. */
+struct scout_batch {
+	struct early reads;
+	unsigned     n;
+	uint64_t     ids[SCOUT_BASES];
+};
+struct scout {
+	struct store	  *s;
+	struct tree	  *z;
+	struct scout_batch ahead[SCOUT_BATCHES]; /* on their way, those begun first at turn */
+	unsigned	   turn;
+	struct frame	  *held[SCOUT_BASES]; /* pinned: of the batch that came last */
+	unsigned	   held_n;
+	uint8_t		  *at; /* a key: bases of leaves below it have been read, or are on their way. NULL: none is read ahead */
+	uint8_t		  *scratch; /* room for another key */
+	uint32_t	   at_len;
+	bool		   done; /* all have */
+};
+void scout_begin(struct scout *sc, struct store *s);
+void scout_tree(struct scout *sc, struct tree *z); /* a frozen one */
+void scout_want(
+	struct scout *sc, const struct frame *p,
+	uint32_t slot); /* the base of the first leaf from slot on is in the cache; else nothing more can be done for it here */
+void scout_end(struct scout *sc);
+
 /* seek.c: reading without a lock. Finds the leaf where key is or belongs: 0; RESTART; AGAIN, and *w is the page to be read. */
 struct spot {
 	struct frame *frame; /* NULL: the tree is empty */
@@ -456,6 +555,8 @@ uint64_t     tree_needed(const struct tree *t,
 			 uint64_t	    birth); /* the generation of the newest snapshot that needs what was born then; 0: none */
 bool	     snap_superseded(struct store	*s,
 			     const struct frame *f); /* it has been written, and is clean now. Does a snapshot need it? */
+bool	     snap_give(struct store *s, uint64_t tree, const struct bptr *ptr, uint64_t needed,
+		       uint64_t died); /* the same, of what is in no frame: blocks that the tree has given up in generation `died` */
 int	     snaps_load(struct store *s, struct tree *t);
 /* Of a checkpoint, without store->lock: */
 int  snap_settle(struct store *s); /* writes the records, dead runs and reclaims to the engine's own trees */

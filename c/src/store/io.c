@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* store/io.c: blocks and blobs.
  *
- * Writes are started and overlap; io_drain() waits for all of them and gives the first error. A blob is a whole number of blocks with
- * one pointer: in one run, or, when no run is long enough, as a gang of runs. */
+ * Writes are started and overlap; io_drain() waits for all of them and gives the first error, io_wait_lane() for some. A blob is a whole
+ * number of blocks with one pointer: in one run, or, when no run is long enough, as a gang of runs. */
 #include "internal.h"
 
 int io_open(struct store *s)
@@ -31,6 +31,7 @@ static void io_finish(struct io *io, tarn_dev_io *dio)
 	device_free(slot->owned);
 	slot->owned = NULL;
 	slot->busy  = false;
+	io->lanes[slot->lane]--;
 	io->inflight--;
 }
 
@@ -52,7 +53,7 @@ static struct io_slot *io_slot(struct io *io)
 			return &io->slots[i];
 }
 
-void io_write(struct store *s, uint64_t block, void *buf, uint64_t len, void *owned)
+static void write_in(struct store *s, unsigned lane, uint64_t block, void *buf, uint64_t len, void *owned)
 {
 	uint64_t max = device_info(s->dev)->max_transfer / BLOCK * BLOCK;
 
@@ -64,10 +65,29 @@ void io_write(struct store *s, uint64_t block, void *buf, uint64_t len, void *ow
 			.opcode = TARN_DEV_WRITE, .buf = (uint8_t *)buf + at, .offset = block * BLOCK + at, .len = part
 		};
 		slot->owned = at + part == len ? owned : NULL;
+		slot->lane  = lane;
 		slot->busy  = true;
+		s->io.lanes[lane]++;
 		s->io.inflight++;
 		device_submit(s->io.queue, &slot->io);
 	}
+}
+
+void io_write(struct store *s, uint64_t block, void *buf, uint64_t len, void *owned)
+{
+	write_in(s, 0, block, buf, len, owned);
+}
+
+void io_write_lane(struct store *s, unsigned lane, uint64_t block, void *buf, uint64_t len)
+{
+	write_in(s, lane, block, buf, len, NULL);
+}
+
+int io_wait_lane(struct store *s, unsigned lane)
+{
+	while (s->io.lanes[lane] || s->io.lanes[0])
+		io_reap(&s->io, 1);
+	return s->io.rc ? io_drain(s) : 0;
 }
 
 int io_drain(struct store *s)

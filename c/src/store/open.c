@@ -36,6 +36,7 @@ static void store_free(struct store *s)
 	checkpoint_fini(s);
 	tree_forget_all(s);
 	cache_fini(s);
+	defer_fini(s);
 	space_fini(&s->space);
 	pthread_mutex_destroy(&s->lock);
 	free(s->separator);
@@ -319,7 +320,7 @@ void store_stat(struct store *s, struct store_stat *st)
 
 	pthread_mutex_lock(&s->lock);
 	pthread_mutex_lock(&s->log.lock);
-	kept = MIN(s->space.free, s->cache.dirty_blocks);
+	kept = MIN(s->space.free, s->cache.dirty_blocks + s->defer.n);
 	*st  = (struct store_stat){ .total_bytes = s->space.blocks * BLOCK,
 				    .free_bytes =
 					    (s->space.free + s->space.freed + s->space.leaving + s->space.held - kept) * BLOCK,
@@ -329,6 +330,7 @@ void store_stat(struct store *s, struct store_stat *st)
 				    .cache_used_bytes = s->cache.bytes,
 				    .generation	      = s->sb.generation,
 				    .batch_max	      = log_record_max(s),
+				    .put_off	      = s->defer.count,
 				    .format_version   = FORMAT_VERSION,
 				    .inline_max	      = MIN(s->node_bytes / 2, LEAF_VALUE_MAX),
 				    .readonly	      = s->failed || s->log.rc };

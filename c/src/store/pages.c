@@ -126,6 +126,16 @@ bool pages_server_is_me(const struct pages *p)
 	return p->has_server && pthread_equal(p->server, pthread_self());
 }
 
+bool page_coming(struct store *s, uint64_t block)
+{
+	bool coming;
+
+	pthread_mutex_lock(&s->pages->lock);
+	coming = load_find(s->pages, block);
+	pthread_mutex_unlock(&s->pages->lock);
+	return coming;
+}
+
 void page_forget(struct store *s, uint64_t block)
 {
 	struct pages *p = s->pages;
@@ -378,4 +388,63 @@ int page_fetch_many(struct store *s, const struct wanted *w, size_t n)
 	if (m.rc)
 		base_set_message(m.message);
 	return m.rc;
+}
+
+/* ---- ahead ---- */
+
+static unsigned claim_ahead(struct store *s, struct early *a, const struct wanted *w, size_t n)
+{
+	struct pages *p = s->pages;
+
+	pthread_mutex_lock(&p->lock);
+	for (size_t i = 0; i < n && a->n < QUEUE_DEPTH; i++) {
+		struct load *l = load_find(p, w[i].ptr.addr) ? NULL : load_claim(s, &w[i]);
+
+		if (l)
+			a->loads[a->n++] = l;
+	}
+	pthread_mutex_unlock(&p->lock);
+	return a->n;
+}
+
+void pages_begin(struct store *s, struct early *a, const struct wanted *w, size_t n)
+{
+	tarn_dev_io *ios[QUEUE_DEPTH];
+	struct load *loads[QUEUE_DEPTH];
+	unsigned     sane = 0, got;
+
+	*a = (struct early){ .queue = n ? queue_try(s) : NULL };
+	while (a->queue && sane < n && wanted_is_plain(s, &w[sane]) && !wanted_check(s, &w[sane]))
+		sane++;
+	got = claim_ahead(s, a, w, sane);
+	loads_reserve(s, a->loads, got);
+	memcpy(loads, a->loads, got * sizeof(*loads));
+	a->n = 0;
+	for (unsigned i = 0; i < got; i++)
+		if (loads[i]->frame) {
+			ios[a->n]	 = load_io(loads[i]);
+			a->loads[a->n++] = loads[i];
+		} else {
+			loads_settle(s, &loads[i], 1);
+		}
+	if (a->n)
+		device_submit_many(a->queue, ios, a->n);
+}
+
+void pages_end(struct store *s, struct early *a)
+{
+	tarn_dev_io *done[REAP_MAX];
+	struct load *loads[REAP_MAX];
+
+	while (a->n) {
+		unsigned got = device_reap(a->queue, 1, REAP_MAX, done);
+
+		for (unsigned i = 0; i < got; i++)
+			loads[i] = load_read(s, done[i]);
+		loads_settle(s, loads, got);
+		a->n -= got;
+	}
+	if (a->queue)
+		queue_give(s, a->queue);
+	a->queue = NULL;
 }

@@ -55,6 +55,19 @@ struct device_queue *queue_take(struct store *s)
 	return q;
 }
 
+struct device_queue *queue_try(struct store *s)
+{
+	struct queues	    *v = &s->queues;
+	struct device_queue *q;
+
+	pthread_mutex_lock(&v->lock);
+	if (!v->n)
+		open_another(s);
+	q = v->n ? v->queues[--v->n] : NULL;
+	pthread_mutex_unlock(&v->lock);
+	return q;
+}
+
 void queue_give(struct store *s, struct device_queue *q)
 {
 	struct queues *v = &s->queues;

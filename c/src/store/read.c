@@ -320,10 +320,14 @@ int store_get_many(struct store *s, struct store_at at, struct store_get *gets, 
 
 	m.seek = (struct seek){ .at = at, .flags = flags, .patience = 3, .body = group, .arg = &m };
 	for (unsigned passes = 0;; passes++) {
-		int rc = pass(s, &m, gets, n);
+		int    rc     = pass(s, &m, gets, n);
+		size_t wanted = m.wants_n;
 
 		if (rc || (!m.wants_n && !m.blocked))
 			return rc;
+		m.wants_n = defer_resolve(s, m.wants, m.wants_n);
+		if (wanted && !m.wants_n && passes < PASSES)
+			continue;
 		if (flags & STORE_NOWAIT) {
 			if (m.wants_n)
 				store_set_wanted_many(s, m.wants, m.wants_n);

@@ -88,12 +88,12 @@ NODE_RACY int seek_root(struct store *s, struct tree *t, struct trail *trail, st
 	return leave_trail(trail, spot);
 }
 
-/* A dirty page is always in the cache: when it was not found, it moved. */
+/* A dirty page is always in the cache, unless it was put off, and then its pointer has a length: when it was not found, it moved. */
 static NODE_RACY int child_missing(const struct tree *t, const struct spot *up, struct wanted *w)
 {
 	struct node_child child = node_child(up->frame->page, up->frame->cap, up->slot);
 
-	if (!frame_valid(up->frame, up->version) || !child.ptr.addr || child.ptr.addr & VIRTUAL)
+	if (!frame_valid(up->frame, up->version) || !child.ptr.addr || (child.ptr.addr & VIRTUAL && !child.ptr.len))
 		return RESTART;
 	*w = (struct wanted){ t->id, child.ptr };
 	return -TARN_E_AGAIN;
@@ -385,8 +385,11 @@ struct damage {
 
 /* The body wants a page: 0 when it can go on. A page that cannot be read may have been given up between the look at its pointer and the
  * read, and its blocks hold something else by now. So an error counts when the body wants the very same page again, under the lock. */
-static int want(struct store *s, struct seek *k, const struct wanted *w, struct damage *d)
+static int want(struct store *s, struct seek *k, struct wanted *w, struct damage *d)
 {
+	k->ahead_n = k->ahead_n > 1 ? (unsigned)defer_resolve(s, k->ahead, k->ahead_n) : 0;
+	if (w->ptr.addr && !defer_resolve(s, w, 1))
+		return 0;
 	if (k->flags & STORE_NOWAIT || !w->ptr.addr)
 		return refuse_to_wait(s, k, w);
 	if (d->rc && same_page(&d->ptr, &w->ptr))

@@ -155,17 +155,22 @@ void tree_free_blocks(struct store *s, struct tree *t, const struct bptr *ptr)
 
 /* For frozen trees only. Which checkpoint must know that the live tree does not have it: the one under way, when that is so since before
  * its freeze; else the next. */
+bool snap_give(struct store *s, uint64_t tree, const struct bptr *ptr, uint64_t needed, uint64_t died)
+{
+	bool	 before = died <= s->checkpoint.gen;
+	uint64_t still	= 0;
+
+	if (needed && before)
+		still = needed_at_freeze(s, tree, ptr->birth, needed);
+	else if (needed)
+		still = needed_upto(tree_peek(s, tree, 0), ptr->birth, needed);
+	free_blocks(s, tree, still, ptr, before);
+	return still;
+}
+
 bool snap_superseded(struct store *s, const struct frame *f)
 {
-	bool	 before = f->died <= s->checkpoint.gen;
-	uint64_t needed = 0;
-
-	if (f->needed && before)
-		needed = needed_at_freeze(s, f->tree, f->ptr.birth, f->needed);
-	else if (f->needed)
-		needed = needed_upto(tree_peek(s, f->tree, 0), f->ptr.birth, f->needed);
-	free_blocks(s, f->tree, needed, &f->ptr, before);
-	return needed;
+	return snap_give(s, f->tree, &f->ptr, f->needed, f->died);
 }
 
 /* ---- freezing ---- */

@@ -190,6 +190,7 @@ void store_on_due(struct store *store, void (*due)(void *arg), void *arg);
 struct store_stat {
 	uint64_t total_bytes, free_bytes, log_bytes, log_used_bytes, cache_bytes, cache_used_bytes, generation;
 	uint64_t batch_max; /* bytes of log record in one batch */
+	uint64_t put_off;   /* puts since it was opened whose leaf was not read for them */
 	uint32_t format_version;
 	uint32_t inline_max; /* a larger value goes to extents */
 	bool	 readonly;   /* the device failed; */

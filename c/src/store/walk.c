@@ -273,7 +273,8 @@ static NODE_RACY void look_ahead(struct store *s, struct listing *l, const struc
 	for (uint32_t slot = p->up.slot; slot < n && l->seek.ahead_n < AHEAD_MAX; slot += reverse(l) ? -1u : 1u) {
 		struct node_child child = node_child(up->page, up->cap, slot);
 
-		if (!(child.ptr.addr & VIRTUAL) && !cache_peek(&s->cache, child.ptr.addr, hint_get(&s->cache, up, slot)))
+		if ((!(child.ptr.addr & VIRTUAL) || child.ptr.len) &&
+		    !cache_peek(&s->cache, child.ptr.addr, hint_get(&s->cache, up, slot)))
 			l->seek.ahead[l->seek.ahead_n++] = (struct wanted){ p->tree->id, child.ptr };
 		if (child.keys >= keys || child.ptr.len >= bytes)
 			break;

@@ -343,14 +343,16 @@ static int check_last(struct scan *scan)
 	return 0;
 }
 
-/* Its blocks are not handed out. How old they were does not count: what is replayed is born when it is. */
+/* The next snapshots of a tree may not count its values as younger than they are: generations that had begun before the crash count. */
 static int mark_value(struct store *s, const tarn_buf *desc)
 {
 	struct run_list runs = { 0 };
 	int		rc   = value_runs(s, desc->ptr, (uint32_t)desc->len, &runs);
 
-	for (size_t r = 0; !rc && r < runs.n; r++)
+	for (size_t r = 0; !rc && r < runs.n; r++) {
 		space_take(&s->space, runs.runs[r].block, runs.runs[r].n);
+		s->gen = MAX(s->gen, runs.runs[r].birth);
+	}
 	free(runs.runs);
 	return rc;
 }

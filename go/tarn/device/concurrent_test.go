@@ -11,7 +11,6 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -65,7 +64,6 @@ func TestThreads(t *testing.T) {
 		}
 		t.Run(target.name, func(t *testing.T) {
 			d, before := target.open(t), threads(t)
-			var most atomic.Int64
 			var wg sync.WaitGroup
 			for g := range 1000 {
 				wg.Go(func() {
@@ -74,16 +72,13 @@ func TestThreads(t *testing.T) {
 						if _, err := d.ReadAt(p, int64((g*10+i)*4096%testBytes)); err != nil {
 							t.Error(err)
 						}
-						if i == 5 {
-							most.Store(max(most.Load(), int64(threads(t))))
-						}
 					}
 				})
 			}
 			wg.Wait()
-			t.Logf("%d threads before, at most %d", before, most.Load())
-			if most.Load() > int64(before)+10 {
-				t.Errorf("%d threads before, then %d", before, most.Load())
+			// Go keeps the threads that it has made. To ask meanwhile would make some: reading /proc blocks one.
+			if after := threads(t); after > before+10 {
+				t.Errorf("%d threads before, then %d", before, after)
 			}
 		})
 	}

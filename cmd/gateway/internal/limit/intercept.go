@@ -130,6 +130,14 @@ func (t *Ticket) told(m any) any {
 	return m
 }
 
+// abandon gives the place back when the client has reset the stream before its handler returned. grpc drops what it sent then, but does not
+// let go of what comes just behind the reset. A deadline, or a context that the server has ended, is no reason: what was sent may still wait.
+func (t *Ticket) abandon(ctx context.Context) {
+	if context.Cause(ctx) == context.Canceled {
+		t.end()
+	}
+}
+
 // Deliver sends a message of a stream, and returns when the client had room for it and the connection has it. While it waits the call counts as
 // one whose client takes nothing.
 func Deliver(stream grpc.ServerStream, m proto.Message) error {
@@ -189,6 +197,7 @@ func (c *Calls) admittedStream(srv any, ss grpc.ServerStream, method string, han
 		return err
 	}
 	defer end()
+	defer t.abandon(ss.Context())
 	defer t.waits(delivering) // what it has sent
 	defer Contain(c.Log, method, &err)
 	return handler(srv, &counted{ServerStream: ss, ticket: t, base: c.bytesOf(method), watched: !quiet[method], every: strict[method]})

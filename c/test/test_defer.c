@@ -485,6 +485,15 @@ static void reopen(struct fixture *f)
 	open_it(f);
 }
 
+/* A store with a damaged leaf: how many keys are lost with it, and which. */
+static unsigned begin_damaged(struct fixture *f, bool *broken, uint32_t *version)
+{
+	memset(version, 0, KEYS * sizeof(*version));
+	begin(f);
+	damage(f);
+	return find_broken(f, broken);
+}
+
 static void puts_on_a_damaged_leaf_are_there(void **state)
 {
 	static bool	  broken[KEYS];
@@ -494,10 +503,7 @@ static void puts_on_a_damaged_leaf_are_there(void **state)
 	unsigned	  lost, saved;
 
 	(void)state;
-	memset(version, 0, sizeof(version));
-	begin(&f);
-	damage(&f);
-	lost = find_broken(&f, broken);
+	lost = begin_damaged(&f, broken, version);
 	assert_true(lost > 4 && lost < 100);
 	reopen(&f);
 	saved = put_some(&f, 0, 3, 5, version, broken);
@@ -525,10 +531,7 @@ static void a_replay_passes_damage(void **state)
 	unsigned	lost, saved;
 
 	(void)state;
-	memset(version, 0, sizeof(version));
-	begin(&f);
-	damage(&f);
-	lost = find_broken(&f, broken);
+	lost = begin_damaged(&f, broken, version);
 	reopen(&f);
 	saved = put_some(&f, 1, 5, 7, version, broken);
 	assert_true(saved > 0);
@@ -566,10 +569,7 @@ static void damage_below_a_snapshot(void **state)
 	uint64_t	      epoch;
 
 	(void)state;
-	memset(version, 0, sizeof(version));
-	begin(&f);
-	damage(&f);
-	lost = find_broken(&f, broken);
+	lost = begin_damaged(&f, broken, version);
 	reopen(&f);
 	saved = put_broken(&f, 0, 4, 5, version, broken);
 	assert_ok(store_apply(f.store, &snap, 1, 0, &epoch, NULL));

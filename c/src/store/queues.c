@@ -40,17 +40,24 @@ static void open_another(struct store *s)
 	v->opened++;
 }
 
+/* Lock held. NULL: all are in use. */
+static struct device_queue *take_free(struct store *s)
+{
+	struct queues *v = &s->queues;
+
+	if (!v->n)
+		open_another(s);
+	return v->n ? v->queues[--v->n] : NULL;
+}
+
 struct device_queue *queue_take(struct store *s)
 {
 	struct queues	    *v = &s->queues;
 	struct device_queue *q;
 
 	pthread_mutex_lock(&v->lock);
-	if (!v->n)
-		open_another(s);
-	while (!v->n)
+	while (!(q = take_free(s)))
 		pthread_cond_wait(&v->given, &v->lock);
-	q = v->queues[--v->n];
 	pthread_mutex_unlock(&v->lock);
 	return q;
 }
@@ -61,9 +68,7 @@ struct device_queue *queue_try(struct store *s)
 	struct device_queue *q;
 
 	pthread_mutex_lock(&v->lock);
-	if (!v->n)
-		open_another(s);
-	q = v->n ? v->queues[--v->n] : NULL;
+	q = take_free(s);
 	pthread_mutex_unlock(&v->lock);
 	return q;
 }

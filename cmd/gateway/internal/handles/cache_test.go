@@ -24,6 +24,7 @@ type world struct {
 	opening func(ctx context.Context, name string) error
 	opens   atomic.Int64
 	open    atomic.Int64
+	asked   atomic.Int64 // who may use a container
 }
 
 func (w *world) entry(ctx context.Context, name string, parent *thing) (*thing, error) {

@@ -4,7 +4,7 @@
  *	dev nop DEPTH SECONDS				the submit and reap of an I/O that does nothing, on mem:
  *	dev URI BS DEPTH SECONDS [buffered]		random reads of BS bytes, one thread, registered buffers, always DEPTH in flight
  *
- * An I/O that has been reaped is submitted again, with all that were reaped with it, in the call that reaps the next. */
+ * Each run reads other blocks: those that were read lately may be in a cache of the host's. An I/O that has been reaped is submitted again, with all that were reaped with it, in the call that reaps the next. */
 #include <tarn/tarn.h>
 
 #include <stdio.h>
@@ -130,7 +130,7 @@ static double number(const char *text, double most)
 
 int main(int argc, char **argv)
 {
-	static struct run r = { .dice = 1 };
+	static struct run r;
 	bool		  buffered;
 	uint64_t	  began, cpu, ns;
 	double		  seconds;
@@ -143,6 +143,7 @@ int main(int argc, char **argv)
 	buffered = argc == 6 && strcmp(argv[5], "buffered") == 0;
 	seconds	 = number(argv[r.nop ? 3 : 4], 3600);
 	r.depth	 = (uint32_t)number(argv[r.nop ? 2 : 3], DEPTH_MAX);
+	r.dice	 = now_ns();
 	r.bs	 = r.nop ? 4096 : (uint64_t)number(argv[2], 1 << 30);
 	open_run(&r, r.nop ? "mem:64M" : argv[1], buffered);
 	first(&r);

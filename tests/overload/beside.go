@@ -59,6 +59,9 @@ type Beside struct {
 	Ratio     float64 `json:"p99_ratio"`       // of all turns
 	Least     float64 `json:"p99_ratio_least"` // the interval of 95 % for it, by drawing pairs of turns again and again
 	Most      float64 `json:"p99_ratio_most"`
+	Typical   float64 `json:"turn_ratio"`       // of the medians of the turns' own p99: what a machine that stalls at times does is not in it
+	TypLeast  float64 `json:"turn_ratio_least"` // its interval, likewise
+	TypMost   float64 `json:"turn_ratio_most"`
 	Refused   int     `json:"polite_refused"`   // calls of the polite client
 	Lost      int     `json:"polite_lost"`      // that failed, or were not sent
 	Frames    float64 `json:"frames_a_second"`  // that were sent
@@ -119,7 +122,8 @@ func (r *run) beside(name string, g *gateway, polite string) (b Beside, err erro
 	b.Refused, b.Lost = o.Refused, o.Due-o.Done-o.Refused
 	b.compare(turns, o.All, r.random)
 	b.ThenMiB, b.MemoryMiB, err = memoryOf(g.pid())
-	r.say("%s: p99 %.2f ms, %.2f in quiet, ratio %.2f (%.2f to %.2f); %.3f s of the gateway a second", name, b.Attacked.P99, b.Quiet.P99, b.Ratio, b.Least, b.Most, b.CPU)
+	r.say("%s: p99 %.2f ms, %.2f in quiet, ratio %.2f (%.2f to %.2f), of a typical turn %.2f (%.2f to %.2f); %.3f s of the gateway a second",
+		name, b.Attacked.P99, b.Quiet.P99, b.Ratio, b.Least, b.Most, b.Typical, b.TypLeast, b.TypMost, b.CPU)
 	return b, err
 }
 
@@ -171,8 +175,8 @@ func (b *Beside) compare(t Turns, all []Took, random *rand.Rand) {
 	}
 	b.Setup = timesOf(setup)
 	b.Quiet, b.Attacked, b.Calls = together(pairs)
-	b.Ratio = ratio(b.Quiet, b.Attacked)
-	b.Least, b.Most = interval(pairs, random)
+	b.Ratio, b.Least, b.Most = interval(pairs, ofAll, random)
+	b.Typical, b.TypLeast, b.TypMost = interval(pairs, ofTypical, random)
 }
 
 // together is what all pairs say.
@@ -184,23 +188,38 @@ func together(pairs []pair) (quiet, attacked Times, calls int) {
 	return timesOf(q), timesOf(a), len(a)
 }
 
-// interval is between which ratios of p99 those of 95 % of all draws are. A turn is drawn whole: what disturbs one call disturbs those beside it, too.
-func interval(pairs []pair, random *rand.Rand) (least, most float64) {
+// interval is the ratio of pairs, and between which ratios those of 95 % of all draws are. A turn is drawn whole: what disturbs one call disturbs
+// those beside it, too.
+func interval(pairs []pair, of func([]pair) float64, random *rand.Rand) (ratio, least, most float64) {
 	drawn, ratios := make([]pair, len(pairs)), make([]float64, resamples)
 	for i := range ratios {
 		for j := range drawn {
 			drawn[j] = pairs[random.IntN(len(pairs))]
 		}
-		quiet, attacked, _ := together(drawn)
-		ratios[i] = ratio(quiet, attacked)
+		ratios[i] = of(drawn)
 	}
 	slices.Sort(ratios)
-	return ratios[resamples*25/1000], ratios[resamples*975/1000]
+	return of(pairs), ratios[resamples*25/1000], ratios[resamples*975/1000]
 }
 
-func ratio(quiet, attacked Times) float64 {
-	if quiet.P99 == 0 {
+// ofAll is the ratio of the p99 of all calls.
+func ofAll(pairs []pair) float64 {
+	quiet, attacked, _ := together(pairs)
+	return ratio(quiet.P99, attacked.P99)
+}
+
+// ofTypical is the ratio of the medians of the turns' own p99.
+func ofTypical(pairs []pair) float64 {
+	var quiet, attacked []float64
+	for _, p := range pairs {
+		quiet, attacked = append(quiet, timesOf(p.quiet).P99), append(attacked, timesOf(p.attacked).P99)
+	}
+	return ratio(timesOf(quiet).P50, timesOf(attacked).P50)
+}
+
+func ratio(quiet, attacked float64) float64 {
+	if quiet == 0 {
 		return 0
 	}
-	return attacked.P99 / quiet.P99
+	return attacked / quiet
 }

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"net"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"google.golang.org/grpc/credentials/insecure"
 )
@@ -45,6 +47,30 @@ func TestCrowd(t *testing.T) {
 	if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("at the end: %v", err)
 	}
+}
+
+// TestBehindCrowd: who comes behind all connections of one address that the system's queue holds waits a fraction of a second.
+func TestBehindCrowd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cs := &Conns{Most: 10, Handshakes: 4}
+		s := &script{}
+		for range 4096 {
+			s.from = append(s.from, "10.0.0.1:1")
+		}
+		s.from = append(s.from, "10.0.0.2:1")
+		l, began := cs.Listen(s), time.Now()
+		for range 3 { // the third is of the other address: the first has half of the places
+			conn, err := l.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			if conn.RemoteAddr().String() == "10.0.0.2:1" && time.Since(began) < time.Second/4 {
+				return
+			}
+		}
+		t.Errorf("behind 4096 connections another waits for %v", time.Since(began))
+	})
 }
 
 // TestUnknownCosts: a connection that calls what there is not soon has no credit, and one that is refused for want of room has much longer.

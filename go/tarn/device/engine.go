@@ -21,9 +21,6 @@ import (
 // bounceBytes is the memory of a slot for I/O on memory that is not aligned, a multiple of every alignment.
 const bounceBytes = 64 << 10
 
-// idleDepth is with how many I/Os in flight a device has next to nothing to do.
-const idleDepth = 2
-
 // handOver is after how many rounds a goroutine that submits for others has done its share.
 const handOver = 64
 
@@ -33,9 +30,6 @@ const handOver = 64
 // empty, in calls that do not wait; the others leave their I/O to it. What has completed meanwhile the leader reaps in the same call.
 // The rest is reaped by the poller, a goroutine that waits for the queue's eventfd in Go's netpoller. Everyone else waits in Go for
 // its slot's channel, so that at most two threads are in C.
-//
-// When many completed together, their goroutines are about to come with the next I/O each, and the leader lets them, so that one call
-// submits all of it; but what comes first is submitted at once when the device has nothing else to do.
 type engine struct {
 	ref   string
 	queue *C.tarn_dev_queue
@@ -52,7 +46,6 @@ type engine struct {
 	reaping    sync.Mutex   // around a reap, by the poller or the leader
 	done       *C.go_done   // C memory, under reaping
 	arriving   atomic.Int64 // how many that were told of completions may be on their way here with another I/O
-	inFlight   atomic.Int64 // submitted and not reaped; for a moment less, when it was reaped at once
 
 	file    *os.File // a dup of the eventfd
 	conn    syscall.RawConn
@@ -219,7 +212,7 @@ func (e *engine) submit(s *slot) {
 	if !lead {
 		return
 	}
-	if crowd && e.inFlight.Load() > idleDepth { // others are about to come: submit theirs along
+	if crowd { // others are about to come: submit theirs along
 		runtime.Gosched()
 	}
 	e.lead()
@@ -258,14 +251,11 @@ func (e *engine) submitPending() bool {
 func (e *engine) start(batch []uint32) C.uint32_t {
 	ios, which, n := e.ios[0].c(), (*C.uint32_t)(unsafe.SliceData(batch)), C.uint32_t(len(batch))
 	if !e.reaping.TryLock() {
-		started := C.go_submit(e.queue, ios, which, n)
-		e.inFlight.Add(int64(started))
-		return started
+		return C.go_submit(e.queue, ios, which, n)
 	}
 	defer e.reaping.Unlock()
 	var reaped C.uint32_t
 	started := C.go_submit_reap(e.queue, ios, which, n, e.done, &reaped)
-	e.inFlight.Add(int64(started))
 	e.deliver(reaped)
 	return started
 }
@@ -331,7 +321,6 @@ func (e *engine) deliver(n C.uint32_t) {
 		return
 	}
 	e.arriving.Store(int64(n))
-	e.inFlight.Add(-int64(n))
 	for _, d := range unsafe.Slice(e.done, n) {
 		e.slots[d.slot].done <- int32(d.rc)
 	}

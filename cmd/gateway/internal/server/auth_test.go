@@ -35,7 +35,7 @@ import (
 )
 
 func echo(ctx context.Context, conn *grpc.ClientConn) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	_, err := apiv1.NewAdminServiceClient(conn).Echo(ctx, &apiv1.EchoRequest{})
 	return err

@@ -411,22 +411,34 @@ static unsigned unreadable(struct fixture *f)
 	return n;
 }
 
-/* Damages a leaf that is in use, and opens the store again: its keys cannot be read. */
-static void damage(struct fixture *f)
+/* Leaves that the last checkpoint wrote are in use. One with so many keys that some are put and some are not, and so few that the puts are put
+ * off. */
+static uint64_t newest_leaf(struct fixture *f)
 {
-	uint8_t page[BLOCK];
+	uint64_t newest = 0, found = 0;
+	uint8_t	 page[BLOCK];
 
 	for (uint64_t block = 0; block < SIZE / BLOCK; block++) {
 		sim_peek(f->disk, block * BLOCK, page, BLOCK);
-		if (!is_leaf(page, block))
+		if (!is_leaf(page, block) || get64(page + NODE_BIRTH) < newest)
 			continue;
-		sim_flip_bit(f->disk, block * BLOCK + BLOCK - 200, 3);
-		abandon(f);
-		open_it(f);
-		if (unreadable(f))
-			return;
+		if (get64(page + NODE_BIRTH) > newest)
+			found = 0;
+		newest = get64(page + NODE_BIRTH);
+		if (get32(page + NODE_COUNT) > 8 && get32(page + NODE_COUNT) < 17)
+			found = block;
 	}
-	fail_msg("no leaf was found");
+	assert_true(found);
+	return found;
+}
+
+/* Damages a leaf that is in use, and opens the store again: its keys cannot be read. */
+static void damage(struct fixture *f)
+{
+	sim_flip_bit(f->disk, newest_leaf(f) * BLOCK + BLOCK - 200, 3);
+	abandon(f);
+	open_it(f);
+	assert_true(unreadable(f) > 0);
 }
 
 /* What was acknowledged is there; what nobody has changed since cannot be read; the rest is as it was. */

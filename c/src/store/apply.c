@@ -20,6 +20,7 @@ struct batch {
 	uint64_t	       pages;	 /* bytes of those that it changes, which must all be in memory in the end */
 	unsigned	       freezes;	 /* changes of whole trees */
 	bool		       defers;	 /* path ends above the leaf, which is not in memory: the put is put off */
+	bool		       large;	 /* it has waited for memory */
 	bool		       adds;	 /* it has a put: the reserve is not for it */
 	uint64_t	       pace;	 /* nanoseconds that it should take longer */
 	unsigned	       relieved; /* how often it has waited for space */
@@ -280,20 +281,30 @@ static int prepare_one(struct store *s, struct batch *b, struct store_mutation *
 	return rc;
 }
 
-static uint64_t dirty_limit(const struct store *s)
+/* Of pages; and of these with what was put off, which takes the place of clean pages that it had no use for. */
+static uint64_t pages_limit(const struct store *s)
 {
 	return MAX(s->cache.budget / 4 * 3, 32 * BLOCK);
 }
 
+static uint64_t dirty_limit(const struct store *s)
+{
+	return s->large_waits ? pages_limit(s) : MAX(s->cache.budget / 32 * 29, 32 * BLOCK);
+}
+
 #define PAGES_SPARE (32u << 20) /* beyond the budget, at the most */
 
-/* The rest of the budget may be dirty already. */
-static int memory_room(const struct store *s, const struct batch *b)
+/* The rest of the budget may be dirty already. What is put off may leave too little: it keeps back while such a batch waits. */
+static int memory_room(struct store *s, struct batch *b)
 {
 	uint64_t most = s->cache.budget / 4 + PAGES_SPARE;
 
-	if (b->pages <= most)
+	if (b->pages <= most && dirty_memory(s) + b->pages <= pages_limit(s) + most)
 		return 0;
+	if (b->pages <= most) {
+		s->large_waits = b->large = true;
+		return NEEDS_CHECKPOINT;
+	}
 	return fail(REC2BIG,
 		    "the batch changes %llu KiB of pages, and a cache of this size takes %llu KiB at once: split the batch",
 		    (unsigned long long)b->pages / 1024, (unsigned long long)most / 1024);
@@ -320,7 +331,7 @@ static uint64_t lead(const struct store *s, uint64_t most)
 {
 	const struct checkpoint *c   = &s->checkpoint;
 	uint64_t		 now = dirty_memory(s), fresh = now - MIN(now, c->frozen_left);
-	uint64_t		 room  = c->frozen_bytes < most ? (most - c->frozen_bytes) / 8 * 7 : 0, done;
+	uint64_t		 room  = c->frozen_bytes < most ? (most - c->frozen_bytes + c->frozen_puts) / 8 * 7 : 0, done;
 	uint64_t		 start = MIN(c->frozen_wide, room / 2);
 
 	if (!c->running || !c->todo || room < LEAD_ROOM)
@@ -332,11 +343,17 @@ static uint64_t lead(const struct store *s, uint64_t most)
 
 /* How long a change should take now, so that nobody ever has to wait for a whole checkpoint: the nearer the dirty pages, or the log, are to
  * where changes must stop, and the more of them there are before older ones have been written, the longer. */
+static uint64_t crowding(const struct store *s)
+{
+	uint64_t most = dirty_limit(s), pages = pages_limit(s);
+
+	return MAX(way(dirty_memory(s), most / 16 * 15, most), way(s->cache.dirty_bytes, pages / 8 * 7, pages));
+}
+
 static uint64_t pace(struct store *s, uint64_t log)
 {
-	uint64_t most = dirty_limit(s);
-	uint64_t full = MAX(way(dirty_memory(s), most / 8 * 7, most), way(log, 750, 970));
-	uint64_t used = MAX(full, way(lead(s, most), LEAD_EASY, LEAD_MOST));
+	uint64_t full = MAX(crowding(s), way(log, 750, 970));
+	uint64_t used = MAX(full, way(lead(s, dirty_limit(s)), LEAD_EASY, LEAD_MOST));
 
 	return s->due ? used * used / 1000 * PACE_MAX_NS / 1000 + (MAX(full, LAST_ROOM) - LAST_ROOM) * LAST_NS : 0;
 }
@@ -355,10 +372,16 @@ static void rest(uint64_t ns)
 
 #define LOG_DUE 500 /* per mille of the ring: a checkpoint should begin */
 
+/* A page that is frozen is copied when it changes again; what was put off is not. */
+static bool is_much(const struct store *s)
+{
+	return 2 * s->cache.dirty_bytes > pages_limit(s) || 2 * s->cache.dirty_bytes + s->defer.used > dirty_limit(s) / 16 * 15;
+}
+
 /* Wakes who runs checkpoints, before somebody has to wait for one. */
 static void tell_due(struct store *s, uint64_t log)
 {
-	if (s->due && !s->checkpoint.running && (dirty_memory(s) > dirty_limit(s) / 2 || log > LOG_DUE))
+	if (s->due && !s->checkpoint.running && (is_much(s) || log > LOG_DUE))
 		s->due(s->due_arg);
 }
 
@@ -390,11 +413,16 @@ static int space_room(struct store *s, struct batch *b)
 	return rc;
 }
 
+static bool is_full(const struct store *s)
+{
+	return dirty_memory(s) > dirty_limit(s) || s->cache.dirty_bytes > pages_limit(s);
+}
+
 static int prepare(struct store *s, struct batch *b)
 {
 	int rc = log_room(s, b);
 
-	rc	   = rc || dirty_memory(s) <= dirty_limit(s) ? rc : NEEDS_CHECKPOINT;
+	rc	   = rc || !is_full(s) ? rc : NEEDS_CHECKPOINT;
 	b->blocks  = 3 * blob_blocks(tree_new_cap(s, 1));
 	b->entries = b->gives = 0;
 	b->freezes	      = 0;
@@ -543,6 +571,14 @@ static int apply(struct store *s, void *arg)
 	return rc;
 }
 
+/* Others that wait say so again. */
+static void large_ends(struct store *s)
+{
+	pthread_mutex_lock(&s->lock);
+	s->large_waits = false;
+	pthread_mutex_unlock(&s->lock);
+}
+
 /* A single change that has the lock for itself finds its key at least as quickly there. */
 static bool aim_pays(const struct store *s, size_t n)
 {
@@ -578,6 +614,8 @@ int store_apply(struct store *s, struct store_mutation *muts, size_t n, unsigned
 	free(b.freed.runs);
 	if (b.aims != &b.one)
 		free(b.aims);
+	if (b.large)
+		large_ends(s);
 	if (b.pace && !(flags & STORE_NOWAIT))
 		rest(b.pace);
 	return rc;
@@ -587,7 +625,7 @@ int store_apply(struct store *s, struct store_mutation *muts, size_t n, unsigned
 
 static int replay_room(struct store *s)
 {
-	bool full = dirty_memory(s) > dirty_limit(s) || s->checkpoint.frozen_n >= 32; /* not within a batch */
+	bool full = is_full(s) || s->checkpoint.frozen_n >= 32; /* not within a batch */
 
 	return full ? checkpoint(s) : 0;
 }

@@ -126,6 +126,7 @@ static int freeze(struct store *s, struct log_place *place, uint64_t *lsn)
 	defer_freeze(s);
 	c->frozen_bytes = c->frozen_left = dirty_memory(s);
 	c->frozen_wide			 = s->cache.dirty_wide;
+	c->frozen_puts			 = s->defer.used;
 	c->todo				 = s->cache.dirty_bytes / BLOCK + s->defer.n * DIV_UP(s->node_bytes, BLOCK);
 	c->done				 = 0;
 	s->gen++;

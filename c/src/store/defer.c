@@ -10,118 +10,120 @@
  *   - the base is a block that the last superblock reaches, or a page of an older frozen tree. So the blocks of a base are given up when
  *     its leaf becomes an ordinary page, not before;
  *   - a base has no value in extents (its pointer says so), so no space but its own is given up by a put on it.
- * Notes and puts stand in regions of memory that count against the budget. What was put off before a checkpoint froze the trees is written
- * by it, so its region goes as a whole when the checkpoint has ended. */
+ * Notes and puts stand in memory of their own (slab.h), which counts against the budget. A note and its puts go when the leaf is written, and others
+ * take their place: so while a checkpoint writes what was put off before, as much can be put off again. */
 #include "internal.h"
 
 struct put {
-	struct put *next;
-	uint64_t    revision;
-	uint32_t    key_len, len, room; /* room: for another value */
-	uint8_t	    bytes[];		/* key, value */
+	uint32_t revision; /* its low half: all of these are in the log, which has fewer records than would make it wrong */
+	uint32_t next;	   /* a name, as all of these; 0: none */
+	uint16_t key_len, len;
+	uint8_t	 bytes[]; /* key, value */
 };
 
 struct deferred {
-	struct deferred *chain; /* in its bucket */
-	uint64_t	 id, tree, gen;
-	struct bptr	 base;
-	uint64_t	 keys;	       /* below base */
-	uint64_t	 needed, died; /* of the base, when it is owned; as in a frame */
-	uint64_t	 self_needed, self_died;
-	struct put	*puts;		/* of different keys */
-	uint32_t	 bytes, blocks; /* what the puts add to the leaf at the most; that writing it takes at the most */
-	bool		 owned;		/* nobody else gives up the blocks of the base */
-	bool		 superseded;
+	uint64_t id, tree, gen;
+	uint64_t needed, self_needed; /* as in a frame: of the base, when it is owned; of the leaf itself */
+	uint32_t died;		      /* of the base: so many generations before gen */
+	uint32_t self_died;	      /* so many after gen */
+	uint32_t chain;		      /* the next one in its bucket */
+	uint32_t keys;		      /* below base */
+	uint32_t puts;		      /* the first of them; they have different keys */
+	uint16_t bytes;		      /* what the puts add to the leaf at the most */
+	uint8_t	 blocks;	      /* that writing it takes at the most */
+	bool	 owned : 1;	      /* nobody else gives up the blocks of the base */
+	bool	 superseded : 1;
+	uint8_t	 base[BPTR_BYTES];
 };
+_Static_assert(sizeof(struct deferred) == 96, "there may be as many as there are leaves");
 
-#define PUT_BYTES (SLOT_BYTES + LEAF_KEY)
+#define LOG_FAR	    (UINT64_C(1) << 24) /* blocks: of a longer log a revision has no low half that would do */
+#define PUT_BYTES   (SLOT_BYTES + LEAF_KEY)
+#define CHUNK_LEAST (UINT64_C(16) << 10)
+#define CHUNK_MOST  (UINT64_C(1) << 20)
+
+static struct bptr base_of(const struct deferred *p)
+{
+	return bptr_get(p->base);
+}
 
 /* ---- memory ---- */
 
-static size_t region_bytes(const struct store *s)
+static struct put *put_at(const struct defer *d, uint32_t name)
 {
-	return ROUND_UP(MIN(MAX(s->cache.budget / 128, (uint64_t)16384), (uint64_t)1 << 20), BLOCK);
+	return name ? slab_at(&d->slabs, name) : NULL;
 }
 
-static bool has_room(const struct defer *d, size_t bytes)
+static struct put *next_put(const struct defer *d, const struct put *u)
 {
-	return d->fill && d->fill->room - d->fill->used >= bytes;
+	return put_at(d, u->next);
 }
 
-static bool reserve(struct store *s, size_t bytes)
+static size_t put_room(size_t key_len, size_t len)
 {
-	struct defer  *d    = &s->defer;
-	size_t	       room = MAX(region_bytes(s), ROUND_UP(bytes + sizeof(struct region), BLOCK));
-	struct region *r;
+	return offsetof(struct put, bytes) + key_len + len;
+}
 
-	if (has_room(d, bytes))
+static void account(struct defer *d)
+{
+	d->bytes = d->slabs.bytes + d->buckets * sizeof(*d->hash);
+	d->used	 = d->slabs.used + (d->n ? d->buckets * sizeof(*d->hash) : 0);
+}
+
+/* What has been given back here and there may be too little for a chunk of another size: then the leaf is read. */
+static bool may_grow(const struct store *s)
+{
+	return s->defer.slabs.bytes + s->defer.slabs.chunk_bytes <= s->cache.budget;
+}
+
+/* For a note and a put. */
+static bool reserve(struct store *s, size_t put)
+{
+	struct defer *d	     = &s->defer;
+	bool	      as_one = slab_room(put) == slab_room(sizeof(struct deferred));
+	bool	      ok;
+
+	if (slab_fits(&d->slabs, sizeof(struct deferred), 1 + as_one) && slab_fits(&d->slabs, put, 1))
 		return true;
-	r = device_map(room);
-	if (!r)
+	if (!may_grow(s))
 		return false;
-	*r	= (struct region){ .older = d->fill, .room = room, .used = ROUND_UP(sizeof(*r), 8) };
-	d->fill = r;
-	d->bytes += room;
+	ok = slab_reserve(&d->slabs, sizeof(struct deferred), 1 + as_one) && slab_reserve(&d->slabs, put, 1);
+	account(d);
 	cache_shrink(s);
-	return true;
-}
-
-/* Reserved before. */
-static void *take(struct defer *d, size_t bytes)
-{
-	void *p = (uint8_t *)d->fill + d->fill->used;
-
-	d->fill->used += bytes;
-	return p;
-}
-
-static void regions_free(struct defer *d, struct region *r)
-{
-	while (r) {
-		struct region *older = r->older;
-
-		d->bytes -= r->room;
-		device_unmap(r, r->room);
-		r = older;
-	}
+	return ok;
 }
 
 void defer_freeze(struct store *s)
 {
-	struct defer   *d  = &s->defer;
-	struct region **at = &d->frozen;
-
-	while (*at) /* of a checkpoint that has given up */
-		at = &(*at)->older;
-	*at	    = d->fill;
-	d->fill	    = NULL;
-	d->frozen_n = d->n; /* trees with such leaves are dirty, and all of them freeze */
+	s->defer.frozen_n = s->defer.n; /* trees with such leaves are dirty, and all of them freeze */
 }
 
-/* That a note is left over would be a mistake of ours; and then its memory must stay. */
+/* That a note is left over would be a mistake of ours. */
 void defer_thaw(struct store *s)
 {
-	struct defer *d = &s->defer;
-
-	if (d->frozen_n) {
-		base_log(TARN_LOG_ERROR, "%zu pages that were put off have not been written", d->frozen_n);
-		return;
-	}
-	regions_free(d, d->frozen);
-	d->frozen = NULL;
+	if (s->defer.frozen_n)
+		base_log(TARN_LOG_ERROR, "%zu pages that were put off have not been written", s->defer.frozen_n);
 }
 
 void defer_fini(struct store *s)
 {
 	struct defer *d = &s->defer;
 
-	regions_free(d, d->fill);
-	regions_free(d, d->frozen);
+	slabs_fini(&d->slabs);
 	device_unmap(d->hash, d->buckets * sizeof(*d->hash));
 	*d = (struct defer){ 0 };
 }
 
 /* ---- the table ---- */
+
+static uint64_t chunk_bytes(const struct store *s)
+{
+	uint64_t bytes = CHUNK_LEAST;
+
+	while (bytes < CHUNK_MOST && (bytes < s->cache.budget / 1024 || bytes < 2 * s->node_bytes))
+		bytes *= 2;
+	return bytes;
+}
 
 static bool table(struct store *s)
 {
@@ -130,59 +132,89 @@ static bool table(struct store *s)
 
 	if (d->hash)
 		return true;
-	while (buckets < s->cache.budget / 1024)
+	while (buckets < s->cache.budget / 512)
 		buckets *= 2;
 	d->hash	   = device_map(buckets * sizeof(*d->hash));
 	d->buckets = d->hash ? buckets : 0;
-	d->bytes += d->buckets * sizeof(*d->hash);
+	slabs_init(&d->slabs, chunk_bytes(s));
+	account(d);
 	return d->hash;
 }
 
-static struct deferred **bucket(const struct defer *d, uint64_t id)
+/* Ids are numbers in the order in which they were given: those that are there spread evenly. */
+static uint32_t *bucket(const struct defer *d, uint64_t id)
 {
-	return &d->hash[(id * UINT64_C(0x9e3779b97f4a7c15)) >> 32 & (d->buckets - 1)];
+	return &d->hash[id & (d->buckets - 1)];
+}
+
+static struct deferred *note_at(const struct defer *d, uint32_t name)
+{
+	return name ? slab_at(&d->slabs, name) : NULL;
 }
 
 static struct deferred *find(const struct store *s, uint64_t id)
 {
-	struct deferred *p = s->defer.n ? *bucket(&s->defer, id) : NULL;
+	const struct defer *d = &s->defer;
+	struct deferred	   *p = d->n ? note_at(d, *bucket(d, id)) : NULL;
 
 	while (p && p->id != id)
-		p = p->chain;
+		p = note_at(d, p->chain);
 	return p;
 }
 
-static void add(struct defer *d, struct deferred *p)
+static void add(struct defer *d, struct deferred *p, uint32_t name)
 {
-	struct deferred **b = bucket(d, p->id);
+	uint32_t *b = bucket(d, p->id);
 
 	p->chain = *b;
-	*b	 = p;
+	*b	 = name;
 	d->n++;
 	d->blocks += p->blocks;
 	d->noted += p->owned && p->needed;
 }
 
+/* Its name. */
+static uint32_t unchain(struct defer *d, const struct deferred *p)
+{
+	uint32_t *at = bucket(d, p->id), name;
+
+	while (note_at(d, *at) != p)
+		at = &note_at(d, *at)->chain;
+	name = *at;
+	*at  = p->chain;
+	return name;
+}
+
+static void free_puts(struct defer *d, struct deferred *p)
+{
+	while (p->puts) {
+		uint32_t next = put_at(d, p->puts)->next;
+
+		slab_give(&d->slabs, p->puts);
+		p->puts = next;
+	}
+}
+
+/* What is p is not there any more. */
 static void forget(struct store *s, struct deferred *p)
 {
-	struct defer	 *d  = &s->defer;
-	struct deferred **at = bucket(d, p->id);
+	struct defer *d	     = &s->defer;
+	bool	      frozen = p->gen <= s->checkpoint.gen;
+	uint64_t      before = d->slabs.used;
+	uint32_t      name   = unchain(d, p);
 
-	while (*at != p)
-		at = &(*at)->chain;
-	*at = p->chain;
 	d->n--;
 	d->blocks -= p->blocks;
 	d->noted -= p->owned && p->needed;
-	d->frozen_n -= p->gen <= s->checkpoint.gen;
+	d->frozen_n -= frozen;
+	free_puts(d, p);
+	slab_give(&d->slabs, name);
+	if (frozen)
+		s->checkpoint.frozen_left -= MIN(s->checkpoint.frozen_left, before - d->slabs.used);
+	account(d);
 }
 
 /* ---- a put ---- */
-
-static size_t put_room(tarn_buf key, uint32_t len)
-{
-	return ROUND_UP(sizeof(struct put) + key.len + len, 8);
-}
 
 static uint32_t pages_for(uint32_t bytes)
 {
@@ -196,7 +228,7 @@ static uint32_t pages_for(uint32_t bytes)
 static void count_blocks(struct defer *d, struct deferred *p, uint32_t base_len)
 {
 	d->blocks -= p->blocks;
-	p->blocks = pages_for(base_len + p->bytes);
+	p->blocks = (uint8_t)pages_for(base_len + p->bytes);
 	d->blocks += p->blocks;
 }
 
@@ -219,7 +251,8 @@ bool defer_ready(struct store *s, const struct path *path, tarn_buf key, size_t 
 	struct deferred	 *p	= NULL;
 	struct node_child child;
 
-	if (!path->depth || node_level(path->frames[path->depth - 1]->page) != 1 || bytes > s->node_bytes / 2)
+	if (!path->depth || node_level(path->frames[path->depth - 1]->page) != 1 || bytes > s->node_bytes / 2 ||
+	    s->log.blocks > LOG_FAR)
 		return false;
 	child = child_at(path);
 	if (child.ptr.addr & VIRTUAL)
@@ -228,7 +261,7 @@ bool defer_ready(struct store *s, const struct path *path, tarn_buf key, size_t 
 		return false;
 	if ((child.ptr.addr & VIRTUAL && !p) || !takes_more(s, p, bytes))
 		return false;
-	return table(s) && reserve(s, ROUND_UP(sizeof(*p), 8) + put_room(key, (uint32_t)len));
+	return table(s) && reserve(s, put_room(key.len, len));
 }
 
 uint64_t defer_blocks(const struct store *s)
@@ -236,51 +269,68 @@ uint64_t defer_blocks(const struct store *s)
 	return 2 * pages_for(MAX(s->node_bytes, BLOCK) * 2);
 }
 
-static bool replace(struct deferred *p, tarn_buf key, const struct leaf_value *v)
+static bool is_on(const struct put *u, tarn_buf key)
 {
-	for (struct put *u = p->puts; u; u = u->next) {
-		if (u->key_len != key.len || memcmp(u->bytes, key.ptr, key.len) || u->room < v->len)
-			continue;
-		p->bytes = p->bytes - u->len + v->len;
-		memcpy(u->bytes + key.len, v->bytes, v->len);
-		u->len	    = v->len;
-		u->revision = v->revision;
+	return u->key_len == key.len && !memcmp(u->bytes, key.ptr, key.len);
+}
+
+static void set_value(struct put *u, const struct leaf_value *v)
+{
+	u->revision = (uint32_t)v->revision;
+	u->len	    = (uint16_t)v->len;
+	if (v->len)
+		memcpy(u->bytes + u->key_len, v->bytes, v->len);
+}
+
+/* No put is far from the end of the log. */
+static struct leaf_value value_of(const struct store *s, const struct put *u)
+{
+	uint64_t lsn = s->log.lsn;
+
+	return (struct leaf_value){ u->bytes + u->key_len, u->len, false,
+				    lsn + (uint64_t)(int64_t)(int32_t)(u->revision - (uint32_t)lsn) };
+}
+
+/* One of another size goes. */
+static bool replace(struct defer *d, struct deferred *p, tarn_buf key, const struct leaf_value *v)
+{
+	uint32_t   *at = &p->puts, name;
+	struct put *u;
+
+	while ((u = put_at(d, *at)) && !is_on(u, key))
+		at = &u->next;
+	if (!u)
+		return false;
+	p->bytes = (uint16_t)(p->bytes - u->len + v->len);
+	if (slab_room(put_room(key.len, u->len)) == slab_room(put_room(key.len, v->len))) {
+		set_value(u, v);
 		return true;
 	}
+	p->bytes = (uint16_t)(p->bytes - PUT_BYTES - key.len - v->len);
+	name	 = *at;
+	*at	 = u->next;
+	slab_give(&d->slabs, name);
 	return false;
 }
 
-static void drop_put(struct deferred *p, tarn_buf key)
+static void add_put(struct defer *d, struct deferred *p, tarn_buf key, const struct leaf_value *v)
 {
-	for (struct put **at = &p->puts; *at; at = &(*at)->next)
-		if ((*at)->key_len == key.len && !memcmp((*at)->bytes, key.ptr, key.len)) {
-			p->bytes -= PUT_BYTES + (*at)->key_len + (*at)->len;
-			*at = (*at)->next;
-			return;
-		}
-}
+	uint32_t    name = slab_take(&d->slabs, put_room(key.len, v->len));
+	struct put *u	 = put_at(d, name);
 
-static void add_put(struct store *s, struct deferred *p, tarn_buf key, const struct leaf_value *v)
-{
-	struct put *u;
-
-	drop_put(p, key);
-	u  = take(&s->defer, put_room(key, v->len));
-	*u = (struct put){
-		.next = p->puts, .revision = v->revision, .key_len = (uint32_t)key.len, .len = v->len, .room = v->len
-	};
+	u->next	   = p->puts;
+	u->key_len = (uint16_t)key.len;
 	memcpy(u->bytes, key.ptr, key.len);
-	if (v->len)
-		memcpy(u->bytes + key.len, v->bytes, v->len);
-	p->puts = u;
-	p->bytes += (uint32_t)(PUT_BYTES + key.len + v->len);
+	set_value(u, v);
+	p->puts	 = name;
+	p->bytes = (uint16_t)(p->bytes + PUT_BYTES + key.len + v->len);
 }
 
 static void supersede(struct store *s, struct tree *t, struct deferred *p)
 {
 	p->superseded  = true;
 	p->self_needed = tree_needed(t, p->gen);
-	p->self_died   = s->gen;
+	p->self_died   = (uint32_t)(s->gen - p->gen);
 }
 
 /* The leaf at path, which the tree shares or which is on disk, as one of the tree's own. */
@@ -288,18 +338,21 @@ static struct deferred *defer_leaf(struct store *s, struct tree *t, struct path 
 {
 	struct node_child child = child_at(path), link;
 	struct frame	 *up	= path->frames[path->depth - 1];
-	struct deferred	 *p	= take(&s->defer, ROUND_UP(sizeof(*p), 8));
+	uint32_t	  name	= slab_take(&s->defer.slabs, sizeof(struct deferred));
+	struct deferred	 *p	= note_at(&s->defer, name);
 
-	*p = (struct deferred){ .id = VIRTUAL | s->cache.next_virtual++, .tree = t->id, .base = child.ptr, .keys = child.keys };
+	*p = (struct deferred){
+		.id = VIRTUAL | s->cache.next_virtual++, .tree = t->id, .gen = s->gen, .keys = (uint32_t)child.keys
+	};
+	bptr_put(p->base, &child.ptr);
 	if (frozen) {
 		supersede(s, t, frozen);
 		p->bytes = frozen->bytes;
 	} else {
 		p->owned  = true;
 		p->needed = tree_needed(t, child.ptr.birth);
-		p->died	  = s->gen;
 	}
-	add(&s->defer, p);
+	add(&s->defer, p, name);
 	link = (struct node_child){ { .addr = p->id, .len = child.ptr.len }, child.keys };
 	frame_begin(up);
 	node_set_child(up->page, up->cap, path->slots[path->depth - 1], &link);
@@ -321,10 +374,12 @@ int defer_put(struct store *s, struct tree *t, struct path *path, tarn_buf key, 
 		return fail(MISC, "a page that was put off is not known");
 	if (!p || p->gen <= t->gen)
 		p = defer_leaf(s, t, path, p);
+	p->died += (uint32_t)(s->gen - p->gen);
 	p->gen = s->gen; /* no page is younger than its parent */
-	if (!replace(p, key, val))
-		add_put(s, p, key, val);
-	count_blocks(&s->defer, p, MAX(p->base.len, child_at(path).ptr.len));
+	if (!replace(&s->defer, p, key, val))
+		add_put(&s->defer, p, key, val);
+	account(&s->defer);
+	count_blocks(&s->defer, p, MAX(base_of(p).len, child_at(path).ptr.len));
 	s->defer.count++;
 	return 0;
 }
@@ -332,12 +387,12 @@ int defer_put(struct store *s, struct tree *t, struct path *path, tarn_buf key, 
 /* ---- the leaf as it is ---- */
 
 /* A copy of the base with all puts in it; false: that needs a larger page. */
-static bool fill(const struct deferred *p, const struct frame *base, struct frame *f)
+static bool fill(const struct store *s, const struct deferred *p, const struct frame *base, struct frame *f)
 {
 	node_pack(base->page, base->cap, f->page, f->cap);
-	for (const struct put *u = p->puts; u; u = u->next) {
+	for (const struct put *u = put_at(&s->defer, p->puts); u; u = next_put(&s->defer, u)) {
 		tarn_buf	  key = { u->bytes, u->key_len };
-		struct leaf_value v   = { u->bytes + u->key_len, u->len, false, u->revision };
+		struct leaf_value v   = value_of(s, u);
 		bool		  found;
 		uint32_t	  slot = node_lower(f->page, f->cap, key, &found);
 
@@ -354,7 +409,7 @@ static int make_view(struct store *s, const struct deferred *p, const struct fra
 
 		if (!f)
 			return fail(NOMEM, "no memory for a page of %u bytes", cap);
-		if (fill(p, base, f)) {
+		if (fill(s, p, base, f)) {
 			f->tree = p->tree;
 			f->gen	= p->gen;
 			cache_show(s, f, p->id);
@@ -370,19 +425,21 @@ int defer_get(struct store *s, uint64_t id, struct frame **frame)
 {
 	const struct deferred *p = find(s, id);
 	struct frame	      *base;
+	struct bptr	       ptr;
 	int		       rc;
 
 	if (!p)
 		return fail(MISC, "a dirty page is not in the cache");
-	rc = cache_get(s, p->tree, &p->base, &base);
+	ptr = base_of(p);
+	rc  = cache_get(s, p->tree, &ptr, &base);
 	if (rc)
 		return rc;
 	if (node_level(base->page))
-		rc = fail(CSUM, "the page at block %llu of tree %llu has the wrong level", (unsigned long long)p->base.addr,
+		rc = fail(CSUM, "the page at block %llu of tree %llu has the wrong level", (unsigned long long)ptr.addr,
 			  (unsigned long long)p->tree);
 	rc = rc ? rc : make_view(s, p, base, frame);
 	cache_unpin(base);
-	if (!rc && !(p->base.addr & VIRTUAL)) { /* a snapshot may want it; but that it reads again */
+	if (!rc && !(ptr.addr & VIRTUAL)) { /* a snapshot may want it; but that it reads again */
 		atomic_store_explicit(&base->touched, false, memory_order_relaxed);
 		cache_drop_spare(s, base);
 	}
@@ -391,8 +448,10 @@ int defer_get(struct store *s, uint64_t id, struct frame **frame)
 
 static void give_base(struct store *s, const struct deferred *p)
 {
+	struct bptr ptr = base_of(p);
+
 	if (p->owned)
-		snap_give(s, p->tree, &p->base, p->needed, p->died);
+		snap_give(s, p->tree, &ptr, p->needed, p->gen - p->died);
 }
 
 void defer_harden(struct store *s, struct frame *f)
@@ -402,19 +461,20 @@ void defer_harden(struct store *s, struct frame *f)
 	f->gen	      = p->gen;
 	f->superseded = p->superseded;
 	f->needed     = p->self_needed;
-	f->died	      = p->self_died;
+	f->died	      = p->gen + p->self_died;
 	cache_harden(s, f);
-	forget(s, p);
 	give_base(s, p);
+	forget(s, p);
 }
 
 bool defer_base(struct store *s, uint64_t id, struct wanted *w)
 {
 	const struct deferred *p = find(s, id);
 
-	if (!p || p->base.addr & VIRTUAL || cache_find(s, id) || cache_find(s, p->base.addr))
+	if (!p)
 		return false;
-	*w = (struct wanted){ p->tree, p->base };
+	*w = (struct wanted){ p->tree, base_of(p) };
+	return !(w->ptr.addr & VIRTUAL) && !cache_find(s, id) && !cache_find(s, w->ptr.addr);
 	return true;
 }
 
@@ -422,29 +482,35 @@ bool defer_base(struct store *s, uint64_t id, struct wanted *w)
 
 /* Nothing matches this pointer, also when what is there reads as it should one day: old values would be in it. Who drops the tree must
  * look, and leaves the blocks alone: several pointers may be made of this one. */
-static struct bptr condemned(const struct bptr *base)
+static struct bptr condemned(struct bptr ptr)
 {
-	struct bptr ptr = *base;
-
 	for (size_t i = 0; i < sizeof(ptr.sum.bytes) && !(ptr.flags & BPTR_EXTENTS); i++)
 		ptr.sum.bytes[i] ^= 0xff;
 	ptr.flags |= BPTR_EXTENTS; /* which a base has not */
 	return ptr;
 }
 
+/* The one that it is made from; NULL: that is a page. */
+static struct deferred *below(const struct store *s, const struct deferred *p)
+{
+	struct bptr ptr = base_of(p);
+
+	return ptr.addr & VIRTUAL ? find(s, ptr.addr) : NULL;
+}
+
 /* p has what it does to the page of that id, or other pages that were put off do between them. */
 static bool leads_to(const struct store *s, const struct deferred *p, uint64_t id)
 {
 	while (p && p->id != id)
-		p = p->base.addr & VIRTUAL ? find(s, p->base.addr) : NULL;
+		p = below(s, p);
 	return p;
 }
 
 static bool put_before(const struct store *s, const struct deferred *from, const struct deferred *to, const struct put *v)
 {
-	for (const struct deferred *p = from; p != to; p = find(s, p->base.addr))
-		for (const struct put *u = p->puts; u; u = u->next)
-			if (u->key_len == v->key_len && !memcmp(u->bytes, v->bytes, u->key_len))
+	for (const struct deferred *p = from; p != to; p = below(s, p))
+		for (const struct put *u = put_at(&s->defer, p->puts); u; u = next_put(&s->defer, u))
+			if (is_on(u, (tarn_buf){ v->bytes, v->key_len }))
 				return true;
 	return false;
 }
@@ -454,9 +520,9 @@ static int put_all_beside(struct store *s, struct tree *t, const struct deferred
 {
 	int rc = 0;
 
-	for (const struct deferred *p = first; !rc && p; p = p->base.addr & VIRTUAL ? find(s, p->base.addr) : NULL)
-		for (const struct put *u = p->puts; !rc && u; u = u->next) {
-			struct leaf_value v = { u->bytes + u->key_len, u->len, false, u->revision };
+	for (const struct deferred *p = first; !rc && p; p = below(s, p))
+		for (const struct put *u = put_at(&s->defer, p->puts); !rc && u; u = next_put(&s->defer, u)) {
+			struct leaf_value v = value_of(s, u);
 
 			if (!put_before(s, first, p, u))
 				rc = tree_put_beside(s, t, (tarn_buf){ u->bytes, u->key_len }, &v);
@@ -524,7 +590,7 @@ int defer_rescue(struct store *s, struct tree *live, uint64_t id, tarn_buf low, 
 
 	if (!p)
 		return fail(MISC, "a page that was put off is not known");
-	*base = (struct node_child){ condemned(&p->base), p->keys };
+	*base = (struct node_child){ condemned(base_of(p)), p->keys };
 	rc    = live ? rescue(s, live, id, low, base) : 0;
 	if (rc >= 0 && find(s, id) == p)
 		forget(s, p);
@@ -535,10 +601,10 @@ void defer_rebase(struct store *s, uint64_t id, uint64_t from, const struct bptr
 {
 	struct deferred *p = find(s, id);
 
-	if (!p || p->base.addr != from)
+	if (!p || base_of(p).addr != from)
 		return;
-	p->base = *to;
-	p->keys = keys;
+	bptr_put(p->base, to);
+	p->keys = (uint32_t)keys;
 	count_blocks(&s->defer, p, to->len);
 }
 

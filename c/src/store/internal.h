@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* store/internal.h: the engine's rooms, and what holds between them.
  *
- * open, check -> checkpoint -> flush -> scout, and apply, aim, read, walk -> tree -> cache, defer -> pages -> space -> io, queues ->
+ * open, check -> checkpoint -> flush -> scout -> near, and apply, aim, read, walk -> tree -> cache, defer -> slab, pages -> space -> io, queues ->
  * node -> layout, and log and value beside them.
  *
  * One thread at a time changes anything in memory: it holds store->lock, and never waits for the device meanwhile but where a function
@@ -25,6 +25,7 @@
 
 #include "layout.h"
 #include "node.h"
+#include "slab.h"
 #include "space.h"
 #include "store.h"
 #include <pthread.h>
@@ -34,8 +35,6 @@
 #define DEPTH_MAX      32u
 #define IO_DEPTH       32u
 #define IO_LANES       9u
-#define SCOUT_BATCHES  4u
-#define SCOUT_BASES    64u /* of a batch, at most */
 #define LOG_BLOCKS_MIN 16u
 #define RESTART	       1 /* of a function that reads without a lock: something changed, begin anew */
 
@@ -155,6 +154,7 @@ struct checkpoint {
 	uint64_t	 todo, done;		    /* blocks of the frozen pages; of those that have been written */
 	uint64_t	 frozen_bytes, frozen_left; /* dirty memory when it froze; that is still not given back */
 	uint64_t	 frozen_wide;		    /* of it, in pages of more than a block: most are inner ones */
+	uint64_t	 frozen_puts;		    /* of it, of what was put off */
 };
 
 /* The trees of the checkpoint under way; more may be frozen behind them meanwhile. */
@@ -227,19 +227,16 @@ struct log {
 };
 
 /* defer: pages that were put off, see defer.c. */
-struct region {
-	struct region *older;
-	size_t	       room, used; /* with this */
-};
 struct defer {
-	struct deferred **hash;
-	size_t		  buckets, n;
-	size_t		  frozen_n;	 /* of them, those that the last checkpoint that began is to write */
-	uint64_t	  blocks;	 /* that writing them takes */
-	uint64_t	  noted;	 /* of them: how many have a base that a snapshot needs */
-	uint64_t	  bytes;	 /* of memory */
-	uint64_t	  count;	 /* of puts since the store was opened */
-	struct region	 *fill, *frozen; /* frozen: of what the checkpoint under way writes */
+	uint32_t    *hash; /* names of notes */
+	size_t	     buckets, n;
+	size_t	     frozen_n; /* of them, those that the last checkpoint that began is to write */
+	uint64_t     blocks;   /* that writing them takes */
+	uint64_t     noted;    /* of them: how many have a base that a snapshot needs */
+	uint64_t     bytes;    /* of memory */
+	uint64_t     used;     /* of them, in use: what a checkpoint gives back */
+	uint64_t     count;    /* of puts since the store was opened */
+	struct slabs slabs;    /* of notes and puts */
 };
 
 struct queues {
@@ -281,9 +278,10 @@ struct store {
 	struct checkpoint      checkpoint;
 	_Atomic(struct tree *) trees[256];
 	uint64_t	       trees_dirty;
-	uint32_t	       batch;	  /* the number of the one being prepared */
-	uint8_t		      *separator; /* room for a key */
-	struct tree	      *spare;	  /* a list of them, by newer */
+	uint32_t	       batch;	    /* the number of the one being prepared */
+	bool		       large_waits; /* a batch waits for memory that puts must not take again */
+	uint8_t		      *separator;   /* room for a key */
+	struct tree	      *spare;	    /* a list of them, by newer */
 	unsigned	       spares;
 	bool		       replaying; /* at open: a checkpoint keeps the place where the log begins */
 	void (*due)(void *arg);		  /* somebody else runs the checkpoints; may be NULL */
@@ -412,23 +410,14 @@ void pages_close(struct store *s); /* nobody waits any more */
 int  page_fetch(struct store	    *s,
 		const struct wanted *w); /* the page is in the cache (or was, a moment ago); waits. IO, CSUM, NOMEM */
 int  page_fetch_many(struct store *s, const struct wanted *w, size_t n); /* all at once; the first error */
-struct early { /* reads that one thread has begun, and ends before it waits for a page in another way */
-	struct device_queue *queue;
-	struct load	    *loads[QUEUE_DEPTH];
-	unsigned	     n;
-};
-void pages_begin(struct store *s, struct early *a, const struct wanted *w,
-		 size_t n);			   /* those that nobody reads, while there is room; at
-											* most QUEUE_DEPTH */
-void pages_end(struct store *s, struct early *a);  /* they are in the cache, but for those that could not be read */
-bool page_coming(struct store *s, uint64_t block); /* somebody reads it now */
+bool page_coming(struct store *s, uint64_t block);			 /* somebody reads it now */
 void page_forget(struct store *s,
 		 uint64_t      block); /* store->lock held. A page gets written there: what is on its way is another one */
 
 /* Memory that only a checkpoint gives back. */
 static inline uint64_t dirty_memory(const struct store *s)
 {
-	return s->cache.dirty_bytes + s->defer.bytes;
+	return s->cache.dirty_bytes + s->defer.used;
 }
 
 /* tree.c */
@@ -501,31 +490,6 @@ size_t defer_resolve(struct store *s, struct wanted *w, size_t n); /* no lock. I
 void   defer_freeze(struct store *s);
 void   defer_thaw(struct store *s);
 void   defer_fini(struct store *s);
-
-/* scout.c: of a checkpoint, without store->lock. Reads the bases of leaves that were put off, in key order, before the tree is written. */
-struct scout_batch {
-	struct early reads;
-	unsigned     n;
-	uint64_t     ids[SCOUT_BASES];
-};
-struct scout {
-	struct store	  *s;
-	struct tree	  *z;
-	struct scout_batch ahead[SCOUT_BATCHES]; /* on their way, those begun first at turn */
-	unsigned	   turn;
-	struct frame	  *held[SCOUT_BASES]; /* pinned: of the batch that came last */
-	unsigned	   held_n;
-	uint8_t		  *at; /* a key: bases of leaves below it have been read, or are on their way. NULL: none is read ahead */
-	uint8_t		  *scratch; /* room for another key */
-	uint32_t	   at_len;
-	bool		   done; /* all have */
-};
-void scout_begin(struct scout *sc, struct store *s);
-void scout_tree(struct scout *sc, struct tree *z); /* a frozen one */
-void scout_want(
-	struct scout *sc, const struct frame *p,
-	uint32_t slot); /* the base of the first leaf from slot on is in the cache; else nothing more can be done for it here */
-void scout_end(struct scout *sc);
 
 /* seek.c: reading without a lock. Finds the leaf where key is or belongs: 0; RESTART; AGAIN, and *w is the page to be read. */
 struct spot {

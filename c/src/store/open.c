@@ -7,7 +7,7 @@
 #include <stdio.h>
 
 #define LOG_DEFAULT_MIN (UINT64_C(256) << 10)
-#define LOG_DEFAULT_MAX (UINT64_C(256) << 20)
+#define LOG_DEFAULT_MAX (UINT64_C(512) << 20)
 #define LARGE_POOL	(UINT64_C(1) << 30)
 #define ZERO_BYTES	(UINT64_C(1) << 20)
 #define CACHE_DEFAULT	(UINT64_C(256) << 20)
@@ -91,7 +91,7 @@ static int store_new(struct device *dev, const struct superblock *sb, uint64_t c
 	return rc;
 }
 
-/* The longer the log, the more often a page has changed before a checkpoint writes it, and the longer a recovery takes: a second or two for
+/* The longer the log, the more often a page has changed before a checkpoint writes it, and the longer a recovery takes: a few seconds for
  * the longest. */
 static uint64_t default_log(uint64_t size)
 {

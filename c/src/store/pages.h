@@ -14,7 +14,7 @@
 
 #include "internal.h"
 
-#define LOADS_MAX    512u
+#define LOADS_MAX    1024u
 #define LOAD_BUCKETS 1024u
 #define REAP_MAX     32u
 

@@ -4,7 +4,7 @@
  * Reading goes before writing through the same tree, in key order: while one batch of bases is turned into leaves, others are on their way.
  * Where it stands is a key, below which nothing is left to be read. What is not read here, for want of memory or of a queue, or because it
  * is damaged, is read when its leaf is made. */
-#include "internal.h"
+#include "scout.h"
 
 struct place {		 /* above the leaves */
 	struct frame *f; /* an inner page of the frozen tree; NULL: nothing is left */
@@ -74,7 +74,7 @@ static void begin_batch(struct scout *sc, struct scout_batch *b)
 		pass_to(sc, at.f, at.slot);
 	}
 	pthread_mutex_unlock(&s->lock);
-	pages_begin(s, &b->reads, w, b->n);
+	near_begin(s, &b->reads, w, b->n);
 }
 
 /* With the lock. What leaves have been made from since is of no use to anybody. */
@@ -109,7 +109,7 @@ static void next_batch(struct scout *sc)
 {
 	struct scout_batch *b = &sc->ahead[sc->turn];
 
-	pages_end(sc->s, &b->reads);
+	near_end(sc->s, &b->reads);
 	hold(sc, b);
 	begin_batch(sc, b);
 	sc->turn = (sc->turn + 1) % SCOUT_BATCHES;
@@ -153,6 +153,18 @@ void scout_want(struct scout *sc, const struct frame *p, uint32_t slot)
 	}
 }
 
+static bool make_room(struct scout *sc)
+{
+	sc->at	  = malloc(2 * STORE_KEY_MAX);
+	sc->ahead = calloc(SCOUT_BATCHES, sizeof(*sc->ahead));
+	if (sc->at && sc->ahead)
+		return true;
+	free(sc->at), free(sc->ahead);
+	sc->at	  = NULL;
+	sc->ahead = NULL;
+	return false;
+}
+
 void scout_begin(struct scout *sc, struct store *s)
 {
 	bool some;
@@ -161,9 +173,12 @@ void scout_begin(struct scout *sc, struct store *s)
 	some = s->defer.n;
 	pthread_mutex_unlock(&s->lock);
 	memset(sc, 0, sizeof(*sc));
-	sc->s	    = s;
-	sc->at	    = some ? malloc(2 * STORE_KEY_MAX) : NULL;
-	sc->scratch = sc->at ? sc->at + STORE_KEY_MAX : NULL;
+	sc->s = s;
+	if (!some || !make_room(sc))
+		return;
+	sc->scratch = sc->at + STORE_KEY_MAX;
+	for (unsigned i = 0; i < SCOUT_BATCHES; i++)
+		near_init(s, &sc->ahead[i].reads);
 }
 
 void scout_tree(struct scout *sc, struct tree *z)
@@ -177,11 +192,14 @@ void scout_end(struct scout *sc)
 {
 	if (!sc->s)
 		return;
-	for (unsigned i = 0; i < SCOUT_BATCHES; i++)
-		pages_end(sc->s, &sc->ahead[i].reads);
+	for (unsigned i = 0; sc->ahead && i < SCOUT_BATCHES; i++) {
+		near_end(sc->s, &sc->ahead[i].reads);
+		near_fini(&sc->ahead[i].reads);
+	}
 	pthread_mutex_lock(&sc->s->lock);
 	let_go(sc);
 	pthread_mutex_unlock(&sc->s->lock);
-	free(sc->at);
-	sc->at = NULL;
+	free(sc->at), free(sc->ahead);
+	sc->at	  = NULL;
+	sc->ahead = NULL;
 }

@@ -23,7 +23,7 @@ struct store;
 struct store_format {
 	tarn_uuid   pool, target;
 	uint64_t    size;	/* bytes of the device to use; 0: all */
-	uint64_t    log_bytes;	/* 0: 1/16 of the first GiB of the size and 1/4 of the rest, 256 KiB to 256 MiB */
+	uint64_t    log_bytes;	/* 0: 1/16 of the first GiB of the size and 1/4 of the rest, 256 KiB to 512 MiB */
 	uint32_t    node_bytes; /* 512 to 65536; 0: 4 KiB */
 	const void *meta;	/* the upper layer's own record (the pool map), at most STORE_META_MAX bytes */
 	size_t	    meta_len;

@@ -341,8 +341,7 @@ static uint64_t lead(const struct store *s, uint64_t most)
 	return fresh > done ? fresh - done : 0;
 }
 
-/* How long a change should take now, so that nobody ever has to wait for a whole checkpoint: the nearer the dirty pages, or the log, are to
- * where changes must stop, and the more of them there are before older ones have been written, the longer. */
+/* How near memory is to where changes must stop, per mille. */
 static uint64_t crowding(const struct store *s)
 {
 	uint64_t most = dirty_limit(s), pages = pages_limit(s);
@@ -350,6 +349,8 @@ static uint64_t crowding(const struct store *s)
 	return MAX(way(dirty_memory(s), most / 16 * 15, most), way(s->cache.dirty_bytes, pages / 8 * 7, pages));
 }
 
+/* How long a change should take now, so that nobody ever has to wait for a whole checkpoint: the nearer the dirty pages, or the log, are to
+ * where changes must stop, and the more of them there are before older ones have been written, the longer. */
 static uint64_t pace(struct store *s, uint64_t log)
 {
 	uint64_t full = MAX(crowding(s), way(log, 750, 970));

@@ -475,7 +475,6 @@ bool defer_base(struct store *s, uint64_t id, struct wanted *w)
 		return false;
 	*w = (struct wanted){ p->tree, base_of(p) };
 	return !(w->ptr.addr & VIRTUAL) && !cache_find(s, id) && !cache_find(s, w->ptr.addr);
-	return true;
 }
 
 /* ---- a base that is damaged ---- */

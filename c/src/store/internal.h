@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* store/internal.h: the engine's rooms, and what holds between them.
  *
- * open, check -> checkpoint -> flush -> scout -> near, and apply, aim, read, walk -> tree -> cache, defer -> slab, pages -> space -> io, queues ->
+ * open, check -> checkpoint -> flush -> scout -> near, and apply, aim, read, walk -> pace, tree -> cache, defer -> slab, pages -> space -> io, queues ->
  * node -> layout, and log and value beside them.
  *
  * One thread at a time changes anything in memory: it holds store->lock, and never waits for the device meanwhile but where a function
@@ -608,6 +608,14 @@ int  store_writable(struct store *s);				     /* 0, or EP_RO with the sentence w
  * change before it has all that it needs. */
 #define NEEDS_CHECKPOINT 2
 int store_run(struct store *s, unsigned flags, int (*body)(struct store *s, void *arg), void *arg);
+
+/* pace.c */
+uint64_t pace_pages_limit(const struct store *s); /* bytes of dirty pages */
+bool	 pace_is_full(const struct store *s);	  /* changes stop until a checkpoint has written */
+uint64_t pace_ns(struct store *s,
+		 uint64_t      log); /* how long a change should take now; log: per mille of the ring that is in use */
+void	 pace_tell_due(struct store *s, uint64_t log); /* wakes who runs checkpoints, before somebody has to wait for one */
+void	 pace_rest(uint64_t ns);		       /* sleeps; no lock is held */
 
 /* apply.c */
 int apply_replayed(struct store *s, struct store_mutation *muts, const bool *extents, size_t n, uint64_t lsn);

@@ -218,7 +218,9 @@ static struct cell cell_of(struct run *run, const struct row *row, const struct 
 			     .bounded	  = row->scale == 'L',
 			     .relaxed	  = row_writes(row) && !row->durable },
 		.seconds = seconds_of(options, row),
-		.warm	 = row->scale == 'L' && !row->settles ? seconds_of(options, row) / 2 : 0.3,
+		.warm	 = row->settles	       ? 0.3
+			   : row->scale == 'L' ? seconds_of(options, row) / 2
+					       : seconds_of(options, row),
 		.threads = deep ? 1 : row->threads,
 		.depth	 = deep ? row->depth : 0,
 		.serial	 = ++run->serial,

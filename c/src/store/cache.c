@@ -326,10 +326,15 @@ static struct frame *take(struct store *s, unsigned k)
 		f = pop(c, &c->arenas[k].free);
 		if (!f && c->bytes + class_bytes(k) <= limit(s))
 			f = back_one(c, k);
-		if (f)
+		if (!f && !evict_one(s, k, true)) {
+			f = back_one(c, k); /* over the budget: all of it is dirty, or pinned */
+			if (!f)
+				return NULL;
+		}
+		if (f) {
+			f->version += 2; /* what anybody says of the last one it had is said of nothing */
 			return f;
-		if (!evict_one(s, k, true))
-			return back_one(c, k); /* over the budget: all of it is dirty, or pinned */
+		}
 	}
 }
 

@@ -68,19 +68,22 @@ static bool is_written(const struct store *s, const struct frame *f)
 	return f->written <= s->checkpoint.written;
 }
 
-/* The tree does not use this page any more. */
+/* The tree does not use this page any more, and nobody finds it there. */
 static void page_gone(struct store *s, struct tree *t, struct frame *f)
 {
 	if (f->dirty && !own(t, f)) { /* frozen: it has to be written first */
 		f->superseded = true;
 		f->needed     = tree_needed(t, f->gen);
 		f->died	      = s->gen;
+		frame_retire(f);
 		return;
 	}
 	if (!f->dirty)
 		tree_free_blocks(s, t, &f->ptr);
 	if (f->dirty || is_written(s, f))
 		cache_drop(s, f);
+	else
+		frame_retire(f);
 }
 
 /* A page that was made for nothing. */
@@ -90,8 +93,8 @@ static void drop_new(struct store *s, struct frame *f)
 	cache_drop(s, f);
 }
 
-/* A page that others need stays as it is; the tree goes on with a copy. */
-static int clone_page(struct store *s, struct tree *t, struct path *path, unsigned i)
+/* A page that others need stays as it is; the tree is to go on with a copy. */
+static int clone_page(struct store *s, const struct tree *t, struct path *path, unsigned i)
 {
 	struct frame *f	 = path->frames[i], *g;
 	int	      rc = cache_new(s, t->id, f->cap, &g);
@@ -104,7 +107,6 @@ static int clone_page(struct store *s, struct tree *t, struct path *path, unsign
 	g->mark = f->mark;
 	frame_end(g);
 	cache_unpin(f);
-	page_gone(s, t, f);
 	path->frames[i] = g;
 	return 0;
 }
@@ -133,6 +135,8 @@ int tree_own_path(struct store *s, struct tree *t, struct path *path)
 		}
 		if (!rc)
 			link_child(s, t, path, i, path->frames[i]);
+		if (path->frames[i] != f)
+			page_gone(s, t, f);
 	}
 	return rc;
 }
@@ -158,7 +162,7 @@ static int put_value(struct store *s, struct path *path, tarn_buf key, const str
 		if (!rc && !node_put_value(f->page, f->cap, path->slots[i], path->found, key, v))
 			rc = fail(MISC, "an entry does not fit into a page that was made for it");
 	}
-	frame_end(f);
+	frame_end_same(f);
 	return rc;
 }
 
@@ -319,7 +323,7 @@ int tree_put_leaf(struct store *s, struct tree *t, const struct aim *aim, tarn_b
 
 	frame_begin(f);
 	fits = node_put_value(f->page, f->cap, aim->slot, aim->found, key, val);
-	frame_end(f);
+	frame_end_same(f);
 	if (!fits)
 		return tree_put(s, t, key, val);
 	if (!overfull(s, f))
@@ -531,7 +535,7 @@ int tree_del_at(struct store *s, struct tree *t, struct path *path)
 		return rc;
 	frame_begin(f);
 	node_remove(f->page, f->cap, path->slots[path->depth - 1]);
-	frame_end(f);
+	frame_end_same(f);
 	for (unsigned i = path->depth - 1; i > 0 && underfull(s, path->frames[i]) && join_up(s, t, path, i);)
 		i--;
 	shrink_root(s, t, path);

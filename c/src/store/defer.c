@@ -556,6 +556,16 @@ static void set_condemned(struct path *path, const struct node_child *base)
 	frame_end(up);
 }
 
+/* A view of it may be in memory still. */
+static void abandon(struct store *s, struct deferred *p)
+{
+	struct frame *view = cache_find(s, p->id);
+
+	if (view)
+		frame_retire(view);
+	forget(s, p);
+}
+
 /* Nothing has been changed when it says NOMEM; a failure after that fails the store. */
 static int rescue(struct store *s, struct tree *t, uint64_t id, tarn_buf low, const struct node_child *base)
 {
@@ -574,7 +584,7 @@ static int rescue(struct store *s, struct tree *t, uint64_t id, tarn_buf low, co
 	path_release(&path);
 	rc = rc ? rc : put_all_beside(s, t, p);
 	if (p->gen > t->gen)
-		forget(s, p);
+		abandon(s, p);
 	if (rc)
 		store_poison(s, rc);
 	return rc ? fail(MISC, "puts on a damaged page could not be saved: %s", s->why) : 1;
@@ -592,7 +602,7 @@ int defer_rescue(struct store *s, struct tree *live, uint64_t id, tarn_buf low, 
 	*base = (struct node_child){ condemned(base_of(p)), p->keys };
 	rc    = live ? rescue(s, live, id, low, base) : 0;
 	if (rc >= 0 && find(s, id) == p)
-		forget(s, p);
+		abandon(s, p);
 	return rc;
 }
 

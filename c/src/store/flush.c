@@ -261,6 +261,7 @@ static void publish(struct flush *fl, struct frame *parent, const struct job *j)
 {
 	struct store *s		 = fl->s;
 	uint64_t      id	 = j->f->id;
+	uint64_t      died	 = j->f->died;
 	bool	      superseded = j->f->superseded;
 
 	if (parent)
@@ -273,7 +274,8 @@ static void publish(struct flush *fl, struct frame *parent, const struct job *j)
 	s->checkpoint.frozen_left -= MIN(s->checkpoint.frozen_left, j->f->cap);
 	j->f->written = fl->written;
 	if (superseded)
-		superseded = !snap_superseded(s, j->f); /* nobody needs it; but it may be the base of a leaf that was put off */
+		superseded =
+			!snap_superseded(s, j->f, died); /* nobody needs it; but it may be the base of a leaf that was put off */
 	if (superseded || j->cold)
 		note_spent(fl, j);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* store/internal.h: the engine's rooms, and what holds between them.
  *
- * open, check -> checkpoint -> flush -> scout -> near, and apply, aim, read, walk -> pace, tree -> cache, defer -> slab, pages -> space -> io, queues ->
+ * open, check -> checkpoint -> flush -> scout -> near, and apply, aim, read, walk -> pace, tree -> finger, cache, defer -> slab, pages -> space -> io, queues ->
  * node -> layout, and log and value beside them.
  *
  * One thread at a time changes anything in memory: it holds store->lock, and never waits for the device meanwhile but where a function
@@ -73,17 +73,21 @@ struct frame {
 	uint8_t		*page;
 	uint32_t	 cap; /* bytes of page */
 	uint32_t	 number;
-	_Atomic uint32_t chain;			  /* number of the next frame in its bucket */
-	_Atomic bool	 touched;		  /* since the clock's hand passed */
+	_Atomic uint64_t live;	  /* finger.c: the version in which it is a leaf of a live tree, and of which life */
+	_Atomic bool	 touched; /* since the clock's hand passed */
 	bool		 dirty, superseded, view; /* view: of a page that was put off (defer.c); not dirty */
 	uint32_t	 pins; /* by who holds store->lock, or has frozen it, or is to write what is made from it */
-	uint32_t	 mark; /* the batch that counted it */
 	uint64_t	 tree;
 	uint64_t	 gen;	 /* of a dirty page: when it became dirty, its birth */
+	_Atomic uint32_t chain;	 /* number of the next frame in its bucket */
+	uint32_t	 mark;	 /* the batch that counted it */
 	uint64_t	 needed; /* of a superseded page: the generation of the newest snapshot that needs it; 0: none does */
-	uint64_t	 died;	 /* of a superseded page: the generation that made a copy of it */
-	uint64_t written; /* of a clean page: the number of the write that it was in; not to be evicted before that has ended */
-	struct bptr ptr;  /* of a clean page */
+	union {
+		uint64_t died;	  /* of a superseded page: the generation that made a copy of it */
+		uint64_t written; /* of a clean page: the number of the write that it was in; not to be evicted before that has
+				   * ended */
+	};
+	struct bptr ptr; /* of a clean page */
 };
 _Static_assert(sizeof(struct frame) == 128, "a frame is two cache lines");
 #define FRAME_CLASSES 8u  /* 4 KiB to 512 KiB */
@@ -114,6 +118,7 @@ struct tree {
 	_Atomic(struct tree *) next;	  /* in its bucket */
 	_Atomic uint64_t       id, epoch; /* epoch 0: live. id ~0: of a snapshot that is gone, free for another */
 	_Atomic uint64_t       root_id;	  /* root.addr, for readers */
+	_Atomic uint64_t       life;	  /* of a live tree: another one after each drop (finger.c); 0: none */
 	struct bptr	       root;	  /* addr 0: empty */
 	uint32_t	       hint;	  /* the number of the root's frame when it was last seen */
 	uint64_t	       keys;	  /* when the root is clean */
@@ -254,6 +259,19 @@ struct wanted { /* a page that somebody needs */
 };
 struct pages; /* pages.c: on their way from the device */
 
+/* fingers: where spans of keys were last found, see finger.c. */
+#define LIFE_SHIFT 40u /* a frame's version is below, the life of a tree above */
+struct span_bits {
+	_Atomic uint32_t bits;	/* that keys of a span share; 0: nothing is known */
+	_Atomic int32_t	 votes; /* of leaves, for more */
+};
+struct fingers {
+	_Atomic uint64_t *words;      /* NULL: none */
+	uint64_t	  mask;	      /* of lines */
+	uint64_t	  lives;      /* that have begun */
+	struct span_bits  spans[256]; /* by how keys begin */
+};
+
 struct store {
 	struct device	 *dev;
 	pthread_mutex_t	  lock;
@@ -267,14 +285,15 @@ struct store {
 	struct superblock sb; /* the last one that is durable */
 	uint64_t	  gen;
 	_Atomic uint64_t
-		      batches; /* odd while a batch of more than one change is being applied: who reads meanwhile begins anew */
-	struct io     io;
-	struct space  space;
-	struct cache  cache;
-	struct defer  defer;
-	struct pages *pages;
-	struct log    log;
-	struct queues queues;
+		       batches; /* odd while a batch of more than one change is being applied: who reads meanwhile begins anew */
+	struct io      io;
+	struct space   space;
+	struct cache   cache;
+	struct fingers fingers;
+	struct defer   defer;
+	struct pages  *pages;
+	struct log     log;
+	struct queues  queues;
 	struct checkpoint      checkpoint;
 	_Atomic(struct tree *) trees[256];
 	uint64_t	       trees_dirty;
@@ -398,6 +417,22 @@ static inline void frame_end(struct frame *f)
 	atomic_store_explicit(&f->version, (atomic_load_explicit(&f->version, memory_order_relaxed) | 1) + 1,
 			      memory_order_release);
 }
+/* The same leaf of the same live tree, changed in place. */
+static inline void frame_end_same(struct frame *f)
+{
+	uint64_t before = atomic_load_explicit(&f->version, memory_order_relaxed) & ~UINT64_C(1);
+	uint64_t live	= atomic_load_explicit(&f->live, memory_order_relaxed);
+
+	if ((live & ((UINT64_C(1) << LIFE_SHIFT) - 1)) == before)
+		atomic_store_explicit(&f->live, live + 2, memory_order_relaxed);
+	frame_end(f);
+}
+/* It stays as it is, but is not that leaf any more. */
+static inline void frame_retire(struct frame *f)
+{
+	frame_begin(f);
+	frame_end(f);
+}
 static inline bool frame_valid(const struct frame *f, uint64_t version) /* no lock: what was read since stands */
 {
 	atomic_thread_fence(memory_order_acquire);
@@ -517,8 +552,8 @@ void	     tree_free_blocks(struct store *s, struct tree *t,
 void	     tree_free_run(struct store *s, uint64_t tree, uint64_t needed, uint64_t birth, uint64_t block, uint64_t n);
 uint64_t     tree_needed(const struct tree *t,
 			 uint64_t	    birth); /* the generation of the newest snapshot that needs what was born then; 0: none */
-bool	     snap_superseded(struct store	*s,
-			     const struct frame *f); /* it has been written, and is clean now. Does a snapshot need it? */
+bool	     snap_superseded(struct store *s, const struct frame *f,
+			     uint64_t died); /* it has been written, and is clean now. Does a snapshot need it? */
 bool	     snap_give(struct store *s, uint64_t tree, const struct bptr *ptr, uint64_t needed,
 		       uint64_t died); /* the same, of what is in no frame: blocks that the tree has given up in generation `died` */
 int	     snaps_load(struct store *s, struct tree *t);

@@ -233,6 +233,14 @@ NODE_RACY uint32_t node_route(const uint8_t *page, uint32_t cap, tarn_buf key)
 	return slot - !found;
 }
 
+NODE_RACY bool node_covers(const uint8_t *page, uint32_t cap, tarn_buf key)
+{
+	bool	 bounded;
+	tarn_buf high = node_high(page, cap, &bounded);
+
+	return key_compare(node_low(page, cap), key) <= 0 && (!bounded || key_compare(key, high) < 0);
+}
+
 NODE_RACY struct leaf_value node_value(const uint8_t *page, uint32_t cap, uint32_t slot)
 {
 	uint32_t at = entry_at(page, cap, slot, LEAF_KEY), lens = load32(page + at + LEAF_LENS);

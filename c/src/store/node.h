@@ -38,6 +38,7 @@ uint32_t node_count(const uint8_t *page, uint32_t cap); /* at most what cap has 
 uint32_t node_need(const uint8_t *page, uint32_t cap);	/* bytes of a packed copy */
 tarn_buf node_low(const uint8_t *page, uint32_t cap);
 tarn_buf node_high(const uint8_t *page, uint32_t cap, bool *bounded);		   /* *bounded false: there is none */
+bool	 node_covers(const uint8_t *page, uint32_t cap, tarn_buf key);		   /* it is between the fences */
 uint32_t node_lower(const uint8_t *page, uint32_t cap, tarn_buf key, bool *found); /* first slot whose key is >= key */
 uint32_t node_route(const uint8_t *page, uint32_t cap, tarn_buf key);		   /* of an inner page: the slot key is below */
 /* node_lower() in two steps, between which an entry can come from memory: as far as the slots tell, then the rest. */

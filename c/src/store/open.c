@@ -3,7 +3,7 @@
  *
  * Recovery is: the newest whole superblock, the space map, the log replayed into memory, and a checkpoint under a new log epoch, which
  * nothing written before can belong to. A crash in the middle of it leaves everything as it was. */
-#include "internal.h"
+#include "finger.h"
 #include <stdio.h>
 
 #define LOG_DEFAULT_MIN (UINT64_C(256) << 10)
@@ -35,6 +35,7 @@ static void store_free(struct store *s)
 	log_fini(s);
 	checkpoint_fini(s);
 	tree_forget_all(s);
+	fingers_fini(s);
 	cache_fini(s);
 	defer_fini(s);
 	space_fini(&s->space);
@@ -81,6 +82,8 @@ static int store_new(struct device *dev, const struct superblock *sb, uint64_t c
 	rc = rc ? rc : io_open(s);
 	rc = rc ? rc : space_init(&s->space, s, sb->blocks);
 	rc = rc ? rc : cache_init(s, cache_bytes ? cache_bytes : CACHE_DEFAULT);
+	if (!rc)
+		fingers_init(s, s->cache.budget);
 	rc = rc ? rc : pages_open(s);
 	if (!rc && !tree_add(s, 0, 0, &s->sb.root, 0))
 		rc = fail(NOMEM, "no memory for a tree");

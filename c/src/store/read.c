@@ -3,6 +3,7 @@
  *
  * What stands in a leaf is copied without a lock, and counts only when the leaf has not changed meanwhile. A value in extents is read from
  * the device: before that the space is held, under the lock, so that its blocks are not used again whatever happens to the key. */
+#include "finger.h"
 #include "seek.h"
 
 #define PATIENCE  64
@@ -90,13 +91,33 @@ struct get {
 	unsigned      round;
 };
 
+/* In the leaf that a finger knows, or else from the root. */
+static NODE_RACY int find_and_look(struct store *s, struct get *g, struct wanted *w)
+{
+	struct tree *t	  = g->seek.tree;
+	uint64_t     life = g->seek.locked ? 0 : finger_life(t), hash = life ? finger_hash(s, life, g->key) : 0;
+	struct spot  spot;
+	int	     rc;
+
+	if (life)
+		finger_come(s, hash);
+	if (life && finger_enter(s, life, hash, g->key, &spot)) {
+		spot.slot = node_lower(spot.frame->page, spot.frame->cap, g->key, &spot.found);
+		if (!look(&g->answer, &spot))
+			return 0;
+	}
+	rc = tree_seek(s, t, g->key, &spot, w);
+	rc = rc ? rc : look(&g->answer, &spot);
+	if (!rc)
+		finger_set(s, life, hash, g->key, &spot);
+	return rc;
+}
+
 static NODE_RACY int get(struct store *s, void *arg, struct wanted *w)
 {
-	struct get *g = arg;
-	struct spot spot;
-	int	    rc = tree_seek(s, g->seek.tree, g->key, &spot, w);
+	struct get *g  = arg;
+	int	    rc = find_and_look(s, g, w);
 
-	rc = rc ? rc : look(&g->answer, &spot);
 	if (rc || !g->answer.extents || !fits(&g->answer))
 		return rc;
 	if (g->seek.flags & STORE_NOWAIT)
@@ -155,6 +176,8 @@ int store_get(struct store *s, struct store_at at, tarn_buf key, void *buf, size
 struct lane {
 	struct store_get *get;
 	int		  rc; /* RESTART: not simple. AGAIN: the page in `wanted` is missing */
+	uint64_t	  hash;
+	bool		  fingered; /* a finger knew the leaf */
 	struct spot	  spot;
 	struct wanted	  wanted;
 	struct answer	  answer;
@@ -205,34 +228,56 @@ static NODE_RACY bool step_down(struct store *s, struct many *m)
 }
 
 /* In its leaf, after seek_near(). */
-static NODE_RACY void lane_look(struct lane *l)
+static NODE_RACY void lane_look(struct store *s, uint64_t life, struct lane *l)
 {
 	if (l->rc)
 		return;
 	if (l->spot.frame)
 		seek_lower(&l->spot, l->get->key);
 	l->rc = look(&l->answer, &l->spot);
+	if (!l->rc && !l->fingered)
+		finger_set(s, life, l->hash, l->get->key, &l->spot);
+}
+
+/* Those that have a finger are in their leaves. */
+static NODE_RACY void point(struct store *s, struct many *m, uint64_t life)
+{
+	for (unsigned i = 0; i < m->n; i++) {
+		m->lanes[i].hash = finger_hash(s, life, m->lanes[i].get->key);
+		finger_prefetch(s, m->lanes[i].hash);
+	}
+	for (unsigned i = 0; i < m->n; i++)
+		finger_come(s, m->lanes[i].hash);
+	for (unsigned i = 0; i < m->n; i++) {
+		struct lane *l = &m->lanes[i];
+
+		l->fingered = finger_enter(s, life, l->hash, l->get->key, &l->spot);
+	}
 }
 
 static NODE_RACY int group(struct store *s, void *arg, struct wanted *w)
 {
-	struct many *m = arg;
+	struct many *m	  = arg;
+	uint64_t     life = m->seek.locked ? 0 : finger_life(m->seek.tree);
 	struct spot  root;
 	int	     rc = seek_root(s, m->seek.tree, NULL, &root, w);
 
 	if (rc)
 		return rc;
 	for (unsigned i = 0; i < m->n; i++) {
-		m->lanes[i].rc	 = 0;
-		m->lanes[i].spot = root;
+		m->lanes[i].rc	     = 0;
+		m->lanes[i].fingered = false;
+		m->lanes[i].spot     = root;
 	}
+	if (life)
+		point(s, m, life);
 	while (step_down(s, m))
 		;
 	for (unsigned i = 0; i < m->n; i++)
 		if (!m->lanes[i].rc && root.frame)
 			seek_near(&m->lanes[i].spot, m->lanes[i].get->key);
 	for (unsigned i = 0; i < m->n; i++)
-		lane_look(&m->lanes[i]);
+		lane_look(s, life, &m->lanes[i]);
 	return 0;
 }
 

@@ -5,7 +5,7 @@
  * newest snapshot that needs them. When that one goes, what is younger than the snapshot before it is free, and the rest is noted under
  * that. So neither taking a snapshot nor writing beside a thousand of them costs more than one does. The notes, and the records of
  * snapshots, are in trees that only checkpoints change: until then they wait in memory, and the log has the reason for them. */
-#include "internal.h"
+#include "finger.h"
 
 #define LEAVING	    (UINT64_MAX - 1) /* the id of a snapshot that is gone but not written yet */
 #define PENDING_MAX 64u
@@ -168,9 +168,9 @@ bool snap_give(struct store *s, uint64_t tree, const struct bptr *ptr, uint64_t 
 	return still;
 }
 
-bool snap_superseded(struct store *s, const struct frame *f)
+bool snap_superseded(struct store *s, const struct frame *f, uint64_t died)
 {
-	return snap_give(s, f->tree, &f->ptr, f->needed, f->died);
+	return snap_give(s, f->tree, &f->ptr, f->needed, died);
 }
 
 /* ---- freezing ---- */
@@ -265,6 +265,7 @@ void tree_drop(struct store *s, struct tree *t)
 	s->gen++;
 	tree_touch(s, t);
 	tree_set_root(t, &none, 0);
+	fingers_begin(s, t);
 }
 
 /* ---- records ---- */

@@ -3,7 +3,7 @@
  *
  * Trees are found by id and epoch in a table that readers walk without a lock: an entry is never freed while the store is open, and
  * that of a snapshot that is gone is used again. Pages of a path are pinned until path_release(). */
-#include "internal.h"
+#include "finger.h"
 
 #define GONE UINT64_MAX
 
@@ -74,6 +74,10 @@ struct tree *tree_add(struct store *s, uint64_t id, uint64_t epoch, const struct
 	}
 	tree_set_root(t, root, keys);
 	t->gen = 0, t->dirty = t->record = t->dropped = false, t->newer = NULL;
+	if (epoch)
+		atomic_store_explicit(&t->life, 0, memory_order_relaxed);
+	else
+		fingers_begin(s, t);
 	atomic_store_explicit(&t->epoch, epoch, memory_order_relaxed);
 	atomic_store_explicit(&t->id, id, memory_order_release);
 	return t;

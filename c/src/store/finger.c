@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* store/finger.c: where spans of keys were last found.
+ *
+ * Most of what a get from memory takes is to wait for the pages above the leaf, for each after the one before. A span is all keys that share so many
+ * bits at their beginning that they are a part of a leaf, mostly of one; how many bits that takes is learned from the leaves that are met. A finger
+ * says in which frame a span was found, under a hash of the span, so the leaf is the first page that is looked at, for keys that were never asked for
+ * too. Fingers are one word each, eight of them in a line of the processor's cache, and a new one takes the place of another. Nobody believes a
+ * finger: what makes it right is, always true,
+ *   - frame->live says of one version of the frame that it is a leaf of a live tree, in one of that tree's lives. Who has come down to it from
+ *     the root says so, and a version is never used again;
+ *   - a frame that stops to be that leaf, though it stays in memory, gets another version (page_gone() in change.c); so does one that holds
+ *     another page. Who changes it in place takes the word along (frame_end_same());
+ *   - a tree that is dropped begins another life, of which no frame says anything yet;
+ *   - its fences say which keys are a leaf's: one that they enclose is there or nowhere. */
+#include "finger.h"
+
+#include "seek.h"
+#include <xxhash.h>
+
+#define LINE_FINGERS 8u
+#define SHARE	     64u /* of the budget */
+
+/* A finger: the frame's number, and the rest of the hash. */
+#define NUMBER_BITS 31u
+_Static_assert(FRAME_CLASSES <= 8, "a frame's number has 31 bits");
+
+static uint32_t number_of(uint64_t finger)
+{
+	return (uint32_t)(finger & ((UINT64_C(1) << NUMBER_BITS) - 1));
+}
+
+static uint64_t tag_of(uint64_t word)
+{
+	return word >> NUMBER_BITS;
+}
+
+/* ---- lives ---- */
+
+void fingers_begin(struct store *s, struct tree *t)
+{
+	uint64_t lives = UINT64_MAX >> LIFE_SHIFT, life = s->fingers.lives < lives ? ++s->fingers.lives << LIFE_SHIFT : 0;
+
+	atomic_store_explicit(&t->life, life, memory_order_release);
+}
+
+uint64_t finger_life(const struct tree *t)
+{
+	return atomic_load_explicit(&t->life, memory_order_acquire);
+}
+
+/* ---- the table ---- */
+
+void fingers_init(struct store *s, uint64_t budget)
+{
+	struct fingers *g     = &s->fingers;
+	uint64_t	lines = 1;
+
+	while (2 * lines * LINE <= budget / SHARE)
+		lines *= 2;
+	g->words = device_map(lines * LINE);
+	g->mask	 = lines - 1;
+	s->cache.bytes += g->words ? lines * LINE : 0;
+}
+
+void fingers_fini(struct store *s)
+{
+	if (s->fingers.words)
+		device_unmap(s->fingers.words, (s->fingers.mask + 1) * LINE);
+	s->fingers = (struct fingers){ 0 };
+}
+
+static _Atomic uint64_t *line_of(const struct store *s, uint64_t hash)
+{
+	return s->fingers.words + (hash & s->fingers.mask) * LINE_FINGERS;
+}
+
+/* ---- spans ---- */
+
+#define DOMAIN	16u /* bytes at the beginning of a key: keys that share them are taken to be spread alike */
+#define NARROW	4u  /* bits more than tell a leaf's first key from its last: so most spans are in one leaf */
+#define VOTES	64
+#define AT_EASE 1u
+
+static struct span_bits *bits_for(struct store *s, tarn_buf key)
+{
+	uint64_t domain = XXH3_64bits(key.ptr, MIN(key.len, DOMAIN));
+
+	return &s->fingers.spans[domain % ARRAY_LEN(s->fingers.spans)];
+}
+
+uint64_t finger_hash(struct store *s, uint64_t life, tarn_buf key)
+{
+	uint32_t bits = atomic_load_explicit(&bits_for(s, key)->bits, memory_order_relaxed), n = bits / 8, rest;
+
+	if (n >= key.len)
+		return XXH3_64bits_withSeed(key.ptr, key.len, life);
+	rest = ((const uint8_t *)key.ptr)[n] >> (8 - bits % 8);
+	return XXH3_64bits_withSeed(key.ptr, n, life ^ (rest << 8 | bits % 8));
+}
+
+static NODE_RACY uint32_t bits_alike(tarn_buf low, tarn_buf high)
+{
+	const uint8_t *a = low.ptr, *b = high.ptr;
+	uint32_t       n = (uint32_t)MIN(low.len, high.len), i = 0, differ;
+
+	while (i < n && a[i] == b[i])
+		i++;
+	differ = (i < high.len ? b[i] : 0u) ^ (i < low.len ? a[i] : 0u);
+	return 8 * i + (differ ? (uint32_t)__builtin_clz(differ << 24) : 8);
+}
+
+/* Spans should fit most leaves: one that has been gone down to has a vote. */
+static NODE_RACY void vote(struct store *s, const struct frame *leaf, tarn_buf key)
+{
+	struct span_bits *b = bits_for(s, key);
+	bool		  bounded;
+	tarn_buf	  high	= node_high(leaf->page, leaf->cap, &bounded);
+	uint32_t	  want	= NARROW + bits_alike(node_low(leaf->page, leaf->cap), high);
+	uint32_t	  bits	= atomic_load_explicit(&b->bits, memory_order_relaxed);
+	int32_t		  votes = atomic_load_explicit(&b->votes, memory_order_relaxed);
+
+	if (!bounded)
+		return;
+	if (want > bits + AT_EASE)
+		votes++;
+	else if (want + AT_EASE < bits)
+		votes--;
+	else
+		votes -= (votes > 0) - (votes < 0);
+	if (!bits || abs(votes) > VOTES) {
+		atomic_store_explicit(&b->bits, !bits ? want : votes > 0 ? bits + 1 : bits - 1, memory_order_relaxed);
+		votes = 0;
+	}
+	atomic_store_explicit(&b->votes, votes, memory_order_relaxed);
+}
+
+/* ---- finding ---- */
+
+void finger_prefetch(const struct store *s, uint64_t hash)
+{
+	if (s->fingers.words)
+		__builtin_prefetch(line_of(s, hash));
+}
+
+#define LEAF_LINES 5u /* of a page, that a search of its slots begins with */
+
+static NODE_RACY void come(const struct store *s, uint64_t finger)
+{
+	unsigned	    k	 = number_of(finger) >> 28;
+	uint64_t	    i	 = number_of(finger) & 0xfffffff;
+	const struct arena *a	 = &s->cache.arenas[k];
+	uintptr_t	    page = (uintptr_t)a->memory + i * ((uint64_t)BLOCK << k);
+
+	__builtin_prefetch((const void *)((uintptr_t)a->frames + i * sizeof(struct frame)));
+	for (unsigned n = 0; n < LEAF_LINES; n++)
+		__builtin_prefetch((const void *)(page + n * LINE));
+	__builtin_prefetch((const void *)(page + ((uint64_t)BLOCK << k) - LINE)); /* fences */
+}
+
+void finger_come(const struct store *s, uint64_t hash)
+{
+	_Atomic uint64_t *line = s->fingers.words ? line_of(s, hash) : NULL;
+
+	for (unsigned i = 0; line && i < LINE_FINGERS; i++) {
+		uint64_t finger = atomic_load_explicit(&line[i], memory_order_relaxed);
+
+		if (finger && tag_of(finger) == tag_of(hash))
+			come(s, finger);
+	}
+}
+
+static NODE_RACY bool enter(const struct store *s, uint64_t finger, uint64_t life, tarn_buf key, struct spot *spot)
+{
+	const struct arena *a = &s->cache.arenas[number_of(finger) >> 28];
+	uint32_t	    i = number_of(finger) & 0xfffffff;
+	struct frame	   *f = &a->frames[i];
+	uint64_t	    version;
+
+	if (i >= a->made)
+		return false;
+	version = atomic_load_explicit(&f->version, memory_order_acquire);
+	if (version & 1 || atomic_load_explicit(&f->live, memory_order_relaxed) != (life | version) ||
+	    !node_covers(f->page, f->cap, key))
+		return false;
+	*spot = (struct spot){ .frame = f, .version = version };
+	if (!atomic_load_explicit(&f->touched, memory_order_relaxed))
+		atomic_store_explicit(&f->touched, true, memory_order_relaxed);
+	return true;
+}
+
+NODE_RACY bool finger_enter(const struct store *s, uint64_t life, uint64_t hash, tarn_buf key, struct spot *spot)
+{
+	_Atomic uint64_t *line = s->fingers.words ? line_of(s, hash) : NULL;
+
+	for (unsigned i = 0; line && i < LINE_FINGERS; i++) {
+		uint64_t finger = atomic_load_explicit(&line[i], memory_order_relaxed);
+
+		if (finger && tag_of(finger) == tag_of(hash) && enter(s, finger, life, key, spot))
+			return true;
+	}
+	return false;
+}
+
+/* ---- setting ---- */
+
+/* Of the same tag there are two, the newest: where two leaves meet. */
+static _Atomic uint64_t *place_for(_Atomic uint64_t *line, uint64_t hash, uint64_t finger)
+{
+	_Atomic uint64_t *place = NULL, *same = NULL;
+
+	for (unsigned i = 0; i < LINE_FINGERS; i++) {
+		uint64_t there = atomic_load_explicit(&line[i], memory_order_relaxed);
+
+		if (there == finger)
+			return &line[i];
+		if (there && tag_of(there) == tag_of(hash)) {
+			if (same) {
+				atomic_store_explicit(&line[i], atomic_load_explicit(same, memory_order_relaxed),
+						      memory_order_relaxed);
+				return same;
+			}
+			same = &line[i];
+		} else if (!there && !place) {
+			place = &line[i];
+		}
+	}
+	return place ? place : &line[hash >> (NUMBER_BITS - 3) & (LINE_FINGERS - 1)];
+}
+
+NODE_RACY void finger_set(struct store *s, uint64_t life, uint64_t hash, tarn_buf key, const struct spot *spot)
+{
+	struct frame *f = spot->frame;
+	uint64_t      finger;
+
+	if (!s->fingers.words || !life || !f || spot->version >> LIFE_SHIFT)
+		return;
+	if (atomic_load_explicit(&f->live, memory_order_relaxed) != (life | spot->version))
+		atomic_store_explicit(&f->live, life | spot->version, memory_order_relaxed);
+	finger = f->number | tag_of(hash) << NUMBER_BITS;
+	atomic_store_explicit(place_for(line_of(s, hash), hash, finger), finger, memory_order_relaxed);
+	vote(s, f, key);
+}

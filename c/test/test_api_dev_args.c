@@ -544,6 +544,7 @@ static void test_memory(void **state)
 	assert_null(tarn_dev_alloc(0, TARN_DEV_HUGE));
 	assert_null(tarn_dev_alloc(4096, 2));
 	assert_null(tarn_dev_alloc(SIZE_MAX, 0));
+	assert_null(tarn_dev_alloc(SIZE_MAX / 2, 0));
 	assert_null(tarn_dev_alloc(SIZE_MAX, TARN_DEV_HUGE));
 	assert_null(tarn_dev_alloc(SIZE_MAX / 2, TARN_DEV_HUGE));
 	tarn_dev_free(NULL, 4096, 0);
@@ -562,6 +563,43 @@ static void test_memory(void **state)
 	}
 }
 
+/* The flags of the mapping that holds an address, as proc(5) says them. */
+static void flags_of_mapping(const void *at, char flags[256])
+{
+	FILE	 *f = fopen("/proc/self/smaps", "re");
+	uintptr_t begin, end;
+	bool	  inside = false;
+	char	  line[512];
+
+	assert_non_null(f);
+	*flags = 0;
+	while (!*flags && fgets(line, sizeof(line), f))
+		if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " ", &begin, &end) == 2)
+			inside = begin <= (uintptr_t)at && (uintptr_t)at < end;
+		else if (inside && !strncmp(line, "VmFlags:", 8))
+			snprintf(flags, 256, "%s", line + 8);
+	fclose(f);
+	assert_true(*flags);
+}
+
+/* In small pages large transfers are cut. */
+static void test_large_memory_asks_for_huge_pages(void **state)
+{
+	const size_t len = 8 << 20;
+	char	     flags[256];
+	uint8_t	    *buf;
+
+	(void)state;
+	if (access("/sys/kernel/mm/transparent_hugepage", F_OK))
+		skip();
+	buf = tarn_dev_alloc(len, 0);
+	assert_non_null(buf);
+	flags_of_mapping(buf + len / 2, flags);
+	if (!strstr(flags, " hg"))
+		fail_msg("a buffer of 8 MiB is of small pages: VmFlags:%s", flags);
+	tarn_dev_free(buf, len, 0);
+}
+
 int main(void)
 {
 	static const struct dev_case cases[] = {
@@ -576,8 +614,13 @@ int main(void)
 		DEV_CASE(test_register_arguments),
 	};
 	const struct CMUnitTest once[] = {
-		cmocka_unit_test(test_null_handles), cmocka_unit_test(test_open_options), cmocka_unit_test(test_open_names),
-		cmocka_unit_test(test_create),	     cmocka_unit_test(test_list_sizes),	  cmocka_unit_test(test_memory),
+		cmocka_unit_test(test_null_handles),
+		cmocka_unit_test(test_open_options),
+		cmocka_unit_test(test_open_names),
+		cmocka_unit_test(test_create),
+		cmocka_unit_test(test_list_sizes),
+		cmocka_unit_test(test_memory),
+		cmocka_unit_test(test_large_memory_asks_for_huge_pages),
 	};
 	int failed = cmocka_run_group_tests(once, scratch_make, scratch_remove);
 

@@ -128,8 +128,10 @@ TARN_API int tarn_dev_write_zeroes(tarn_dev *dev, uint64_t offset, uint64_t len)
 /* 0 when the device has these bytes, MISMATCH when not: the sentence says where the first difference is. */
 TARN_API int tarn_dev_compare(tarn_dev *dev, uint64_t offset, const void *buf, uint64_t len);
 
-/* Zeroed memory that is aligned for every device (4096), of any length; with TARN_DEV_HUGE in 2 MiB pages where the kernel has them.
- * NULL when there is none, for 0 bytes, and for other flags. The caller frees it, with the same length and flags, when no I/O uses it; to free
+/* Zeroed memory that is aligned for every device (4096), of any length. From 2 MiB on the kernel is asked for transparent huge pages,
+ * and with TARN_DEV_HUGE for reserved ones of 2 MiB, which it may not have: then it is as without. Large transfers want either: of a
+ * buffer in small pages each page is a segment, and a transfer with more segments than the device takes is cut. So cut many buffers out
+ * of one. NULL when there is none, for 0 bytes, and for other flags. The caller frees it, with the same length and flags, when no I/O uses it; to free
  * NULL does nothing. Any thread may call. */
 #define TARN_DEV_HUGE 1u
 TARN_API void *tarn_dev_alloc(size_t len, uint32_t flags);

@@ -300,7 +300,7 @@ void *tarn_dev_alloc(size_t len, uint32_t flags)
 {
 	if (!len || flags & ~TARN_DEV_HUGE)
 		return NULL;
-	return flags ? device_alloc_huge(len) : device_alloc(len);
+	return flags ? device_alloc_huge(len) : device_alloc_large(len);
 }
 
 void tarn_dev_free(void *buf, size_t len, uint32_t flags)
@@ -310,5 +310,5 @@ void tarn_dev_free(void *buf, size_t len, uint32_t flags)
 	if (flags & TARN_DEV_HUGE)
 		device_free_huge(buf, len);
 	else
-		device_free(buf);
+		device_free_large(buf, len);
 }

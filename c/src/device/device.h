@@ -112,8 +112,12 @@ int device_zone_manage(struct device *dev, enum device_zone_action action, uint6
 void *device_alloc(size_t len);
 void  device_free(void *buf);
 
-/* The same in pages of 2 MiB where the kernel has them, else as device_map(); freed with device_free_huge() and the same length.
- * NULL when there is none, or len is 0. */
+/* The same for large transfers: from 2 MiB on the kernel is asked for huge pages. Freed with device_free_large() and the same length. */
+void *device_alloc_large(size_t len);
+void  device_free_large(void *buf, size_t len);
+
+/* The same in reserved pages of 2 MiB where the kernel has them, else as device_alloc_large(); freed with device_free_huge() and the
+ * same length. NULL when there is none, or len is 0. */
 void *device_alloc_huge(size_t len);
 void  device_free_huge(void *buf, size_t len);
 

@@ -32,17 +32,17 @@ static size_t whole_pages(size_t len)
 	return ROUND_UP(len, page);
 }
 
-static char *map_anywhere(size_t len)
+static char *map_anywhere(size_t len, int flags)
 {
-	void *p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
 
 	return p == MAP_FAILED ? NULL : p;
 }
 
 /* A huge page more than needed has an aligned part; the rest goes back. Without huge pages it works all the same. */
-static void *map_huge(size_t len)
+static void *map_huge(size_t len, int flags)
 {
-	char *p = map_anywhere(len + HUGE_PAGE), *aligned;
+	char *p = map_anywhere(len + HUGE_PAGE, flags), *aligned;
 
 	if (!p)
 		return NULL;
@@ -59,7 +59,7 @@ void *device_map(size_t len)
 	if (!len || len > PTRDIFF_MAX - HUGE_PAGE)
 		return NULL;
 	len = whole_pages(len);
-	return len < HUGE_PAGE ? map_anywhere(len) : map_huge(len);
+	return len < HUGE_PAGE ? map_anywhere(len, MAP_NORESERVE) : map_huge(len, MAP_NORESERVE);
 }
 
 /* Pages that are reserved now, so that none is missing at the first touch. */
@@ -71,6 +71,23 @@ static void *map_huge_pages(size_t len)
 	return p == MAP_FAILED ? NULL : p;
 }
 
+/* In pages of 4 KiB each page of a registered buffer is a segment of a transfer, and the kernel cuts a transfer of more segments than
+ * the device takes: 1 MiB became a transfer of 1016 KiB and one of 8. */
+void *device_alloc_large(size_t len)
+{
+	if (len < HUGE_PAGE)
+		return device_alloc(len);
+	return len > PTRDIFF_MAX - 2 * HUGE_PAGE ? NULL : map_huge(whole_pages(len), 0);
+}
+
+void device_free_large(void *buf, size_t len)
+{
+	if (len < HUGE_PAGE)
+		device_free(buf);
+	else
+		device_unmap(buf, len);
+}
+
 void *device_alloc_huge(size_t len)
 {
 	void *p;
@@ -79,7 +96,7 @@ void *device_alloc_huge(size_t len)
 		return NULL;
 	len = ROUND_UP(len, HUGE_PAGE);
 	p   = map_huge_pages(len);
-	return p ? p : device_map(len);
+	return p ? p : map_huge(len, 0);
 }
 
 void device_free_huge(void *buf, size_t len)

@@ -30,7 +30,9 @@ type memory struct {
 	huge C.uint32_t
 }
 
-// Alloc returns n zeroed bytes at a multiple of 4096; with huge in pages of 2 MiB, where the kernel has them. Errors: INVAL, NOMEM.
+// Alloc returns n zeroed bytes at a multiple of 4096. From 2 MiB on the kernel is asked for transparent huge pages, and with huge for
+// reserved ones of 2 MiB, which it may not have: then it is as without. Large transfers want either, for a transfer between small pages
+// is cut where the device takes no more segments: cut many buffers out of one. Errors: INVAL, NOMEM.
 //
 // Implements: void *tarn_dev_alloc(size_t, uint32_t)
 func Alloc(n int, huge bool) (*Buffer, error) {

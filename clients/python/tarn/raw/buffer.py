@@ -6,6 +6,7 @@ BufferError. So no I/O ever meets memory that has been given back.
 """
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import mmap
 import operator
@@ -22,7 +23,8 @@ class Buffer(mmap.mmap):
 
     It has the buffer protocol, so that nothing needs a copy: memoryview(buf), buf[0:10], buf[0:4] = b"abcd", file.readinto(buf),
     numpy.frombuffer(buf). With huge=True it is of 2 MiB pages where the kernel has some to spare, else of ordinary ones (`huge` says
-    which); size is then a multiple of 2 MiB. close(), the end of a `with`, or the last reference gives it back.
+    which); size is then a multiple of 2 MiB. Without, a buffer of 2 MiB and more asks for transparent ones, since a large transfer between
+    small pages is cut where the device takes no more segments: cut many buffers out of one. close(), the end of a `with`, or the last reference gives it back.
 
     Errors: ValueError (size), OSError (ENOMEM).
     """
@@ -48,7 +50,11 @@ class Buffer(mmap.mmap):
                 return super().__new__(cls, -1, size, flags=flags | _MAP_HUGETLB_2M), True
             except OSError:
                 pass  # no page is reserved: the plain kind does
-        return super().__new__(cls, -1, size, flags=flags), False
+        self = super().__new__(cls, -1, size, flags=flags)
+        if size >= HUGE_PAGE:
+            with contextlib.suppress(OSError):  # a kernel without them
+                self.madvise(mmap.MADV_HUGEPAGE)
+        return self, False
 
     def __init__(self, size: int, *, huge: bool = False) -> None:
         pass

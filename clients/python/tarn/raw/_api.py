@@ -1719,9 +1719,11 @@ As for tarn_pool_update_acl: Puts the entries of acl into the list, in the place
 Where there was no list there is one now. Errors: as overwriting."""),
     "tarn_dev_alloc": (c_void_p, (c_size_t, c_uint32), ("len", "flags"), """void *tarn_dev_alloc(size_t len, uint32_t flags);
 
-Zeroed memory that is aligned for every device (4096), of any length; with TARN_DEV_HUGE in 2 MiB pages where the kernel
-has them. NULL when there is none, for 0 bytes, and for other flags. The caller frees it, with the same length and
-flags, when no I/O uses it; to free NULL does nothing. Any thread may call."""),
+Zeroed memory that is aligned for every device (4096), of any length. From 2 MiB on the kernel is asked for transparent
+huge pages, and with TARN_DEV_HUGE for reserved ones of 2 MiB, which it may not have: then it is as without. Large
+transfers want either: of a buffer in small pages each page is a segment, and a transfer with more segments than the
+device takes is cut. So cut many buffers out of one. NULL when there is none, for 0 bytes, and for other flags. The
+caller frees it, with the same length and flags, when no I/O uses it; to free NULL does nothing. Any thread may call."""),
     "tarn_dev_close": (c_int, (POINTER(tarn_dev),), ("dev",), """int tarn_dev_close(tarn_dev *dev);
 
 BUSY while a queue of it is open or a call on it is running; then it stays open. Else the handle is gone. It does not
@@ -1751,9 +1753,12 @@ NO_HDL (NULL); of those that change: EP_RO, NOSPACE. After an error of a write t
 block by block."""),
     "tarn_dev_free": (None, (c_void_p, c_size_t, c_uint32), ("buf", "len", "flags"), """void tarn_dev_free(void *buf, size_t len, uint32_t flags);
 
-As for tarn_dev_alloc: Zeroed memory that is aligned for every device (4096), of any length; with TARN_DEV_HUGE in 2 MiB
-pages where the kernel has them. NULL when there is none, for 0 bytes, and for other flags. The caller frees it, with
-the same length and flags, when no I/O uses it; to free NULL does nothing. Any thread may call."""),
+As for tarn_dev_alloc: Zeroed memory that is aligned for every device (4096), of any length. From 2 MiB on the kernel is
+asked for transparent huge pages, and with TARN_DEV_HUGE for reserved ones of 2 MiB, which it may not have: then it is
+as without. Large transfers want either: of a buffer in small pages each page is a segment, and a transfer with more
+segments than the device takes is cut. So cut many buffers out of one. NULL when there is none, for 0 bytes, and for
+other flags. The caller frees it, with the same length and flags, when no I/O uses it; to free NULL does nothing. Any
+thread may call."""),
     "tarn_dev_get_info": (c_int, (POINTER(tarn_dev), POINTER(tarn_dev_info)), ("dev", "info"), """int tarn_dev_get_info(tarn_dev *dev, tarn_dev_info *info);
 
 What was really chosen. Does not wait. Errors: INVAL (struct_size)."""),

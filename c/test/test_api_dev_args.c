@@ -564,12 +564,12 @@ static void test_memory(void **state)
 }
 
 /* The flags of the mapping that holds an address, as proc(5) says them. */
-static void flags_of_mapping(const void *at, char flags[256])
+static void flags_of_mapping(const void *at, char flags[512])
 {
 	FILE	 *f = fopen("/proc/self/smaps", "re");
 	uintptr_t begin, end;
-	bool	  inside = false;
-	char	  line[512];
+	bool	  inside    = false;
+	char	  line[512] = "";
 
 	assert_non_null(f);
 	*flags = 0;
@@ -577,7 +577,7 @@ static void flags_of_mapping(const void *at, char flags[256])
 		if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " ", &begin, &end) == 2)
 			inside = begin <= (uintptr_t)at && (uintptr_t)at < end;
 		else if (inside && !strncmp(line, "VmFlags:", 8))
-			snprintf(flags, 256, "%s", line + 8);
+			memcpy(flags, line + 8, sizeof(line) - 8);
 	fclose(f);
 	assert_true(*flags);
 }
@@ -586,7 +586,7 @@ static void flags_of_mapping(const void *at, char flags[256])
 static void test_large_memory_asks_for_huge_pages(void **state)
 {
 	const size_t len = 8 << 20;
-	char	     flags[256];
+	char	     flags[512];
 	uint8_t	    *buf;
 
 	(void)state;

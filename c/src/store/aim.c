@@ -99,7 +99,7 @@ static NODE_RACY bool step_down(struct store *s, struct lane *lanes, unsigned n)
 
 		seek_route(spot, in[i]->key);
 		seek_prefetch_entry(spot->frame->page, spot->frame->cap, spot->slot);
-		__builtin_prefetch((const void *)hint_at(&s->cache, spot->frame, spot->slot));
+		prefetch((const void *)hint_at(&s->cache, spot->frame, spot->slot));
 	}
 	for (unsigned i = 0; i < k; i++)
 		seek_prefetch(s, &in[i]->spot, in[i]->spot.slot);

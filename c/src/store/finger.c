@@ -20,18 +20,53 @@
 #define LINE_FINGERS 8u
 #define SHARE	     64u /* of the budget */
 
-/* A finger: the frame's number, and the rest of the hash. */
-#define NUMBER_BITS 31u
-_Static_assert(FRAME_CLASSES <= 8, "a frame's number has 31 bits");
+/* A finger, from its lowest bit on: the frame; for each fourth of the span's keys the 64th of the page where an entry was last found (0: nothing is
+ * known, for a page does not begin with an entry); bits of the hash. */
+#define INDEX_BITS 25u /* of the frame's number, below its class: a frame that is further on has no finger */
+#define FRAME_BITS (INDEX_BITS + 3)
+#define PART_BITS  6u
+#define PARTS	   4u
+#define TAG_BITS   (64 - FRAME_BITS - PARTS * PART_BITS)
+_Static_assert(FRAME_CLASSES <= 8, "a frame's class has 3 bits");
 
-static uint32_t number_of(uint64_t finger)
+static uint32_t class_of(uint64_t finger)
 {
-	return (uint32_t)(finger & ((UINT64_C(1) << NUMBER_BITS) - 1));
+	return finger >> INDEX_BITS & (FRAME_CLASSES - 1);
+}
+
+static uint32_t index_of(uint64_t finger)
+{
+	return finger & ((1u << INDEX_BITS) - 1);
 }
 
 static uint64_t tag_of(uint64_t word)
 {
-	return word >> NUMBER_BITS;
+	return word >> (64 - TAG_BITS);
+}
+
+/* Of the key that the hash is of: where its part stands in a finger. */
+static unsigned part_shift(uint64_t hash)
+{
+	return FRAME_BITS + PART_BITS * (unsigned)(hash >> (64 - TAG_BITS - 2) & (PARTS - 1));
+}
+
+static uint64_t part_of(uint64_t finger, uint64_t hash)
+{
+	return finger >> part_shift(hash) & ((1u << PART_BITS) - 1);
+}
+
+static uint64_t with_part(uint64_t finger, uint64_t hash, uint64_t part)
+{
+	uint64_t mask = ((UINT64_C(1) << PART_BITS) - 1) << part_shift(hash);
+
+	return (finger & ~mask) | part << part_shift(hash);
+}
+
+/* It is one of this span, and this frame. */
+static bool is_for(uint64_t finger, uint64_t hash, const struct frame *f)
+{
+	return tag_of(finger) == tag_of(hash) && index_of(finger) == (f->number & 0xfffffff) &&
+	       class_of(finger) == f->number >> 28;
 }
 
 /* ---- lives ---- */
@@ -88,14 +123,24 @@ static struct span_bits *bits_for(struct store *s, tarn_buf key)
 	return &s->fingers.spans[domain % ARRAY_LEN(s->fingers.spans)];
 }
 
+/* Two bits of the hash are of the whole key, and say which part of the finger is its own. */
+static uint64_t with_own_bits(uint64_t hash, tarn_buf key)
+{
+	uint64_t end = 0, shift = 64 - TAG_BITS - 2;
+
+	memcpy(&end, (const uint8_t *)key.ptr + (key.len > 8 ? key.len - 8 : 0), MIN(key.len, 8));
+	end = end * UINT64_C(0x9e3779b97f4a7c15) >> 62;
+	return (hash & ~(UINT64_C(3) << shift)) | end << shift;
+}
+
 uint64_t finger_hash(struct store *s, uint64_t life, tarn_buf key)
 {
 	uint32_t bits = atomic_load_explicit(&bits_for(s, key)->bits, memory_order_relaxed), n = bits / 8, rest;
 
 	if (n >= key.len)
-		return XXH3_64bits_withSeed(key.ptr, key.len, life);
+		return with_own_bits(XXH3_64bits_withSeed(key.ptr, key.len, life), key);
 	rest = ((const uint8_t *)key.ptr)[n] >> (8 - bits % 8);
-	return XXH3_64bits_withSeed(key.ptr, n, life ^ (rest << 8 | bits % 8));
+	return with_own_bits(XXH3_64bits_withSeed(key.ptr, n, life ^ (rest << 8 | bits % 8)), key);
 }
 
 static NODE_RACY uint32_t bits_alike(tarn_buf low, tarn_buf high)
@@ -139,22 +184,23 @@ static NODE_RACY void vote(struct store *s, const struct frame *leaf, tarn_buf k
 void finger_prefetch(const struct store *s, uint64_t hash)
 {
 	if (s->fingers.words)
-		__builtin_prefetch(line_of(s, hash));
+		prefetch(line_of(s, hash));
 }
 
-#define LEAF_LINES 5u /* of a page, that a search of its slots begins with */
+#define LEAF_LINES  5u /* of a page, that a search of its slots begins with */
+#define ENTRY_LINES 3u
 
-static NODE_RACY void come(const struct store *s, uint64_t finger)
+static NODE_RACY void come(const struct store *s, uint64_t finger, uint64_t hash)
 {
-	unsigned	    k	 = number_of(finger) >> 28;
-	uint64_t	    i	 = number_of(finger) & 0xfffffff;
-	const struct arena *a	 = &s->cache.arenas[k];
-	uintptr_t	    page = (uintptr_t)a->memory + i * ((uint64_t)BLOCK << k);
+	const struct arena *a = &s->cache.arenas[class_of(finger)];
+	uint64_t	    i = index_of(finger), cap = (uint64_t)BLOCK << class_of(finger);
+	uintptr_t	    page  = (uintptr_t)a->memory + i * cap;
+	uint64_t	    entry = part_of(finger, hash) * (cap >> PART_BITS);
 
-	__builtin_prefetch((const void *)((uintptr_t)a->frames + i * sizeof(struct frame)));
-	for (unsigned n = 0; n < LEAF_LINES; n++)
-		__builtin_prefetch((const void *)(page + n * LINE));
-	__builtin_prefetch((const void *)(page + ((uint64_t)BLOCK << k) - LINE)); /* fences */
+	prefetch((const void *)((uintptr_t)a->frames + i * sizeof(struct frame)));
+	prefetch_lines(page, LEAF_LINES);
+	prefetch((const void *)(page + cap - LINE)); /* fences */
+	prefetch_lines(page + entry, entry ? ENTRY_LINES : 0);
 }
 
 void finger_come(const struct store *s, uint64_t hash)
@@ -165,14 +211,14 @@ void finger_come(const struct store *s, uint64_t hash)
 		uint64_t finger = atomic_load_explicit(&line[i], memory_order_relaxed);
 
 		if (finger && tag_of(finger) == tag_of(hash))
-			come(s, finger);
+			come(s, finger, hash);
 	}
 }
 
 static NODE_RACY bool enter(const struct store *s, uint64_t finger, uint64_t life, tarn_buf key, struct spot *spot)
 {
-	const struct arena *a = &s->cache.arenas[number_of(finger) >> 28];
-	uint32_t	    i = number_of(finger) & 0xfffffff;
+	const struct arena *a = &s->cache.arenas[class_of(finger)];
+	uint32_t	    i = index_of(finger);
 	struct frame	   *f = &a->frames[i];
 	uint64_t	    version;
 
@@ -204,14 +250,14 @@ NODE_RACY bool finger_enter(const struct store *s, uint64_t life, uint64_t hash,
 /* ---- setting ---- */
 
 /* Of the same tag there are two, the newest: where two leaves meet. */
-static _Atomic uint64_t *place_for(_Atomic uint64_t *line, uint64_t hash, uint64_t finger)
+static _Atomic uint64_t *place_for(_Atomic uint64_t *line, uint64_t hash, const struct frame *f)
 {
 	_Atomic uint64_t *place = NULL, *same = NULL;
 
 	for (unsigned i = 0; i < LINE_FINGERS; i++) {
 		uint64_t there = atomic_load_explicit(&line[i], memory_order_relaxed);
 
-		if (there == finger)
+		if (there && is_for(there, hash, f))
 			return &line[i];
 		if (there && tag_of(there) == tag_of(hash)) {
 			if (same) {
@@ -224,19 +270,53 @@ static _Atomic uint64_t *place_for(_Atomic uint64_t *line, uint64_t hash, uint64
 			place = &line[i];
 		}
 	}
-	return place ? place : &line[hash >> (NUMBER_BITS - 3) & (LINE_FINGERS - 1)];
+	return place ? place : &line[hash >> 40 & (LINE_FINGERS - 1)];
+}
+
+/* The 64th of the page where what was found begins. */
+static NODE_RACY uint64_t part_at(const struct spot *spot)
+{
+	const struct frame *f = spot->frame;
+	uint32_t at = page_u32(f->page + MIN(NODE_SLOTS + (size_t)spot->slot * SLOT_BYTES, f->cap - SLOT_BYTES) + SLOT_ENTRY);
+
+	return MIN(at, f->cap - 1) / (f->cap >> PART_BITS);
+}
+
+static NODE_RACY void set_in(_Atomic uint64_t *place, uint64_t hash, const struct spot *spot)
+{
+	const struct frame *f	   = spot->frame;
+	uint64_t	    there  = atomic_load_explicit(place, memory_order_relaxed);
+	uint64_t	    frame  = (uint64_t)(f->number >> 28) << INDEX_BITS | (f->number & 0xfffffff);
+	uint64_t	    finger = is_for(there, hash, f) ? there : frame | tag_of(hash) << (64 - TAG_BITS);
+
+	if (spot->found)
+		finger = with_part(finger, hash, part_at(spot));
+	if (finger != there)
+		atomic_store_explicit(place, finger, memory_order_relaxed);
 }
 
 NODE_RACY void finger_set(struct store *s, uint64_t life, uint64_t hash, tarn_buf key, const struct spot *spot)
 {
 	struct frame *f = spot->frame;
-	uint64_t      finger;
 
-	if (!s->fingers.words || !life || !f || spot->version >> LIFE_SHIFT)
+	if (!s->fingers.words || !life || !f || spot->version >> LIFE_SHIFT || (f->number & 0xfffffff) >> INDEX_BITS)
 		return;
 	if (atomic_load_explicit(&f->live, memory_order_relaxed) != (life | spot->version))
 		atomic_store_explicit(&f->live, life | spot->version, memory_order_relaxed);
-	finger = f->number | tag_of(hash) << NUMBER_BITS;
-	atomic_store_explicit(place_for(line_of(s, hash), hash, finger), finger, memory_order_relaxed);
+	set_in(place_for(line_of(s, hash), hash, f), hash, spot);
 	vote(s, f, key);
+}
+
+NODE_RACY void finger_found(struct store *s, uint64_t hash, const struct spot *spot)
+{
+	_Atomic uint64_t *line = line_of(s, hash);
+
+	for (unsigned i = 0; spot->found && i < LINE_FINGERS; i++) {
+		uint64_t finger = atomic_load_explicit(&line[i], memory_order_relaxed);
+
+		if (finger && is_for(finger, hash, spot->frame)) {
+			set_in(&line[i], hash, spot);
+			return;
+		}
+	}
 }

@@ -15,6 +15,9 @@ bool finger_enter(const struct store *s, uint64_t life, uint64_t hash, tarn_buf 
 /* After a seek, when what stands at the spot has been read and was valid. */
 void finger_set(struct store *s, uint64_t life, uint64_t hash, tarn_buf key, const struct spot *spot);
 
+/* After finger_enter(), the same, once the slot is known. */
+void finger_found(struct store *s, uint64_t hash, const struct spot *spot);
+
 void fingers_init(struct store *s, uint64_t budget); /* counts against the cache's; without memory there are none */
 void fingers_fini(struct store *s);
 void fingers_begin(struct store *s, struct tree *t); /* store->lock: another life, of which nothing is known */

@@ -103,8 +103,10 @@ static NODE_RACY int find_and_look(struct store *s, struct get *g, struct wanted
 		finger_come(s, hash);
 	if (life && finger_enter(s, life, hash, g->key, &spot)) {
 		spot.slot = node_lower(spot.frame->page, spot.frame->cap, g->key, &spot.found);
-		if (!look(&g->answer, &spot))
+		if (!look(&g->answer, &spot)) {
+			finger_found(s, hash, &spot);
 			return 0;
+		}
 	}
 	rc = tree_seek(s, t, g->key, &spot, w);
 	rc = rc ? rc : look(&g->answer, &spot);
@@ -215,7 +217,7 @@ static NODE_RACY bool step_down(struct store *s, struct many *m)
 
 		seek_route(&l->spot, l->get->key);
 		seek_prefetch_entry(l->spot.frame->page, l->spot.frame->cap, l->spot.slot);
-		__builtin_prefetch((const void *)hint_at(&s->cache, l->spot.frame, l->spot.slot));
+		prefetch((const void *)hint_at(&s->cache, l->spot.frame, l->spot.slot));
 	}
 	for (unsigned i = 0; i < n; i++)
 		seek_prefetch(s, &m->lanes[inner[i]].spot, m->lanes[inner[i]].spot.slot);
@@ -235,7 +237,11 @@ static NODE_RACY void lane_look(struct store *s, uint64_t life, struct lane *l)
 	if (l->spot.frame)
 		seek_lower(&l->spot, l->get->key);
 	l->rc = look(&l->answer, &l->spot);
-	if (!l->rc && !l->fingered)
+	if (l->rc)
+		return;
+	if (l->fingered)
+		finger_found(s, l->hash, &l->spot);
+	else
 		finger_set(s, life, l->hash, l->get->key, &l->spot);
 }
 

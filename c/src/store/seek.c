@@ -124,12 +124,6 @@ NODE_RACY int seek_down(struct store *s, struct tree *t, struct trail *trail, st
 
 /* ---- memory before it is needed ---- */
 
-static NODE_RACY void prefetch_lines(uintptr_t at, unsigned n)
-{
-	for (unsigned i = 0; i < n; i++)
-		__builtin_prefetch((const void *)(at + i * LINE));
-}
-
 /* The frame and the beginning of its page are two misses, one after the other. But frames and pages are arrays side by side, so both places
  * follow from the number alone. A wrong number loads something for nothing. */
 NODE_RACY void page_prefetch(const struct cache *c, uint32_t hint, bool leaf)
@@ -138,8 +132,7 @@ NODE_RACY void page_prefetch(const struct cache *c, uint32_t hint, bool leaf)
 	const struct arena *a = &c->arenas[k];
 	uint64_t	    i = hint & 0xfffffff;
 
-	__builtin_prefetch(
-		(const void *)((uintptr_t)a->frames + i * sizeof(struct frame))); /* readers look at its first line only */
+	prefetch((const void *)((uintptr_t)a->frames + i * sizeof(struct frame))); /* readers look at its first line only */
 	prefetch_lines((uintptr_t)a->memory + i * ((uint64_t)BLOCK << k), leaf ? 5 : 2);
 }
 
@@ -165,7 +158,7 @@ NODE_RACY void seek_look(const struct spot *spot)
 	const uint8_t	   *at	   = f->page + NODE_SLOTS + eighth;
 
 	for (uint32_t i = 1; i < 8 && n > 64; i++, at += eighth)
-		__builtin_prefetch(at);
+		prefetch(at);
 }
 
 NODE_RACY void seek_route(struct spot *spot, tarn_buf key)

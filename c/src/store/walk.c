@@ -215,7 +215,7 @@ static inline NODE_RACY void load_entry(const uint8_t *page, uint32_t cap, uint3
 	const uint8_t *e = page + page_u32(slot_at(page, cap, slot) + SLOT_ENTRY);
 
 	for (unsigned i = 0; i < lines; i++)
-		__builtin_prefetch(e + (size_t)i * LINE);
+		prefetch(e + (size_t)i * LINE);
 }
 
 static inline void load_lines(struct lines *lines)
@@ -226,7 +226,7 @@ static inline void load_lines(struct lines *lines)
 	lines->n -= n;
 	lines->at = end;
 	for (; at < end; at += LINE)
-		__builtin_prefetch((const void *)at);
+		prefetch((const void *)at);
 }
 
 /* Entries lie in the page in the order in which they came, so the processor does not guess where the next one is. Meanwhile the next leaf

@@ -111,6 +111,25 @@ static void put(struct fixture *f, unsigned tree, uint32_t k)
 	f->now[tree].version[k] = version;
 }
 
+/* All at once; some make their leaf larger, and some do not. */
+static void put_many(struct fixture *f, unsigned tree)
+{
+	uint8_t		      keys[MANY][32], vals[MANY][LONGEST];
+	struct store_mutation m[MANY];
+	uint32_t	      first = some_key(f), apart = 1 + (uint32_t)rng_below(&f->rng, KEYS / MANY);
+
+	for (unsigned i = 0; i < MANY; i++) {
+		uint32_t k = (first + i * apart) % KEYS;
+
+		f->now[tree].version[k] = (uint32_t)++f->puts;
+		m[i]			= (struct store_mutation){
+					   .change = STORE_PUT, .tree = 4 + tree, .key = key_of(k, keys[i]), .val = { vals[i], 0 }
+		};
+		m[i].val.len = value_of(tree, k, f->now[tree].version[k], vals[i]);
+	}
+	assert_ok(store_apply(f->store, m, MANY, 0, &f->lsn, NULL));
+}
+
 static void del(struct fixture *f, unsigned tree, uint32_t k)
 {
 	uint8_t		      key[32];
@@ -228,6 +247,8 @@ static void step(struct fixture *f)
 		assert_ok(store_checkpoint(f->store));
 	else if (dice < 70)
 		f->hot = (uint32_t)rng_below(&f->rng, KEYS);
+	else if (dice < 100)
+		put_many(f, tree);
 	else if (dice < 400)
 		get_many(f, tree);
 	else if (dice < 800)

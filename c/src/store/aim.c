@@ -5,16 +5,21 @@
  * it, and for many keys at once: while the page of one comes from memory, the others are searched. Always true:
  *   - an aim is a hint, made of pages that may have changed since. Under the lock aim_stands() says whether it is true still;
  *   - it never waits and never fails: what is not in memory, or changes meanwhile, has no aim;
- *   - one that stands wants no page above the leaf, not even to look at it: threads that change different leaves do not meet there. */
+ *   - one that stands wants no page above the leaf, not even to look at it: threads that change different leaves do not meet there;
+ *   - one of a leaf that a finger knew has the leaf alone. So it is of a change that makes the leaf no larger: nothing above it has to be made room for. */
+#include "finger.h"
 #include "seek.h"
 
 #define LANES 16u
 
 struct lane {
-	struct aim *aim;
-	tarn_buf    key;
-	struct spot spot;
-	bool	    live; /* its way goes on */
+	struct aim		    *aim;
+	const struct store_mutation *m;
+	tarn_buf		     key;
+	uint64_t		     life, hash;
+	struct spot		     spot;
+	bool			     live; /* its way goes on */
+	bool			     done;
 };
 
 static NODE_RACY void add_page(struct lane *l)
@@ -26,14 +31,24 @@ static NODE_RACY void add_page(struct lane *l)
 
 static NODE_RACY void begin(struct store *s, struct lane *l, struct aim *aim, const struct store_mutation *m)
 {
-	bool	      has_key = m->change == STORE_PUT || m->change == STORE_DEL || m->change == STORE_CHECK;
+	bool has_key = m->change == STORE_PUT || m->change == STORE_DEL || m->change == STORE_CHECK;
+
+	aim->tree = has_key ? tree_peek(s, m->tree, 0) : NULL;
+	*l	  = (struct lane){ .aim = aim, .m = m, .key = m->key, .life = aim->tree ? finger_life(aim->tree) : 0 };
+	if (!l->life)
+		return;
+	l->hash = finger_hash(s, l->life, l->key);
+	finger_prefetch(s, l->hash);
+}
+
+static NODE_RACY void begin_at_root(struct store *s, struct lane *l)
+{
 	struct wanted w;
 
-	l->aim	   = aim;
-	l->key	   = m->key;
-	aim->tree  = has_key ? tree_peek(s, m->tree, 0) : NULL;
-	aim->depth = 0;
-	l->live	   = aim->tree && !seek_root(s, aim->tree, NULL, &l->spot, &w);
+	if (l->done)
+		return;
+	l->aim->depth = 0;
+	l->live	      = l->aim->tree && !seek_root(s, l->aim->tree, NULL, &l->spot, &w);
 	if (l->live)
 		add_page(l);
 }
@@ -52,26 +67,63 @@ static NODE_RACY bool inner(const struct lane *l)
 	return l->live && node_level(l->spot.frame->page);
 }
 
-/* In its leaf, after seek_near(): so the entry comes that is going to be changed. */
-static NODE_RACY void search_leaf(struct lane *l)
+static NODE_RACY void take(struct lane *l)
 {
-	struct aim *a = l->aim;
+	l->aim->version = l->spot.version;
+	l->aim->slot	= l->spot.slot;
+	l->aim->found	= l->spot.found;
+}
 
+/* In its leaf, after seek_near(): so the entry comes that is going to be changed. */
+static NODE_RACY void search_leaf(struct store *s, struct lane *l)
+{
+	if (l->done)
+		return;
 	if (!l->live) {
-		a->tree = NULL;
+		l->aim->tree = NULL;
 		return;
 	}
 	seek_lower(&l->spot, l->key);
-	a->version = l->spot.version;
-	a->slot	   = l->spot.slot;
-	a->found   = l->spot.found;
+	take(l);
+	if (l->life && frame_valid(l->spot.frame, l->spot.version))
+		finger_set(s, l->life, l->hash, l->key, &l->spot);
 }
 
-static NODE_RACY void aim_one(struct store *s, const struct store_mutation *m, struct aim *aim)
+/* The leaf gets no larger. */
+static NODE_RACY bool fits_in_place(const struct lane *l)
+{
+	struct leaf_value old = node_value(l->spot.frame->page, l->spot.frame->cap, l->spot.slot);
+
+	return l->m->change == STORE_CHECK ||
+	       (l->m->change == STORE_PUT && l->spot.found && !old.extents && l->m->val.len <= old.len);
+}
+
+/* After finger_come(). */
+static NODE_RACY void search_fingered(struct store *s, struct lane *l)
+{
+	l->done = l->life && l->m->change != STORE_DEL && finger_enter(s, l->life, l->hash, l->key, &l->spot);
+	if (!l->done)
+		return;
+	l->spot.slot = node_lower(l->spot.frame->page, l->spot.frame->cap, l->key, &l->spot.found);
+	l->done	     = fits_in_place(l) && frame_valid(l->spot.frame, l->spot.version);
+	if (!l->done)
+		return;
+	finger_found(s, l->hash, &l->spot);
+	l->aim->frames[0] = l->spot.frame;
+	l->aim->depth	  = 1;
+	take(l);
+}
+
+static NODE_RACY void aim_one(struct store *s, const struct store_mutation *m, bool walk, struct aim *aim)
 {
 	struct lane l;
 
 	begin(s, &l, aim, m);
+	if (l.life)
+		finger_come(s, l.hash);
+	search_fingered(s, &l);
+	if (walk)
+		begin_at_root(s, &l);
 	while (inner(&l)) {
 		seek_route(&l.spot, l.key);
 		seek_prefetch(s, &l.spot, l.spot.slot);
@@ -79,7 +131,7 @@ static NODE_RACY void aim_one(struct store *s, const struct store_mutation *m, s
 	}
 	if (l.live)
 		seek_near(&l.spot, l.key);
-	search_leaf(&l);
+	search_leaf(s, &l);
 }
 
 /* A level down, all of them; false: none has any more. */
@@ -114,19 +166,26 @@ static NODE_RACY void aim_group(struct store *s, const struct store_mutation *mu
 
 	for (unsigned i = 0; i < n; i++)
 		begin(s, &lanes[i], &aims[i], &muts[i]);
+	for (unsigned i = 0; i < n; i++)
+		if (lanes[i].life)
+			finger_come(s, lanes[i].hash);
+	for (unsigned i = 0; i < n; i++)
+		search_fingered(s, &lanes[i]);
+	for (unsigned i = 0; i < n; i++)
+		begin_at_root(s, &lanes[i]);
 	while (step_down(s, lanes, n))
 		;
 	for (unsigned i = 0; i < n; i++)
 		if (lanes[i].live)
 			seek_near(&lanes[i].spot, lanes[i].key);
 	for (unsigned i = 0; i < n; i++)
-		search_leaf(&lanes[i]);
+		search_leaf(s, &lanes[i]);
 }
 
-void aim_all(struct store *s, const struct store_mutation *muts, size_t n, struct aim *aims)
+void aim_all(struct store *s, const struct store_mutation *muts, size_t n, bool walk, struct aim *aims)
 {
 	if (n == 1)
-		aim_one(s, muts, aims);
+		aim_one(s, muts, walk, aims);
 	for (size_t i = 0; n > 1 && i < n; i += LANES)
 		aim_group(s, muts + i, (unsigned)MIN(n - i, LANES), aims + i);
 }

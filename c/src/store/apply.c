@@ -4,7 +4,7 @@
  * In this order: large values to extents (no lock), then under store->lock conditions, pages, space and room in the log (`prepare`:
  * nothing has changed yet, and anything may fail), then the record, then the changes: a failure in these fails the store, and the
  * record, which nobody has acknowledged, may or may not survive. */
-#include "internal.h"
+#include "finger.h"
 
 struct batch {
 	struct store_mutation *muts;
@@ -219,11 +219,11 @@ static void prepare_deferred(struct store *s, struct batch *b, const struct stor
 	b->gives++;
 }
 
-/* NULL: it has to be found. A delete may join pages, and wants them all. */
+/* NULL: it has to be found. A delete may join pages, and wants them all; so does what comes after a snapshot, which makes copies of them. */
 static const struct aim *aim_of(const struct store *s, const struct batch *b, const struct tree *t,
 				const struct store_mutation *m)
 {
-	const struct aim *aim = b->aims && m->change != STORE_DEL ? &b->aims[m - b->muts] : NULL;
+	const struct aim *aim = b->aims && m->change != STORE_DEL && !b->freezes ? &b->aims[m - b->muts] : NULL;
 
 	return aim && aim_stands(s, t, aim) ? aim : NULL;
 }
@@ -245,6 +245,20 @@ static int prepare_found(struct store *s, struct batch *b, struct tree *t, struc
 	return rc;
 }
 
+/* A path from the root has shown where the leaf is. */
+static void remember_leaf(struct store *s, const struct tree *t, tarn_buf key, const struct path *path)
+{
+	uint64_t    life = finger_life(t);
+	struct spot spot;
+	unsigned    d = path->depth - 1;
+
+	if (!path->depth || !life)
+		return;
+	spot	     = (struct spot){ .frame = path->frames[d], .slot = path->slots[d], .found = path->found };
+	spot.version = atomic_load_explicit(&spot.frame->version, memory_order_relaxed);
+	finger_set(s, life, finger_hash(s, life, key), key, &spot);
+}
+
 static int prepare_key(struct store *s, struct batch *b, struct tree *t, struct store_mutation *m, struct path *path)
 {
 	const struct aim *aim = aim_of(s, b, t, m);
@@ -256,6 +270,8 @@ static int prepare_key(struct store *s, struct batch *b, struct tree *t, struct 
 			prepare_deferred(s, b, m);
 			return 0;
 		}
+		if (!rc && is_single(b))
+			remember_leaf(s, t, m->key, path);
 		return rc ? rc : prepare_found(s, b, t, m, path);
 	}
 	aim_path(aim, path);
@@ -487,20 +503,15 @@ static void large_ends(struct store *s)
 	pthread_mutex_unlock(&s->lock);
 }
 
-/* A single change that has the lock for itself finds its key at least as quickly there. */
-static bool aim_pays(const struct store *s, size_t n)
-{
-	return n > 1 || atomic_load_explicit(&s->meets, memory_order_relaxed);
-}
-
-/* No lock. Without memory for them it goes without. */
+/* A single change that has the lock for itself finds its key at least as quickly there, when no finger knows it. No lock. Without memory for aims it goes
+ * without. */
 static void take_aim(struct store *s, struct batch *b)
 {
-	if (!aim_pays(s, b->all))
-		return;
+	bool alone = b->all == 1 && !atomic_load_explicit(&s->meets, memory_order_relaxed);
+
 	b->aims = is_single(b) ? &b->one : malloc(b->all * sizeof(*b->aims));
 	if (b->aims)
-		aim_all(s, b->muts, b->all, b->aims);
+		aim_all(s, b->muts, b->all, !alone, b->aims);
 }
 
 int store_apply(struct store *s, struct store_mutation *muts, size_t n, unsigned flags, uint64_t *lsn, size_t *failed)

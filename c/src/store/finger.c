@@ -63,7 +63,7 @@ static uint64_t with_part(uint64_t finger, uint64_t hash, uint64_t part)
 }
 
 /* It is one of this span, and this frame. */
-static bool is_for(uint64_t finger, uint64_t hash, const struct frame *f)
+static NODE_RACY bool is_for(uint64_t finger, uint64_t hash, const struct frame *f)
 {
 	return tag_of(finger) == tag_of(hash) && index_of(finger) == (f->number & 0xfffffff) &&
 	       class_of(finger) == f->number >> 28;
@@ -250,7 +250,7 @@ NODE_RACY bool finger_enter(const struct store *s, uint64_t life, uint64_t hash,
 /* ---- setting ---- */
 
 /* Of the same tag there are two, the newest: where two leaves meet. */
-static _Atomic uint64_t *place_for(_Atomic uint64_t *line, uint64_t hash, const struct frame *f)
+static NODE_RACY _Atomic uint64_t *place_for(_Atomic uint64_t *line, uint64_t hash, const struct frame *f)
 {
 	_Atomic uint64_t *place = NULL, *same = NULL;
 

@@ -73,26 +73,35 @@ func TestBehindCrowd(t *testing.T) {
 	})
 }
 
-// TestUnknownCosts: a connection that calls what there is not soon has no credit, and one that is refused for want of room has much longer.
-func TestUnknownCosts(t *testing.T) {
-	many := func(method string, g *Gate) int {
+// TestWorthlessCosts: a connection that calls what there is not, or whose calls end before their messages come, soon has no credit; one that is
+// refused for want of room has much longer, and one whose messages come always.
+func TestWorthlessCosts(t *testing.T) {
+	const enough = 10 * creditMost
+	many := func(method string, g *Gate, come bool) int {
 		inner, other := net.Pipe()
 		t.Cleanup(func() { _, _ = inner.Close(), other.Close() })
 		c := newConn(inner, "", &origin{}, &Conns{})
 		calls := &Calls{Gate: g, streams: map[string]bool{"/a/b": false}}
 		for n := 0; ; n++ {
-			if c.credit < 0 {
+			if c.earn(c.at); c.credit < 0 || n == enough {
 				return n
 			}
 			ctx, err := calls.Tap(t.Context(), method, Caller{Key: "a", Weight: 4, Conn: c})
-			if err == nil {
-				ticketOf(ctx).end()
+			if err != nil {
+				continue
 			}
+			if come {
+				heard(ctx)
+			}
+			ticketOf(ctx).end()
 		}
 	}
-	unknown, full := many("/no/ne", NewGate(1<<20, 1<<40)), many("/a/b", NewGate(0, 0))
-	if unknown > creditMost/unknownCost || full < creditMost {
-		t.Errorf("%d calls of what there is not, and %d for which there is no room, use up the credit", unknown, full)
+	room := NewGate(1<<20, 1<<40)
+	unknown, unheard := many("/no/ne", room, false), many("/a/b", room, false)
+	full, come := many("/a/b", NewGate(0, 0), false), many("/a/b", room, true)
+	if unknown > creditMost/unknownCost || unheard > creditMost/unknownCost+1 || full < creditMost || come < enough {
+		t.Errorf("%d calls of what there is not, %d that nobody hears, %d for which there is no room, and %d whose messages come use up the credit",
+			unknown, unheard, full, come)
 	}
 }
 

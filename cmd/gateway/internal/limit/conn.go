@@ -17,9 +17,9 @@ import (
 
 // Conn is a connection of HTTP/2, behind TLS, that is read no faster than what its client does is worth.
 //
-// Always true: frames that carry nothing (settings, pings, resets, empty or padded data and others), large headers and calls that are refused cost credit, admitted
-// calls and bytes of data in either direction earn it, and some comes with time and from the origin. While there is none, nothing is read: the client waits in
-// its own send buffer, and costs nobody else anything. Who goes on to send what carries nothing is cut. What ordinary clients do never uses
+// Always true: frames that carry nothing (settings, pings, resets, empty or padded data and others), large headers, and calls
+// that are refused or end before their message has come, cost credit; other calls and bytes of data in either direction earn it, and some comes with time and from
+// the origin. While there is none, nothing is read: the client waits in its own send buffer, and costs nobody else anything. Who goes on to send what carries nothing is cut. What ordinary clients do never uses
 // up the credit.
 type Conn struct {
 	net.Conn
@@ -29,6 +29,7 @@ type Conn struct {
 	written atomic.Int64 // bytes that have not earned credit yet
 	owed    atomic.Int64 // when the oldest refusal that is not written yet was read, in ns; 0: there is none
 	owes    atomic.Int64 // how many these are
+	unheard atomic.Int64 // calls that had a place and ended before their message came, and that have not cost credit yet
 	left    atomic.Int64 // credit, as it was when something was read last
 	unread  unread
 	origin  *origin
@@ -63,11 +64,12 @@ const (
 	writtenCredit = 1. / 4096 // each byte that goes
 	frameCost     = 1
 	resetCost     = 4
-	headersFree   = 4096     // bytes of the headers of a call
-	headersCost   = 1. / 256 // of each beyond
-	refusalCost   = 0.5      // of a call
-	unknownCost   = 4        // of a call of a method that there is not, beyond that: grpc does all of its work
-	surplusCost   = 3        // of a call beyond those that a connection may have at once: the client was told how many
+	headersFree   = 4096                     // bytes of the headers of a call
+	headersCost   = 1. / 256                 // of each beyond
+	refusalCost   = 0.5                      // of a call
+	unknownCost   = 4                        // of a call of a method that there is not, beyond that: grpc does all of its work
+	unheardCost   = callCredit + unknownCost // of a call whose message is too large, or does not come
+	surplusCost   = 3                        // of a call beyond those that a connection may have at once: the client was told how many
 	pauseMost     = 100 * time.Millisecond
 	creditLow     = 100
 	yieldWaste    = 50
@@ -158,11 +160,11 @@ func (c *Conn) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// earn adds what comes with time, and what was earned by writing.
+// earn adds what comes with time, and what was earned by writing, less what calls cost that were worth nothing in the end.
 func (c *Conn) earn(now time.Time) {
 	seconds := now.Sub(c.at).Seconds()
 	c.at = now
-	c.spend(-float64(c.written.Swap(0)) * writtenCredit)
+	c.spend(float64(c.unheard.Swap(0))*unheardCost - float64(c.written.Swap(0))*writtenCredit)
 	c.credit = min(c.credit+seconds*creditRate*c.origin.share(), creditMost)
 	c.waste = max(c.waste-seconds*wasteRate, 0)
 }

@@ -60,6 +60,24 @@ func (c *Calls) Unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, 
 	return resp, c.ended(ctx, call{method: info.FullMethod, begin: begin, req: req, ownDeadline: !callers}, err)
 }
 
+// HeardUnary is a grpc.UnaryServerInterceptor, before all others: the message has come, and was not too large.
+func HeardUnary(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	heard(ctx)
+	return handler(ctx, req)
+}
+
+// HeardStream is a grpc.StreamServerInterceptor, before all others: what comes is between the client and the handler.
+func HeardStream(srv any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+	heard(ss.Context())
+	return handler(srv, ss)
+}
+
+func heard(ctx context.Context) {
+	if t := ticketOf(ctx); t != nil {
+		t.heard.Store(true)
+	}
+}
+
 // begin makes the handler of a call one of those who hold its place; the caller calls end when it has returned.
 func begin(ctx context.Context) (t *Ticket, end func(), err error) {
 	t = ticketOf(ctx)

@@ -50,6 +50,7 @@ func (c *Calls) Tap(ctx context.Context, method string, who Caller) (context.Con
 	} else if who.Conn != nil {
 		who.Conn.refused()
 		who.Conn.spend(unknownCost)
+		t.heard.Store(true) // that is all that it costs
 	}
 	ctx, t.cancel = context.WithCancelCause(context.WithValue(ctx, ticketKey{}, t))
 	t.waits(arriving)

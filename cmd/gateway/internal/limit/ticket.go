@@ -19,6 +19,7 @@ type Ticket struct {
 	cancel     context.CancelCauseFunc
 	unhook     func() bool // keeps the end of the context from ending it
 	late       bool        // refuse it when its message has come
+	heard      atomic.Bool // its message has come: it was worth its place
 	ended      bool        // under gate.mu
 	bytes      int64       // under gate.mu
 	resting    bool        // under gate.mu: counted in gate.idle
@@ -173,6 +174,9 @@ func (t *Ticket) end() {
 		return
 	}
 	if s := t.share; s != nil {
+		if t.conn != nil && !t.heard.Load() {
+			t.conn.unheard.Add(1)
+		}
 		s.calls, s.bytes = s.calls-1, s.bytes-t.bytes
 		g.calls.used, g.bytes.used = g.calls.used-1, g.bytes.used-t.bytes
 		if t.resting {

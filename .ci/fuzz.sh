@@ -6,8 +6,9 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 targets=$1 seconds=$2
 compiler=${FUZZ_CC:-clang}
-if ! command -v "$compiler" >/dev/null; then
-	echo "make fuzz needs clang with libFuzzer, and there is none: apt-get install clang, or FUZZ_CC=clang-14" >&2
+if ! echo 'int LLVMFuzzerTestOneInput(const char *at, unsigned long n) { return !at && n; }' |
+	"$compiler" -x c -fsanitize=fuzzer,address -o /dev/null - 2>/dev/null; then
+	echo "make fuzz needs clang with libFuzzer, and there is none: apt-get install clang libclang-rt-dev, or FUZZ_CC=clang-14" >&2
 	exit 1
 fi
 flags=(-std=c11 -D_GNU_SOURCE -Ic/include -O1 -g -w -fno-omit-frame-pointer -fsanitize=address -fsanitize=undefined -fno-sanitize-recover=all)

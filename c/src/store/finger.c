@@ -277,9 +277,8 @@ static NODE_RACY _Atomic uint64_t *place_for(_Atomic uint64_t *line, uint64_t ha
 static NODE_RACY uint64_t part_at(const struct spot *spot)
 {
 	const struct frame *f = spot->frame;
-	uint32_t at = page_u32(f->page + MIN(NODE_SLOTS + (size_t)spot->slot * SLOT_BYTES, f->cap - SLOT_BYTES) + SLOT_ENTRY);
 
-	return MIN(at, f->cap - 1) / (f->cap >> PART_BITS);
+	return MIN(page_entry(f->page, f->cap, spot->slot), f->cap - 1) / (f->cap >> PART_BITS);
 }
 
 static NODE_RACY void set_in(_Atomic uint64_t *place, uint64_t hash, const struct spot *spot)

@@ -175,9 +175,7 @@ NODE_RACY void seek_aim(struct store *s, struct spot *spot, tarn_buf key)
 
 NODE_RACY void seek_prefetch_entry(const uint8_t *page, uint32_t cap, uint32_t slot)
 {
-	uint32_t at = page_u32(page + MIN(NODE_SLOTS + (size_t)slot * SLOT_BYTES, cap - SLOT_BYTES) + SLOT_ENTRY);
-
-	prefetch_lines((uintptr_t)page + at, 3);
+	prefetch_lines((uintptr_t)page + page_entry(page, cap, slot), 3);
 }
 
 NODE_RACY void seek_near(struct spot *spot, tarn_buf key)

@@ -99,5 +99,10 @@ static inline NODE_RACY uint32_t page_u32(const uint8_t *p)
 	__builtin_memcpy(&v, p, sizeof(v));
 	return le32toh(v);
 }
+/* Where the entry of a slot begins. In the page, when nothing changes meanwhile. */
+static inline NODE_RACY uint32_t page_entry(const uint8_t *page, uint32_t cap, uint32_t slot)
+{
+	return page_u32(page + MIN(NODE_SLOTS + (size_t)slot * SLOT_BYTES, cap - SLOT_BYTES) + SLOT_ENTRY);
+}
 
 #endif

@@ -216,11 +216,41 @@ static void test_failing_log(void **state)
 	sim_disk_destroy(disk);
 }
 
+#define OVERWRITES  40000u
+#define VALUE_BYTES 1000u
+
+/* Each is begun by half a log of changes at the least: none follows the other because of what came before it began. */
+static void test_checkpoints_have_a_reason(void **state)
+{
+	static char	value[VALUE_BYTES];
+	struct scratch *s = *state;
+	uint64_t	most;
+	tarn_pool_info	before, after;
+
+	relax(s);
+	assert_ok(tarn_pool_query(s->pool, &before, NULL));
+	for (uint32_t i = 0; i < OVERWRITES; i++) {
+		uint32_t key = i % 100;
+
+		assert_ok(tarn_kv_put(s->kv, (tarn_buf){ &key, sizeof(key) }, (tarn_buf){ value, sizeof(value) }, TARN_COND_NONE,
+				      NULL));
+	}
+	assert_ok(tarn_pool_query(s->pool, &after, NULL));
+	most = UINT64_C(5) * OVERWRITES * VALUE_BYTES / 4 / (after.log_bytes / 2) + 1;
+	printf("# %llu checkpoints, %llu may be\n", (unsigned long long)(after.generation - before.generation),
+	       (unsigned long long)most);
+	assert_in_range(after.generation - before.generation, 1, most);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		scratch_test(test_property), scratch_test(test_what_is_left),	 scratch_test(test_prefix),
-		scratch_test(test_much),     cmocka_unit_test(test_failing_log),
+		scratch_test(test_property),
+		scratch_test(test_what_is_left),
+		scratch_test(test_prefix),
+		scratch_test(test_much),
+		scratch_test(test_checkpoints_have_a_reason),
+		cmocka_unit_test(test_failing_log),
 	};
 
 	return cmocka_run_group_tests_name("relaxed", tests, NULL, NULL);

@@ -2,7 +2,8 @@
 /* driver/local/checkpointer.c: see checkpointer.h. */
 #include "checkpointer.h"
 
-/* What is said to be due while one runs is one more. Failures are not its own: one that matters turns the store read-only, and is logged
+/* Nobody says that one is due while it runs, so what was said meanwhile came before it began, and is done; who changes something after it says so
+ * again. Failures are not its own: one that matters turns the store read-only, and is logged
  * there, and the next change meets it. */
 static void *run(void *arg)
 {
@@ -14,10 +15,10 @@ static void *run(void *arg)
 			pthread_cond_wait(&c->told, &c->lock);
 		if (c->stopping)
 			break;
-		c->due = false;
 		pthread_mutex_unlock(&c->lock);
 		(void)store_checkpoint(c->store);
 		pthread_mutex_lock(&c->lock);
+		c->due = false;
 	}
 	pthread_mutex_unlock(&c->lock);
 	return NULL;

@@ -247,8 +247,10 @@ static void finish(struct store *s, int rc, const struct superblock *sb, const s
 		space_thaw(&s->space);
 		snap_thaw(s);
 		defer_thaw(s);
-		if (!s->replaying)
+		if (!s->replaying) {
 			log_release(s, place);
+			c->grown = log_used(s);
+		}
 	}
 	c->running = false;
 	c->count++;

@@ -160,6 +160,7 @@ struct checkpoint {
 	uint64_t	 frozen_bytes, frozen_left; /* dirty memory when it froze; that is still not given back */
 	uint64_t	 frozen_wide;		    /* of it, in pages of more than a block: most are inner ones */
 	uint64_t	 frozen_puts;		    /* of it, of what was put off */
+	uint64_t	 grown;			    /* per mille of the log that were filled while the last one ran */
 };
 
 /* The trees of the checkpoint under way; more may be frozen behind them meanwhile. */

@@ -21,6 +21,10 @@ bool pace_is_full(const struct store *s)
 	return dirty_memory(s) > dirty_limit(s) || s->cache.dirty_bytes > pace_pages_limit(s);
 }
 
+#define LOG_SOON     500     /* per mille of the ring: a checkpoint should begin, at the soonest and */
+#define LOG_LATE     650     /* at the latest */
+#define LOG_SLOW     750     /* changes take longer, */
+#define LOG_FULL     970     /* as long as there is */
 #define PACE_MAX_NS  200000u /* of one change, when there is next to no room left */
 #define LAST_ROOM    900     /* per mille: a device that is slow gets time here, */
 #define LAST_NS	     200000u /* so much for each per mille from there on */
@@ -64,7 +68,7 @@ static uint64_t crowding(const struct store *s)
  * where changes must stop, and the more of them there are before older ones have been written, the longer. */
 uint64_t pace_ns(struct store *s, uint64_t log)
 {
-	uint64_t full = MAX(crowding(s), way(log, 750, 970));
+	uint64_t full = MAX(crowding(s), way(log, LOG_SLOW, LOG_FULL));
 	uint64_t used = MAX(full, way(lead(s, dirty_limit(s)), LEAD_EASY, LEAD_MOST));
 
 	return s->due ? used * used / 1000 * PACE_MAX_NS / 1000 + (MAX(full, LAST_ROOM) - LAST_ROOM) * LAST_NS : 0;
@@ -82,7 +86,11 @@ void pace_rest(uint64_t ns)
 	owed = 0;
 }
 
-#define LOG_DUE 500 /* per mille of the ring: a checkpoint should begin */
+/* So that a checkpoint ends before the log slows changes, when as much is logged meanwhile as during the last one. */
+static uint64_t log_due(const struct store *s)
+{
+	return MIN(MAX(LOG_SLOW - MIN(s->checkpoint.grown, LOG_SLOW), LOG_SOON), LOG_LATE);
+}
 
 /* A page that is frozen is copied when it changes again; what was put off is not. */
 static bool is_much(const struct store *s)
@@ -94,6 +102,6 @@ static bool is_much(const struct store *s)
 /* Wakes who runs checkpoints, before somebody has to wait for one. */
 void pace_tell_due(struct store *s, uint64_t log)
 {
-	if (s->due && !s->checkpoint.running && (is_much(s) || log > LOG_DUE))
+	if (s->due && !s->checkpoint.running && (is_much(s) || log > log_due(s)))
 		s->due(s->due_arg);
 }

@@ -18,7 +18,9 @@
 #include <xxhash.h>
 
 #define LINE_FINGERS 8u
-#define SHARE	     64u /* of the budget */
+#define SHARE	     64u	    /* of the budget, at the most */
+#define LINES_LEAST  UINT64_C(1024) /* in use from the beginning on, when there are as many */
+#define LOSS_SHARE   8u		    /* of the lines in use: so many fingers may be lost before more lines are */
 
 /* A finger, from its lowest bit on: the frame; for each fourth of the span's keys the 64th of the page where an entry was last found (0: nothing is
  * known, for a page does not begin with an entry); bits of the hash. */
@@ -93,20 +95,33 @@ void fingers_init(struct store *s, uint64_t budget)
 	while (2 * lines * LINE <= budget / SHARE)
 		lines *= 2;
 	g->words = device_map(lines * LINE);
-	g->mask	 = lines - 1;
+	g->most	 = lines - 1;
+	g->mask	 = MIN(lines, LINES_LEAST) - 1;
 	s->cache.bytes += g->words ? lines * LINE : 0;
+}
+
+/* A finger had to go for another one. When many had to, twice as many lines are used: what few data need stays in the processor's
+ * cache. Half of the fingers are then in lines where nobody looks for them, and come again. */
+static void one_is_lost(struct fingers *g)
+{
+	uint64_t mask = atomic_load_explicit(&g->mask, memory_order_relaxed);
+
+	if (atomic_fetch_add_explicit(&g->lost, 1, memory_order_relaxed) < mask / LOSS_SHARE || mask == g->most)
+		return;
+	atomic_store_explicit(&g->lost, 0, memory_order_relaxed);
+	atomic_compare_exchange_strong(&g->mask, &mask, 2 * mask + 1);
 }
 
 void fingers_fini(struct store *s)
 {
 	if (s->fingers.words)
-		device_unmap(s->fingers.words, (s->fingers.mask + 1) * LINE);
+		device_unmap(s->fingers.words, (s->fingers.most + 1) * LINE);
 	s->fingers = (struct fingers){ 0 };
 }
 
 static _Atomic uint64_t *line_of(const struct store *s, uint64_t hash)
 {
-	return s->fingers.words + (hash & s->fingers.mask) * LINE_FINGERS;
+	return s->fingers.words + (hash & atomic_load_explicit(&s->fingers.mask, memory_order_relaxed)) * LINE_FINGERS;
 }
 
 /* ---- spans ---- */
@@ -250,9 +265,9 @@ NODE_RACY bool finger_enter(const struct store *s, uint64_t life, uint64_t hash,
 /* ---- setting ---- */
 
 /* Of the same tag there are two, the newest: where two leaves meet. */
-static NODE_RACY _Atomic uint64_t *place_for(_Atomic uint64_t *line, uint64_t hash, const struct frame *f)
+static NODE_RACY _Atomic uint64_t *place_for(struct store *s, uint64_t hash, const struct frame *f)
 {
-	_Atomic uint64_t *place = NULL, *same = NULL;
+	_Atomic uint64_t *line = line_of(s, hash), *place = NULL, *same = NULL;
 
 	for (unsigned i = 0; i < LINE_FINGERS; i++) {
 		uint64_t there = atomic_load_explicit(&line[i], memory_order_relaxed);
@@ -270,7 +285,10 @@ static NODE_RACY _Atomic uint64_t *place_for(_Atomic uint64_t *line, uint64_t ha
 			place = &line[i];
 		}
 	}
-	return place ? place : &line[hash >> 40 & (LINE_FINGERS - 1)];
+	if (place)
+		return place;
+	one_is_lost(&s->fingers);
+	return &line[hash >> 40 & (LINE_FINGERS - 1)];
 }
 
 /* The 64th of the page where what was found begins. */
@@ -302,7 +320,7 @@ NODE_RACY void finger_set(struct store *s, uint64_t life, uint64_t hash, tarn_bu
 		return;
 	if (atomic_load_explicit(&f->live, memory_order_relaxed) != (life | spot->version))
 		atomic_store_explicit(&f->live, life | spot->version, memory_order_relaxed);
-	set_in(place_for(line_of(s, hash), hash, f), hash, spot);
+	set_in(place_for(s, hash, f), hash, spot);
 	vote(s, f, key);
 }
 

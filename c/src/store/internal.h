@@ -268,7 +268,9 @@ struct span_bits {
 };
 struct fingers {
 	_Atomic uint64_t *words;      /* NULL: none */
-	uint64_t	  mask;	      /* of lines */
+	_Atomic uint64_t  mask;	      /* of the lines in use */
+	uint64_t	  most;	      /* the mask of all lines */
+	_Atomic uint64_t  lost;	      /* fingers that had to go for others, since there are so many lines */
 	uint64_t	  lives;      /* that have begun */
 	struct span_bits  spans[256]; /* by how keys begin */
 };

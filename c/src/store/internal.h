@@ -185,8 +185,8 @@ struct log_place { /* where replay begins */
 };
 struct log_wait { /* who waits for one group */
 	struct op	*ops, **end;
-	_Atomic uint32_t word; /* threads sleep on it: it changes when they should look again */
-	uint32_t	 sleepers;
+	_Atomic uint32_t word;	   /* threads sleep on it: it changes when they should look again */
+	_Atomic uint32_t sleepers; /* written with log.lock */
 };
 
 /* feed: where the groups are that can still be read (feed.c). Places are counted on from one lap to the next: block of the ring = place %
@@ -209,6 +209,14 @@ struct feed {
 	_Atomic unsigned  watches; /* that are open */
 };
 
+struct log_gather {	       /* see gather.c */
+	uint32_t group;	       /* threads that waited for the group being written */
+	uint32_t expected;     /* for the next one */
+	bool	 on;	       /* who is going to write it waits for them */
+	uint64_t began, took;  /* ns: when the last group was made durable, and for how long */
+	uint32_t misses, skip; /* how often in turn they did not come; groups that are not waited for because of that */
+};
+
 struct log {
 	pthread_mutex_t	     lock;
 	struct device_queue *queue;
@@ -216,6 +224,7 @@ struct log {
 	struct log_wait	     wait[2]; /* wait[turn] is for the group being filled, the other for the one being written */
 	unsigned	     turn;
 	bool		     flushing;
+	struct log_gather    gather;
 	bool	    durable_writes; /* the device makes a write durable for less than a write and a flush cost: measured */
 	bool	    torn;	    /* the replay met a group that is not whole: the next one needs a new epoch */
 	_Atomic int rc;		    /* the log has failed. Written with log.lock, and then never again; so is the message */
@@ -623,6 +632,11 @@ bool mutation_parse(const uint8_t **p, const uint8_t *end, struct store_mutation
 		    bool *extents); /* no lock. Of a record; moves *p behind it. false: it is none */
 
 uint64_t log_writing(const struct log *l); /* log.lock. Blocks of the ring that the group being written takes; 0: none is */
+
+/* gather.c: log.lock, in all of it */
+void gather_wait(struct log *l); /* before a group is written. Gives the lock up meanwhile: nobody else begins to write */
+void gather_begin_group(struct log *l);
+void gather_end_group(struct log *l);
 
 /* feed.c */
 void feed_init(struct store *s);

@@ -402,6 +402,7 @@ static void take_fill(struct log *l)
 {
 	struct log_buf full = l->fill;
 
+	gather_begin_group(l);
 	l->fill		= l->flush;
 	l->fill.len	= 0;
 	l->fill.extents = 0;
@@ -414,6 +415,7 @@ static void take_fill(struct log *l)
 static void finish_group(struct log *l, const struct ring *from, const struct ring *to, struct hash128 sum, uint64_t kept, int rc)
 {
 	l->flushing = false;
+	gather_end_group(l);
 	if (rc) {
 		set_failed(l, rc);
 	} else {
@@ -442,7 +444,7 @@ static void announce(struct log *l)
 	if (failed)
 		ops = take_ops(next, ops, &end), n_next = call_sleepers(next);
 	else if (next->sleepers)
-		n_next = 1, next->sleepers--, atomic_fetch_add(&next->word, 1);
+		n_next = 1, atomic_fetch_sub(&next->sleepers, 1), atomic_fetch_add(&next->word, 1);
 	pthread_mutex_unlock(&l->lock);
 	wake_threads(next, n_next); /* first: the device has nothing to do until then */
 	wake_threads(done, n_done);
@@ -493,10 +495,10 @@ static int commit_step(struct store *s, struct log *l, uint64_t lsn)
 		pthread_mutex_unlock(&l->lock);
 	else if (l->rc)
 		rc = base_fail(-l->rc, "%s", l->message), pthread_mutex_unlock(&l->lock);
-	else if (l->flushing)
+	else if (l->flushing || l->gather.on)
 		sleep_until(l, lsn);
 	else
-		flush_group(s, l);
+		gather_wait(l), flush_group(s, l);
 	return rc;
 }
 

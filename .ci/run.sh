@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 bin=$PWD/build/bin
 root=${TARN_ROOT:-${XDG_DATA_HOME:-$HOME/.local/share}/tarn}
 
-if ! "$bin/tarn" --root "$root" pool list -o json | grep -q '"label"'; then
+if ! { [ -d "$root" ] && "$bin/tarn" --root "$root" pool list -o json | grep -q '"label"'; }; then
 	echo "There is no pool in $root yet: creating one, pond, in a file."
 	"$bin/tarn" --root "$root" pool create pond --size 1G
 fi

@@ -45,7 +45,7 @@ func environment() cli.Env {
 			return connect.Open(ctx, connect.Where(w).FromEnv(os.Getenv), out.Logger(os.Stderr))
 		},
 		OpenLocal: func(_ context.Context, w cli.Where) (system.System, error) {
-			return connect.Local(connect.Where(w).FromEnv(os.Getenv).Root, out.Logger(os.Stderr))
+			return connect.Local(connect.Where(w).FromEnv(os.Getenv), out.Logger(os.Stderr))
 		},
 		Devices:  localdev.Devices{},
 		OpenNVMe: localdev.Devices{}.OpenNVMe,

@@ -34,6 +34,7 @@ type Where struct {
 	Root, Endpoint         string
 	TLSCA, TLSCert, TLSKey string
 	Token, TokenFile       string
+	MakeRoot               bool // when it is not there
 }
 
 // Version says what this program is made of.

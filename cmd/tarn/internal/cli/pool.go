@@ -70,6 +70,7 @@ func (a *app) poolCreate() *cobra.Command {
 				return usage("--node-size is at most 4 GiB - 1")
 			}
 			opts.NodeBytes = uint32(node)
+			a.where.MakeRoot = true
 			return a.with(cmd, func(ctx context.Context, sys system.System) error {
 				info, err := sys.CreatePool(ctx, p.Pool, opts)
 				if err != nil {

@@ -5,6 +5,8 @@ package connect
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
@@ -33,6 +35,7 @@ type Where struct {
 	Root, Endpoint         string
 	TLSCA, TLSCert, TLSKey string
 	Token, TokenFile       string
+	MakeRoot               bool // when it is not there; else that is NONEXIST
 }
 
 // FromEnv fills what the flags left open: with root or endpoint given, the environment is not asked.
@@ -83,11 +86,16 @@ func Open(ctx context.Context, w Where, log *slog.Logger) (system.System, error)
 			return sys, err
 		}
 	}
-	return Local(w.Root, log)
+	return Local(w, log)
 }
 
 // Local opens the system of a root directory in this process.
-func Local(root string, log *slog.Logger) (system.System, error) {
+func Local(w Where, log *slog.Logger) (system.System, error) {
+	root := w.Root
+	if _, err := os.Stat(root); errors.Is(err, fs.ErrNotExist) && !w.MakeRoot {
+		return nil, errno.New("open", root, errno.NonExist, "there is no directory "+root+
+			": --root or TARN_ROOT names the one with the pools, and 'tarn pool create' makes it")
+	}
 	sys, err := tarn.OpenWith(tarn.Options{Root: root, Logger: log})
 	if err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ package connect
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
@@ -77,6 +78,22 @@ func open(t *testing.T, w Where) (system.System, time.Duration) {
 		t.Fatal(err)
 	}
 	return sys, time.Since(start)
+}
+
+// TestNoRoot checks that who only wants to look does not make the directory that is mistyped.
+func TestNoRoot(t *testing.T) {
+	root := filepath.Join(t.TempDir(), "tpyo")
+	_, err := Open(t.Context(), Where{Root: root}, nil)
+	if !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("got %v, want NONEXIST", err)
+	}
+	if _, err := os.Stat(root); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the directory: %v, want it not to be there", err)
+	}
+	sys, _ := open(t, Where{Root: root, MakeRoot: true})
+	if err := sys.Close(); err != nil {
+		t.Error(err)
+	}
 }
 
 // TestSilentGateway checks that a gateway which accepts but never answers is given up, by the time that the user gave.

@@ -20,6 +20,7 @@
 #define LINE_FINGERS 8u
 #define SHARE	     64u	    /* of the budget, at the most */
 #define LINES_LEAST  UINT64_C(1024) /* in use from the beginning on, when there are as many */
+#define GROWTH	     8u		    /* of the lines in use, at a time */
 #define LOSS_SHARE   8u		    /* of the lines in use: so many fingers may be lost before more lines are */
 
 /* A finger, from its lowest bit on: the frame; for each fourth of the span's keys the 64th of the page where an entry was last found (0: nothing is
@@ -100,8 +101,8 @@ void fingers_init(struct store *s, uint64_t budget)
 	s->cache.bytes += g->words ? lines * LINE : 0;
 }
 
-/* A finger had to go for another one. When many had to, twice as many lines are used: what few data need stays in the processor's
- * cache. Half of the fingers are then in lines where nobody looks for them, and come again. */
+/* A finger had to go for another one. When many had to, GROWTH times as many lines are used: what few data need stays in the
+ * processor's cache. Most fingers are then in lines where nobody looks for them, and come again. */
 static void one_is_lost(struct fingers *g)
 {
 	uint64_t mask = atomic_load_explicit(&g->mask, memory_order_relaxed);
@@ -109,7 +110,7 @@ static void one_is_lost(struct fingers *g)
 	if (atomic_fetch_add_explicit(&g->lost, 1, memory_order_relaxed) < mask / LOSS_SHARE || mask == g->most)
 		return;
 	atomic_store_explicit(&g->lost, 0, memory_order_relaxed);
-	atomic_compare_exchange_strong(&g->mask, &mask, 2 * mask + 1);
+	atomic_compare_exchange_strong(&g->mask, &mask, MIN(GROWTH * (mask + 1) - 1, g->most));
 }
 
 void fingers_fini(struct store *s)

@@ -213,7 +213,7 @@ struct log_gather {	       /* see gather.c */
 	uint32_t group;	       /* threads that waited for the group being written */
 	uint32_t expected;     /* for the next one */
 	bool	 on;	       /* who is going to write it waits for them */
-	uint64_t began, took;  /* ns: when the last group was made durable, and for how long */
+	uint64_t began, took;  /* ns: when the last group began to be written, and for how long */
 	uint32_t misses, skip; /* how often in turn they did not come; groups that are not waited for because of that */
 };
 

@@ -2,9 +2,8 @@
 /* driver/local/checkpointer.c: see checkpointer.h. */
 #include "checkpointer.h"
 
-/* Nobody says that one is due while it runs, so what was said meanwhile came before it began, and is done; who changes something after it says so
- * again. Failures are not its own: one that matters turns the store read-only, and is logged
- * there, and the next change meets it. */
+/* Nobody says that one is due while it runs: what was said meanwhile came before it had frozen anything, and is done. Who changes something after
+ * it says so again. Failures are not its own: one that matters turns the store read-only, and is logged there, and the next change meets it. */
 static void *run(void *arg)
 {
 	struct checkpointer *c = arg;

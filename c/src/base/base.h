@@ -35,6 +35,7 @@ void base_log(tarn_log_level level, const char *fmt, ...) __attribute__((format(
 /* Clock and random, each behind a seam: tests replace them. NULL restores the real one. */
 uint64_t base_now_ns(void);  /* wall clock, since 1970 */
 uint64_t base_mono_ns(void); /* monotonic */
+uint64_t base_wait_ns(void); /* CLOCK_MONOTONIC, no seam: by which threads wait, also when a test's clock stands still */
 uint64_t base_random(void);
 void	 base_set_clock(uint64_t (*now_ns)(void *), void *arg);
 void	 base_set_random(uint64_t (*random)(void *), void *arg);

@@ -39,6 +39,11 @@ uint64_t base_mono_ns(void)
 	return fake_now_ns ? fake_mono_ns() : read_clock(CLOCK_MONOTONIC);
 }
 
+uint64_t base_wait_ns(void)
+{
+	return read_clock(CLOCK_MONOTONIC);
+}
+
 void base_set_clock(uint64_t (*now_ns)(void *), void *arg)
 {
 	fake_now_ns = now_ns;

@@ -7,20 +7,10 @@
  * Operations with events are not waited for: who has several of them under way does something meanwhile. */
 #include "internal.h"
 #include <sched.h>
-#include <time.h>
 
 #define WAIT_NS	  UINT64_C(100000) /* from the end of the last group on, at the most, */
 #define WAIT_PART 2u		   /* and this part of the time that it took */
 #define SKIP_MAX  15u
-
-/* Not base_mono_ns(): a test's clock may stand still. */
-static uint64_t gather_clock(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 /* Threads: those that sleep, and the one that is going to write it. */
 static uint32_t gathered(const struct log *l)
@@ -41,11 +31,11 @@ void gather_wait(struct log *l)
 	uint64_t	   until  = g->began + g->took + MIN(g->took / WAIT_PART, WAIT_NS);
 	uint32_t	   before = gathered(l);
 
-	if (before >= g->expected || gather_clock() >= until || (g->skip && g->skip--))
+	if (before >= g->expected || base_wait_ns() >= until || (g->skip && g->skip--))
 		return;
 	g->on = true;
 	pthread_mutex_unlock(&l->lock);
-	while (gathered(l) < g->expected && gather_clock() < until)
+	while (gathered(l) < g->expected && base_wait_ns() < until)
 		sched_yield();
 	pthread_mutex_lock(&l->lock);
 	g->on = false;
@@ -55,11 +45,11 @@ void gather_wait(struct log *l)
 void gather_begin_group(struct log *l)
 {
 	l->gather.group = gathered(l);
-	l->gather.began = gather_clock();
+	l->gather.began = base_wait_ns();
 }
 
 void gather_end_group(struct log *l)
 {
-	l->gather.took	   = gather_clock() - l->gather.began;
+	l->gather.took	   = base_wait_ns() - l->gather.began;
 	l->gather.expected = l->gather.group + gathered(l) - 1;
 }

@@ -31,14 +31,6 @@ struct scrub {
 
 /* ---- pace ---- */
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
 /* Sleeps as long as more has been read than the rate allows. */
 static int pace(struct scrub *sc)
 {
@@ -46,7 +38,8 @@ static int pace(struct scrub *sc)
 	int			   rc = 0;
 
 	while (!rc && r->bytes_per_second) {
-		uint64_t due = (uint64_t)((double)r->bytes * 1e9 / (double)r->bytes_per_second), now = now_ns() - sc->begun_ns;
+		uint64_t due = (uint64_t)((double)r->bytes * 1e9 / (double)r->bytes_per_second),
+			 now = base_wait_ns() - sc->begun_ns;
 		uint64_t nap = now < due ? MIN(due - now, UINT64_C(100000000)) : 0;
 
 		if (nap < 1000000)
@@ -390,7 +383,7 @@ int store_scrub(struct store *s, struct store_report *report)
 	if (!sc)
 		return fail(NOMEM, "no memory to scrub a store (%zu bytes)", sizeof(*sc));
 	sc->s	     = s;
-	sc->begun_ns = now_ns();
+	sc->begun_ns = base_wait_ns();
 	verify_begin(&sc->v, s, report ? report : &none);
 	rc = scrub_all(sc);
 	rc = verify_end(&sc->v, rc);

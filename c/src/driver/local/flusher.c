@@ -32,14 +32,6 @@ static struct timespec timespec_of(uint64_t ns)
 	return (struct timespec){ .tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000) };
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t); /* that of the futex, which a test's clock is not */
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
 static void ask(struct flusher *flusher, uint32_t what)
 {
 	if (atomic_fetch_or(&flusher->word, what) == ASLEEP)
@@ -65,7 +57,7 @@ static bool wait_for_work(struct flusher *flusher)
 		uint32_t asked	  = atomic_exchange(&flusher->word, 0);
 		uint64_t deadline = atomic_load(&flusher->deadline_ns);
 
-		if ((asked & WANTS) || (deadline && now_ns() >= deadline))
+		if ((asked & WANTS) || (deadline && base_wait_ns() >= deadline))
 			return true;
 		if (atomic_load(&flusher->stopping))
 			return false;
@@ -138,7 +130,7 @@ static bool arm(struct flusher *flusher)
 	pthread_mutex_lock(&flusher->lock);
 	armed = start(flusher) == 0;
 	if (armed && !atomic_exchange(&flusher->armed, true)) {
-		atomic_store(&flusher->deadline_ns, now_ns() + RELAXED_NS);
+		atomic_store(&flusher->deadline_ns, base_wait_ns() + RELAXED_NS);
 		ask(flusher, LOOK);
 	}
 	pthread_mutex_unlock(&flusher->lock);

@@ -41,7 +41,7 @@ func init() { encoding.RegisterCodecV2(wire.Codec{}) }
 
 // streamWorkers are the goroutines that keep their stacks from one call to the next. A call that waits for the device keeps one; for calls
 // beyond them goroutines are made.
-const streamWorkers = 64
+const streamWorkers = 256
 
 // What a client may send before it is read. grpc's own windows begin at 64 KiB and grow up to 16 MiB with what is measured on the way, which
 // on a short way is little.

@@ -33,6 +33,7 @@ type Conn struct {
 	left    atomic.Int64 // credit, as it was when something was read last
 	unread  unread
 	origin  *origin
+	conns   *Conns
 	done    chan struct{}
 	close   func() error
 	late    *latency.Histogram // of refusals
@@ -79,7 +80,7 @@ const (
 var errFlood = errors.New("the client sends too many frames that carry nothing")
 
 func newConn(inner net.Conn, key string, from *origin, conns *Conns) *Conn {
-	c := &Conn{Conn: inner, key: key, origin: from, late: &conns.Refusals, soon: &conns.Early, done: make(chan struct{}), credit: creditMost, at: time.Now(),
+	c := &Conn{Conn: inner, key: key, origin: from, conns: conns, late: &conns.Refusals, soon: &conns.Early, done: make(chan struct{}), credit: creditMost, at: time.Now(),
 		early: newEarly()}
 	c.close = sync.OnceValue(func() error {
 		close(c.done)
@@ -216,18 +217,15 @@ func (c *Conn) rest() bool {
 }
 
 // keep says what the origin gets back when the connection is closed now.
-func (c *Conn) keep() {
-	left := c.credit
-	if c.worth {
-		left += connCost
-	}
-	c.left.Store(int64(left))
-}
+func (c *Conn) keep() { c.left.Store(int64(c.credit)) }
 
 // admitted and refused are what the tap decided about a call.
 func (c *Conn) admitted() {
 	c.opened--
-	c.worth = true
+	if !c.worth {
+		c.worth = true
+		c.conns.repay(c.origin)
+	}
 	c.spend(-callCredit)
 	c.keep()
 }

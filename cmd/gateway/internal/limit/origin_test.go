@@ -51,6 +51,29 @@ func TestOrigin(t *testing.T) {
 	}
 }
 
+// TestCallsRepay: a connection costs its origin something until it has called, and nothing from then on, open or closed.
+func TestCallsRepay(t *testing.T) {
+	cs, now := &Conns{Handshakes: 4}, time.Now()
+	c, _ := come(t, cs, "a", now)
+	o := cs.origins["a"]
+	costs := func(when string, want float64) {
+		t.Helper()
+		if cost := originMost - o.credit - c.credit; cost < want-1 || cost > want+1 {
+			t.Errorf("a connection costs %g %s, want %g", cost, when, want)
+		}
+	}
+	costs("at first", connCost)
+	for range 2 {
+		c.opened++
+		c.admitted()
+	}
+	o.earn(now)
+	costs("when it has called", 0)
+	_ = c.Close() // of a pipe
+	c.credit = 0
+	costs("when it has gone", 0)
+}
+
 // TestOriginsAreForgotten: nothing is kept of an address that has its credit again.
 func TestOriginsAreForgotten(t *testing.T) {
 	cs, now := &Conns{Handshakes: 4}, time.Now()

@@ -15,27 +15,42 @@ import (
 	"github.com/tarn-storage/tarn/tests/attack"
 )
 
-// Strike is what a process of attackers does: it attacks in every second turn.
+// Strike is what a process of attackers does.
 type Strike struct {
 	Name      string
-	Addr      string
+	At        [kinds]string // the address that is attacked in turns of each kind; "": none
 	From      string
 	Attackers int
 	Turns     Turns
 }
 
-// Struck is what it has done.
+// Struck is what it has done in the turns of attacked.
 type Struck struct{ Frames int64 }
 
-// Turns are pairs of a quiet turn and one beside an attack.
+// kind is what attackers do in a turn.
+type kind int
+
+const (
+	quiet     kind = iota // nothing
+	elsewhere             // they attack a gateway of their own, on the same processors: what they take, and the machine, without the gateway's part
+	attacked              // they attack the gateway of the polite client
+	kinds
+)
+
+// Turns are rounds of one turn of each kind.
 type Turns struct {
-	Begin time.Time
-	Each  time.Duration
-	Pairs int
+	Begin  time.Time
+	Each   time.Duration
+	Rounds int
 }
+
+func (t Turns) all() int { return t.Rounds * int(kinds) }
 
 // at is when a turn begins.
 func (t Turns) at(turn int) time.Time { return t.Begin.Add(time.Duration(turn) * t.Each) }
+
+// kindOf is what is done in a turn. Each round begins with another kind: no kind always comes behind the same.
+func kindOf(turn int) kind { return kind(turn+turn/int(kinds)) % kinds }
 
 // of is the turn in which something is due, and whether it is long enough behind the last for that to be over.
 func (t Turns) of(due float64) (turn int, settled bool) {
@@ -45,23 +60,22 @@ func (t Turns) of(due float64) (turn int, settled bool) {
 
 const (
 	settling  = 0.2 // of a turn, in which attackers connect, and use up what they begin with
-	pairsMin  = 8
+	roundsMin = 8
 	resamples = 1000
 )
 
-// Beside is what one attack does to a polite client, whose calls are due at times of its own, and to the gateway.
+// Beside is what one attack does to a polite client, whose calls are due at times of its own, and to the gateway. A ratio is that of the medians of the
+// turns' own p99, which a machine that stalls at times does not change.
 type Beside struct {
 	Attack    string  `json:"attack"`
-	Quiet     Times   `json:"quiet_ms"`        // of the polite client's calls, in the turns without the attack
-	Attacked  Times   `json:"attacked_ms"`     // in the turns with it
-	Setup     Times   `json:"setup_ms"`        // at the beginning of these, while attackers connect: not in Attacked
-	Calls     int     `json:"polite_calls"`    // that Attacked is of
-	Ratio     float64 `json:"p99_ratio"`       // of all turns
-	Least     float64 `json:"p99_ratio_least"` // the interval of 95 % for it, by drawing pairs of turns again and again
-	Most      float64 `json:"p99_ratio_most"`
-	Typical   float64 `json:"turn_ratio"`       // of the medians of the turns' own p99: what a machine that stalls at times does is not in it
-	TypLeast  float64 `json:"turn_ratio_least"` // its interval, likewise
-	TypMost   float64 `json:"turn_ratio_most"`
+	Quiet     Times   `json:"quiet_ms"`         // of the polite client's calls, in the turns without the attack
+	Elsewhere Times   `json:"elsewhere_ms"`     // in those in which another gateway is attacked
+	Attacked  Times   `json:"attacked_ms"`      // in those in which its own is
+	Setup     Times   `json:"setup_ms"`         // at the beginning of these, while attackers connect: not in Attacked
+	Calls     int     `json:"polite_calls"`     // that Attacked is of
+	ToQuiet   Ratio   `json:"to_quiet"`         // of attacked turns to quiet ones
+	Machine   Ratio   `json:"machine"`          // of turns in which another gateway is attacked to quiet ones
+	Gateway   Ratio   `json:"gateway"`          // of attacked turns to those: what goes through the gateway
 	Refused   int     `json:"polite_refused"`   // calls of the polite client
 	Lost      int     `json:"polite_lost"`      // that failed, or were not sent
 	Frames    float64 `json:"frames_a_second"`  // that were sent
@@ -70,42 +84,54 @@ type Beside struct {
 	ThenMiB   float64 `json:"memory_after_mib"` // when the attackers have gone
 }
 
+// Ratio is one, and between which ratios those of 95 % of all draws are.
+type Ratio struct {
+	Is    float64 `json:"is"`
+	Least float64 `json:"least"`
+	Most  float64 `json:"most"`
+}
+
 // strike runs attackers in their turns.
 func (s Strike) strike() (Struck, error) {
-	var frames atomic.Int64
 	k, ok := attack.Find(s.Name)
 	if !ok {
 		return Struck{}, fmt.Errorf("there is no attack %q", s.Name)
 	}
-	dial := func() (net.Conn, error) { return dialFrom(s.From, s.Addr) }
+	var frames [kinds]atomic.Int64
 	errs := make([]error, s.Attackers)
-	for turn := 1; turn < 2*s.Turns.Pairs; turn += 2 {
+	for turn := range s.Turns.all() {
+		does := kindOf(turn)
+		if s.At[does] == "" {
+			continue
+		}
+		dial := func() (net.Conn, error) { return dialFrom(s.From, s.At[does]) }
 		time.Sleep(time.Until(s.Turns.at(turn)))
 		var wg sync.WaitGroup
 		for i := range errs {
-			wg.Go(func() { errs[i] = errors.Join(errs[i], k.Strike(dial, s.Turns.at(turn+1), &frames)) })
+			wg.Go(func() { errs[i] = errors.Join(errs[i], k.Strike(dial, s.Turns.at(turn+1), &frames[does])) })
 		}
 		wg.Wait()
 	}
-	return Struck{frames.Load()}, errs[0]
+	return Struck{frames[attacked].Load()}, errs[0]
 }
 
 const attacker = "127.0.0.9"
 
-// beside measures one attack, in turns with quiet: one polite client and one process of attackers for all of them.
-func (r *run) beside(name string, g *gateway, polite string) (b Beside, err error) {
+// beside measures one attack: one polite client and one process of attackers for all turns.
+func (r *run) beside(name string, g, other *gateway, polite string) (b Beside, err error) {
 	b.Attack = name
 	if err := forget(g.pid()); err != nil {
 		return b, err
 	}
 	length := time.Duration(r.o.rounds) * r.o.window
-	turns := Turns{time.Now().Add(300 * time.Millisecond), r.o.turn, max(int(length/r.o.turn), pairsMin)} // by then both processes are there
-	attackers, err := r.at.attacker.begin("strike", Strike{name, g.addr, attacker, r.o.attackers, turns})
+	turns := Turns{time.Now().Add(300 * time.Millisecond), r.o.turn, max(int(length/r.o.turn), roundsMin)} // by then both processes are there
+	attackers, err := r.at.attacker.begin("strike", Strike{name, [kinds]string{elsewhere: other.addr, attacked: g.addr}, attacker, r.o.attackers, turns})
 	if err != nil {
 		return b, err
 	}
-	seconds := turns.Each.Seconds() * float64(turns.Pairs)
-	client, err := r.at.client.begin("load", Load{Addr: polite, Conns: 2, Rate: r.o.polite, Seconds: 2 * seconds, Seed: r.seed(), Keep: true, Put: r.o.put, Begin: turns.Begin})
+	seconds := turns.Each.Seconds() * float64(turns.Rounds)
+	client, err := r.at.client.begin("load", Load{Addr: polite, Conns: 2, Rate: r.o.polite, Seconds: float64(kinds) * seconds, Seed: r.seed(), Keep: true, Put: r.o.put,
+		Begin: turns.Begin})
 	if err != nil {
 		return b, err
 	}
@@ -122,104 +148,96 @@ func (r *run) beside(name string, g *gateway, polite string) (b Beside, err erro
 	b.Refused, b.Lost = o.Refused, o.Due-o.Done-o.Refused
 	b.compare(turns, o.All, r.random)
 	b.ThenMiB, b.MemoryMiB, err = memoryOf(g.pid())
-	r.say("%s: p99 %.2f ms, %.2f in quiet, ratio %.2f (%.2f to %.2f), of a typical turn %.2f (%.2f to %.2f); %.3f s of the gateway a second",
-		name, b.Attacked.P99, b.Quiet.P99, b.Ratio, b.Least, b.Most, b.Typical, b.TypLeast, b.TypMost, b.CPU)
+	r.say("%s: p99 %.2f ms, %.2f beside an attack elsewhere, %.2f in quiet; ratios of typical turns %s, by the gateway %s; %.3f s of the gateway a second",
+		name, b.Attacked.P99, b.Elsewhere.P99, b.Quiet.P99, b.ToQuiet, b.Gateway, b.CPU)
 	return b, err
 }
 
-// used waits for all turns, and is how much more processor time a process has used in those of an attack.
+// used waits for all turns, and is how much more processor time a process has used in those of attacked than in the quiet ones.
 func (t Turns) used(pid int) (more time.Duration, err error) {
-	for turn := range 2*t.Pairs + 1 {
+	var last time.Duration
+	for turn := range t.all() + 1 {
 		time.Sleep(time.Until(t.at(turn)))
 		now, err := usedBy(pid)
 		if err != nil {
 			return 0, err
 		}
-		switch {
-		case turn == 0:
-			more += now
-		case turn == 2*t.Pairs:
-			more += now
-		case turn%2 == 1:
-			more -= 2 * now
-		default:
-			more += 2 * now
+		if turn > 0 {
+			switch kindOf(turn - 1) {
+			case quiet:
+				more -= now - last
+			case attacked:
+				more += now - last
+			}
 		}
+		last = now
 	}
 	return more, nil
 }
 
-// pair is how long the calls took that were due in a quiet turn and in the one behind it, and those at its beginning.
-type pair struct{ quiet, attacked, setup []float64 }
+// round is how long the calls took that were due in one turn of each kind, when it had settled.
+type round [kinds][]float64
 
 // compare sorts the calls by turns.
 func (b *Beside) compare(t Turns, all []Took, random *rand.Rand) {
-	pairs := make([]pair, t.Pairs)
+	rounds := make([]round, t.Rounds)
+	var setup []float64
 	for _, c := range all {
 		turn, settled := t.of(c.Due)
-		if turn >= 2*t.Pairs {
+		if turn >= t.all() {
 			continue
 		}
-		switch p := &pairs[turn/2]; {
-		case settled && turn%2 == 0:
-			p.quiet = append(p.quiet, c.Ms)
+		switch took := &rounds[turn/int(kinds)][kindOf(turn)]; {
 		case settled:
-			p.attacked = append(p.attacked, c.Ms)
-		case turn%2 == 1:
-			p.setup = append(p.setup, c.Ms)
+			*took = append(*took, c.Ms)
+		case kindOf(turn) == attacked:
+			setup = append(setup, c.Ms)
 		}
-	}
-	var setup []float64
-	for _, p := range pairs {
-		setup = append(setup, p.setup...)
 	}
 	b.Setup = timesOf(setup)
-	b.Quiet, b.Attacked, b.Calls = together(pairs)
-	b.Ratio, b.Least, b.Most = interval(pairs, ofAll, random)
-	b.Typical, b.TypLeast, b.TypMost = interval(pairs, ofTypical, random)
-}
-
-// together is what all pairs say.
-func together(pairs []pair) (quiet, attacked Times, calls int) {
-	var q, a []float64
-	for _, p := range pairs {
-		q, a = append(q, p.quiet...), append(a, p.attacked...)
+	for does, times := range map[kind]*Times{quiet: &b.Quiet, elsewhere: &b.Elsewhere, attacked: &b.Attacked} {
+		var together []float64
+		for _, r := range rounds {
+			together = append(together, r[does]...)
+		}
+		*times = timesOf(together)
+		if does == attacked {
+			b.Calls = len(together)
+		}
 	}
-	return timesOf(q), timesOf(a), len(a)
+	b.ToQuiet, b.Machine, b.Gateway = ratio(rounds, attacked, quiet, random), ratio(rounds, elsewhere, quiet, random), ratio(rounds, attacked, elsewhere, random)
 }
 
-// interval is the ratio of pairs, and between which ratios those of 95 % of all draws are. A turn is drawn whole: what disturbs one call disturbs
-// those beside it, too.
-func interval(pairs []pair, of func([]pair) float64, random *rand.Rand) (ratio, least, most float64) {
-	drawn, ratios := make([]pair, len(pairs)), make([]float64, resamples)
+// ratio compares turns of two kinds. Rounds are drawn whole for the interval: what disturbs one call disturbs those beside it, too.
+func ratio(rounds []round, of, to kind, random *rand.Rand) Ratio {
+	p99s := make([][kinds]float64, len(rounds))
+	for i, r := range rounds {
+		p99s[i][of], p99s[i][to] = timesOf(r[of]).P99, timesOf(r[to]).P99
+	}
+	drawn, ratios := make([][kinds]float64, len(rounds)), make([]float64, resamples)
 	for i := range ratios {
 		for j := range drawn {
-			drawn[j] = pairs[random.IntN(len(pairs))]
+			drawn[j] = p99s[random.IntN(len(p99s))]
 		}
-		ratios[i] = of(drawn)
+		ratios[i] = typical(drawn, of, to)
 	}
 	slices.Sort(ratios)
-	return of(pairs), ratios[resamples*25/1000], ratios[resamples*975/1000]
+	return Ratio{typical(p99s, of, to), ratios[resamples*25/1000], ratios[resamples*975/1000]}
 }
 
-// ofAll is the ratio of the p99 of all calls.
-func ofAll(pairs []pair) float64 {
-	quiet, attacked, _ := together(pairs)
-	return ratio(quiet.P99, attacked.P99)
-}
-
-// ofTypical is the ratio of the medians of the turns' own p99.
-func ofTypical(pairs []pair) float64 {
-	var quiet, attacked []float64
-	for _, p := range pairs {
-		quiet, attacked = append(quiet, timesOf(p.quiet).P99), append(attacked, timesOf(p.attacked).P99)
+// typical is the ratio of the medians; 0: there was nothing to compare with.
+func typical(p99s [][kinds]float64, of, to kind) float64 {
+	median := func(k kind) float64 {
+		var all []float64
+		for _, turn := range p99s {
+			all = append(all, turn[k])
+		}
+		return timesOf(all).P50
 	}
-	return ratio(timesOf(quiet).P50, timesOf(attacked).P50)
-}
-
-func ratio(quiet, attacked float64) float64 {
-	if quiet == 0 {
+	if median(to) == 0 {
 		return 0
 	}
-	return attacked / quiet
+	return median(of) / median(to)
 }
+
+func (r Ratio) String() string { return fmt.Sprintf("%.2f (%.2f to %.2f)", r.Is, r.Least, r.Most) }

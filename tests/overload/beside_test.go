@@ -8,33 +8,60 @@ import (
 	"time"
 )
 
-// TestCompare: calls count for the turn in which they are due, those at its beginning for themselves; and the interval has the ratio in it, is
-// narrow when all turns are alike, and wide when one is not; a typical turn stays what it was.
+// TestCompare: calls count for the turn in which they are due, those at its beginning for themselves. A ratio is that of typical turns: one turn that is
+// not like the others does not change it, but widens its interval; and what is slow wherever the attack goes is the machine's.
 func TestCompare(t *testing.T) {
-	turns := Turns{Each: time.Second, Pairs: 10}
+	turns := Turns{Each: time.Second, Rounds: 10}
 	for _, k := range []struct {
-		spoilt                     int // pairs whose attacked turns are ten times as slow
-		ratio, least, top, typical float64
-	}{{0, 2, 2, 2, 2}, {10, 20, 20, 20, 20}, {1, 20, 2, 20, 2}} {
+		spoilt  int // rounds whose attacked turns are ten times as slow
+		beside  float64
+		gateway Ratio
+	}{
+		{0, 1, Ratio{2, 2, 2}},
+		{0, 2, Ratio{1, 1, 1}},
+		{10, 1, Ratio{20, 20, 20}},
+		{4, 1, Ratio{2, 2, 20}},
+	} {
 		var all []Took
-		for turn := range 2*turns.Pairs + 1 { // one too many
+		for turn := range turns.all() + 1 { // one too many
 			for i := range 100 {
-				ms := 1.0
+				does, ms := kindOf(turn), 1.0
 				switch {
-				case turn%2 == 1 && i < 20:
+				case does == attacked && i < 20:
 					ms = 1000
-				case turn%2 == 1 && turn/2 < k.spoilt:
+				case does == attacked && turn/3 < k.spoilt:
 					ms = 20
-				case turn%2 == 1:
+				case does == attacked:
 					ms = 2
+				case does == elsewhere:
+					ms = k.beside
 				}
 				all = append(all, Took{float64(turn) + float64(i)/100 + 0.001, ms})
 			}
 		}
 		var b Beside
 		b.compare(turns, all, rand.New(rand.NewPCG(1, 2)))
-		if b.Ratio != k.ratio || b.Least != k.least || b.Most != k.top || b.Typical != k.typical || b.Setup.P50 != 1000 || b.Calls != 10*80 || b.Quiet.Max != 1 {
-			t.Errorf("%d spoilt pairs: %+v", k.spoilt, b)
+		if b.Gateway != k.gateway || b.Machine.Is != k.beside || b.ToQuiet.Is != k.gateway.Is*k.beside || b.Setup.P50 != 1000 || b.Calls != 10*80 || b.Quiet.Max != 1 {
+			t.Errorf("%+v: %+v", k, b)
 		}
+	}
+}
+
+// TestTurns: each round has each kind once, and each kind comes behind each other.
+func TestTurns(t *testing.T) {
+	behind := map[[2]kind]bool{}
+	for round := range 3 {
+		seen := map[kind]bool{}
+		for i := range int(kinds) {
+			turn := round*int(kinds) + i
+			seen[kindOf(turn)] = true
+			behind[[2]kind{kindOf(turn), kindOf(turn + 1)}] = true
+		}
+		if len(seen) != int(kinds) {
+			t.Errorf("round %d has %v", round, seen)
+		}
+	}
+	if !behind[[2]kind{quiet, attacked}] || !behind[[2]kind{elsewhere, attacked}] {
+		t.Errorf("what comes behind what: %v", behind)
 	}
 }

@@ -18,27 +18,27 @@ import (
 // place is where a process runs.
 type place struct {
 	cpus string // as taskset -c takes them
-	idle bool   // it gets little beside others
+	idle bool   // it runs only while nobody else wants to (SCHED_IDLE): a processor is taken from it at once
 }
 
-// places says where the gateway runs, where who is polite and who offers load, and where attackers, which take no processor time from the others.
-type places struct{ gateway, client, attacker place }
+// places says where the gateway runs, where who is polite and who offers load, where attackers, and where another gateway that they attack.
+type places struct{ gateway, client, attacker, other place }
 
 func placesOf(shared bool) places {
 	n := runtime.NumCPU()
 	all, first, others := fmt.Sprintf("0-%d", n-1), fmt.Sprintf("0-%d", n/2-1), fmt.Sprintf("%d-%d", n/2, n-1)
 	switch {
 	case n == 1:
-		return places{place{all, false}, place{all, false}, place{all, true}}
+		return places{place{all, false}, place{all, false}, place{all, true}, place{all, true}}
 	case shared:
-		return places{place{all, false}, place{others, false}, place{others, true}}
+		return places{place{all, false}, place{others, false}, place{others, true}, place{all, true}}
 	}
-	return places{place{first, false}, place{others, false}, place{others, true}}
+	return places{place{first, false}, place{others, false}, place{others, true}, place{first, true}}
 }
 
 func (p place) String() string {
 	if p.idle {
-		return "processors " + p.cpus + ", nice 19"
+		return "processors " + p.cpus + ", idle"
 	}
 	return "processors " + p.cpus
 }
@@ -47,7 +47,7 @@ func (p place) String() string {
 func (p place) command(program string, args ...string) *exec.Cmd {
 	line := []string{"taskset", "-c", p.cpus}
 	if p.idle {
-		line = append(line, "nice", "-n", "19")
+		line = append(line, "chrt", "-i", "0")
 	}
 	line = append(append(line, program), args...)
 	cmd := exec.Command(line[0], line[1:]...)

@@ -3,8 +3,9 @@
 // Program overload measures what a gateway does when more is asked of it than it can carry, and while it is attacked.
 //
 // The gateway is a real one, in a process of its own, and so are those who call it, on processors that it does not use, so that what they take
-// is not taken from it. Attackers run with nice 19 beside a polite client, in every second of many turns. Calls are due at random times that
-// do not depend on answers, and are timed from then on. What the gateway refuses is timed by its own clock as well.
+// is not taken from it. Beside a polite client attackers are quiet, attack another gateway, and attack the client's, in turns: what they take of the
+// machine is told from what goes through the gateway. Attackers, and that other gateway, run only while nobody else wants the processor. Calls are due at
+// random times that do not depend on answers. What the gateway refuses is timed by its own clock as well.
 package main
 
 import (
@@ -111,7 +112,7 @@ func parse(args []string) (o options, err error) {
 	f.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "of the times at which calls are due")
 	f.IntVar(&o.rounds, "rounds", 3, "of each figure")
 	f.DurationVar(&o.window, "window", time.Second, "how long each is measured in a round")
-	f.DurationVar(&o.turn, "turn", time.Second, "how long the polite client is alone, then attacked, then alone...: as often as fits in all windows, and 8 times at least")
+	f.DurationVar(&o.turn, "turn", time.Second, "how long nobody is attacked, then another gateway, then that of the polite client...: as often as fits in all windows, and 8 times at least")
 	f.IntVar(&o.conns, "conns", 64, "connections of a load")
 	f.Float64Var(&o.polite, "polite", 1000, "calls a second of the polite client")
 	f.IntVar(&o.attackers, "attackers", 6, "at once")
@@ -152,7 +153,8 @@ func measure(args []string, out, notes io.Writer) (err error) {
 	defer runtime.UnlockOSThread()
 	r := &run{o: o, at: placesOf(o.shared), random: rand.New(rand.NewPCG(o.seed, 0)), notes: notes}
 	report := Report{Seed: o.seed, Load: loadAverage(), CPUs: runtime.NumCPU(), Rounds: o.rounds, Window: o.window.Seconds(),
-		Places: []string{"gateway: " + r.at.gateway.String(), "loads and the polite client: " + r.at.client.String(), "attackers: " + r.at.attacker.String()}}
+		Places: []string{"gateway: " + r.at.gateway.String(), "loads and the polite client: " + r.at.client.String(), "attackers: " + r.at.attacker.String(),
+			"the other gateway: " + r.at.other.String()}}
 	if r.gateway, err = startGateway(ctx, o.program, o.dir, r.at.gateway, o.gateway...); err != nil {
 		return err
 	}
@@ -184,7 +186,12 @@ func (r *run) all(ctx context.Context, report *Report) (err error) {
 		report.Steps = append(report.Steps, steps...)
 	}
 	if slices.Contains(parts, "attacks") {
-		if err := r.attacks(ctx, report, attack.All, r.gateway, r.gateway.addr); err != nil {
+		other, err := startGateway(ctx, r.o.program, r.o.dir, r.at.other, r.o.gateway...)
+		if err != nil {
+			return err
+		}
+		err = r.attacks(ctx, report, attack.All, r.gateway, other, r.gateway.addr)
+		if err = errors.Join(err, other.stop()); err != nil {
 			return err
 		}
 	}
@@ -195,7 +202,7 @@ func (r *run) all(ctx context.Context, report *Report) (err error) {
 }
 
 // attacks measures those that are asked for, beside a client that calls at that address.
-func (r *run) attacks(ctx context.Context, report *Report, all []attack.Attack, g *gateway, polite string) error {
+func (r *run) attacks(ctx context.Context, report *Report, all []attack.Attack, g, other *gateway, polite string) error {
 	for _, k := range all {
 		if !r.asked(k.Name) {
 			continue
@@ -203,7 +210,7 @@ func (r *run) attacks(ctx context.Context, report *Report, all []attack.Attack, 
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		b, err := r.beside(k.Name, g, polite)
+		b, err := r.beside(k.Name, g, other, polite)
 		if err != nil {
 			return fmt.Errorf("%s: %w", k.Name, err)
 		}
@@ -226,12 +233,16 @@ func (r *run) handshakes(ctx context.Context, report *Report) (err error) {
 	if err != nil {
 		return err
 	}
-	g, err := startGateway(ctx, r.o.program, r.o.dir, r.at.gateway, append(r.o.gateway, "--tls-cert", cert, "--tls-key", key)...)
-	if err != nil {
-		return err
+	var both [2]*gateway
+	for i, at := range []place{r.at.gateway, r.at.other} {
+		g, err := startGateway(ctx, r.o.program, r.o.dir, at, slices.Concat(r.o.gateway, []string{"--tls-cert", cert, "--tls-key", key})...)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, g.stop()) }()
+		both[i] = g
 	}
-	defer func() { err = errors.Join(err, g.stop()) }()
-	return r.attacks(ctx, report, attack.Handshakes, g, g.unix)
+	return r.attacks(ctx, report, attack.Handshakes, both[0], both[1], both[0].unix)
 }
 
 func (r *run) asked(name string) bool {

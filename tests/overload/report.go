@@ -24,12 +24,12 @@ func (r Report) write(w io.Writer) error {
 			s.InGateway.Max, s.GatewayCPU, s.LoadCPU, s.MemoryMiB)
 	}
 	if len(r.Attacks) > 0 {
-		fmt.Fprintln(t, "\n\tquiet ms\t\tattacked ms\t\t\tsetup\tp99 ratio\t\t\tof a typical turn\t\t\tpolite calls\t\t\tframes\tCPU\tMiB\t\t")
-		fmt.Fprintln(t, "attack\tp50\tp99\tp50\tp99\tmax\tp99\tall\tleast\tmost\tratio\tleast\tmost\tattacked\trefused\tlost\ta second\ta second\tmost\tthen\t")
+		fmt.Fprintln(t, "\n\tquiet ms\t\telsewhere\tattacked ms\t\t\tsetup\tp99 of typical turns, ratios (95 %)\t\t\tpolite calls\t\t\tframes\tCPU\tMiB\t\t")
+		fmt.Fprintln(t, "attack\tp50\tp99\tp99\tp50\tp99\tmax\tp99\tto quiet\tthe machine's\tthe gateway's\tattacked\trefused\tlost\ta second\ta second\tmost\tthen\t")
 	}
 	for _, b := range r.Attacks {
-		fmt.Fprintf(t, "%s\t%.2f\t%.2f\t%.2f\t%.2f\t%.1f\t%.2f\t%.2f\t%.2f\t%.2f\t%.2f\t%.2f\t%.2f\t%d\t%d\t%d\t%.0f\t%.3f\t%.0f\t%.0f\t\n", b.Attack, b.Quiet.P50, b.Quiet.P99, b.Attacked.P50, b.Attacked.P99,
-			b.Attacked.Max, b.Setup.P99, b.Ratio, b.Least, b.Most, b.Typical, b.TypLeast, b.TypMost, b.Calls, b.Refused, b.Lost, b.Frames, b.CPU, b.MemoryMiB, b.ThenMiB)
+		fmt.Fprintf(t, "%s\t%.2f\t%.2f\t%.2f\t%.2f\t%.2f\t%.1f\t%.2f\t%s\t%s\t%s\t%d\t%d\t%d\t%.0f\t%.3f\t%.0f\t%.0f\t\n", b.Attack, b.Quiet.P50, b.Quiet.P99, b.Elsewhere.P99,
+			b.Attacked.P50, b.Attacked.P99, b.Attacked.Max, b.Setup.P99, b.ToQuiet, b.Machine, b.Gateway, b.Calls, b.Refused, b.Lost, b.Frames, b.CPU, b.MemoryMiB, b.ThenMiB)
 	}
 	return t.Flush()
 }

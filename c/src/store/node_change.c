@@ -57,9 +57,9 @@ static void falling_fill(struct falling *f)
 {
 	uint32_t end = f->base, n = node_count(f->page, f->cap);
 
-	memset(f->slots, 0, sizeof(f->slots));
 	f->base = end > CELLS * LEAF_KEY ? end - CELLS * LEAF_KEY : 0;
-	f->cell = CELLS;
+	f->cell = DIV_UP(end - f->base, LEAF_KEY);
+	memset(f->slots, 0, f->cell * sizeof(f->slots[0]));
 	for (uint32_t i = 0; i < n; i++) {
 		uint32_t  at = get32(slot_at(f->page, f->cap, i) + SLOT_ENTRY);
 		uint16_t *cell;

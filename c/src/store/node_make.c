@@ -8,6 +8,21 @@ static void copy_identity(const uint8_t *from, uint8_t *to)
 	memcpy(to + NODE_POOL, from + NODE_POOL, NODE_HOLES - NODE_POOL);
 }
 
+/* Whether the entries stand in key order from `at` on, without holes: so does every page that was written. */
+static bool is_packed(const uint8_t *page, uint32_t cap, uint32_t at)
+{
+	uint32_t n = node_count(page, cap), fixed = fixed_bytes(node_level(page));
+
+	if (get32(page + NODE_HEAP) != at)
+		return false;
+	for (uint32_t i = 0; i < n; i++) {
+		if (entry_at(page, cap, i, fixed) != at)
+			return false;
+		at += entry_bytes(page, cap, i);
+	}
+	return true;
+}
+
 /* Entries stand in key order, so that a scan walks forward. */
 uint32_t node_pack(const uint8_t *from, uint32_t from_cap, uint8_t *to, uint32_t to_cap)
 {
@@ -17,6 +32,10 @@ uint32_t node_pack(const uint8_t *from, uint32_t from_cap, uint8_t *to, uint32_t
 	bool	 bounded;
 	tarn_buf high = node_high(from, from_cap, &bounded);
 
+	if (from_cap == to_cap && is_packed(from, from_cap, at)) {
+		memcpy(to, from, to_cap);
+		return need;
+	}
 	node_init(to, to_cap, level, node_low(from, from_cap), high, bounded);
 	copy_identity(from, to);
 	put32(to + NODE_COUNT, n);

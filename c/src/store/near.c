@@ -8,10 +8,10 @@
 
 #include "pages.h"
 
-#define GAP_BLOCKS 4u /* to read them costs less than another read */
+#define GAP_BLOCKS 8u /* to read them costs less than another read */
 #define SPAN_MOST  (UINT32_C(256) << 10)
 #define ROOM_LEAST (UINT64_C(16) << 10)
-#define ROOM_MOST  (UINT64_C(1) << 20)
+#define ROOM_MOST  (UINT64_C(2) << 20)
 
 /* Without memory every page is read alone. */
 void near_init(struct store *s, struct near *a)

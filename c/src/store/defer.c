@@ -477,6 +477,22 @@ bool defer_base(struct store *s, uint64_t id, struct wanted *w)
 	return !(w->ptr.addr & VIRTUAL) && !cache_find(s, id) && !cache_find(s, w->ptr.addr);
 }
 
+/* Its place in the table. */
+void defer_expect(const struct store *s, uint64_t id)
+{
+	if (s->defer.n)
+		prefetch(bucket(&s->defer, id));
+}
+
+/* The note itself, when the table has been asked for long enough ago. */
+void defer_expect_note(const struct store *s, uint64_t id)
+{
+	const struct deferred *p = s->defer.n ? note_at(&s->defer, *bucket(&s->defer, id)) : NULL;
+
+	if (p)
+		prefetch_lines((uintptr_t)p, DIV_UP(sizeof(*p), LINE));
+}
+
 /* ---- a base that is damaged ---- */
 
 /* Nothing matches this pointer, also when what is there reads as it should one day: old values would be in it. Who drops the tree must

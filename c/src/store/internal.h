@@ -36,7 +36,21 @@
 #define IO_DEPTH       32u
 #define IO_LANES       9u
 #define LOG_BLOCKS_MIN 16u
-#define RESTART	       1 /* of a function that reads without a lock: something changed, begin anew */
+#define RESTART	       1   /* of a function that reads without a lock: something changed, begin anew */
+#define LINE	       64u /* bytes that the processor loads at once */
+
+/* The empty statement keeps the compiler from taking a function that only prefetches for one without effect, and leaving out its calls. */
+static inline void prefetch(const void *at)
+{
+	__builtin_prefetch(at);
+	__asm__ volatile("");
+}
+
+static inline void prefetch_lines(uintptr_t at, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		prefetch((const void *)(at + i * LINE));
+}
 
 struct superblock {
 	tarn_uuid      pool, target;
@@ -529,6 +543,8 @@ int	 defer_put(struct store *s, struct tree *t, struct path *path, tarn_buf key,
 int	 defer_get(struct store *s, uint64_t id, struct frame **frame); /* a view, not pinned; as cache_get() */
 void	 defer_harden(struct store *s, struct frame *view);		/* it may be changed now */
 bool defer_base(struct store *s, uint64_t id, struct wanted *w); /* the page that must be read for it; false: none, or not now */
+void defer_expect(const struct store *s, uint64_t id);		 /* it will be asked for: prefetches its place in the table */
+void defer_expect_note(const struct store *s, uint64_t id);	 /* soon: what is noted, when its place has come */
 int  defer_rescue(struct store *s, struct tree *live, uint64_t id, tarn_buf low,
 		  struct node_child *base); /* its base is damaged: saves the puts that are in the live tree (may be NULL), and
 					       * forgets it. base: what stands for it. 1: some were saved; NOMEM, MISC */

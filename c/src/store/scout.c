@@ -50,6 +50,20 @@ static struct place go_down(struct scout *sc)
 	return (struct place){ NULL, 0 };
 }
 
+#define EXPECT_FAR  16u /* children ahead: a load from memory takes as long as some of them */
+#define EXPECT_NEAR 8u
+
+static void expect(struct scout *sc, struct place at)
+{
+	uint32_t n = node_count(at.f->page, at.f->cap);
+	uint64_t id;
+
+	if (at.slot + EXPECT_FAR < n && (id = node_child_id(at.f->page, at.f->cap, at.slot + EXPECT_FAR)) & VIRTUAL)
+		defer_expect(sc->s, id);
+	if (at.slot + EXPECT_NEAR < n && (id = node_child_id(at.f->page, at.f->cap, at.slot + EXPECT_NEAR)) & VIRTUAL)
+		defer_expect_note(sc->s, id);
+}
+
 static void begin_batch(struct scout *sc, struct scout_batch *b)
 {
 	struct store *s	   = sc->s;
@@ -66,6 +80,7 @@ static void begin_batch(struct scout *sc, struct scout_batch *b)
 		for (; b->n < room && at.slot < node_count(at.f->page, at.f->cap); at.slot++) {
 			uint64_t id = node_child_id(at.f->page, at.f->cap, at.slot);
 
+			expect(sc, at);
 			if (!(id & VIRTUAL) || !defer_base(s, id, &w[b->n]))
 				continue;
 			b->ids[b->n] = w[b->n].ptr.addr;

@@ -15,20 +15,6 @@
 
 #define TRAIL_MAX 512u
 #define AHEAD_MAX 32u
-#define LINE	  64u /* bytes that the processor loads at once */
-
-/* The empty statement keeps the compiler from taking a function that only prefetches for one without effect, and leaving out its calls. */
-static inline void prefetch(const void *at)
-{
-	__builtin_prefetch(at);
-	__asm__ volatile("");
-}
-
-static inline void prefetch_lines(uintptr_t at, unsigned n)
-{
-	for (unsigned i = 0; i < n; i++)
-		prefetch((const void *)(at + i * LINE));
-}
 
 struct seek {
 	struct store_at at;

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"net"
 	"path/filepath"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -24,8 +26,23 @@ import (
 // full is a gateway that refuses what it is asked to create, some times for one reason, then for another.
 type full struct {
 	flaky
+
+	mu         sync.Mutex // a handler may run when its caller has given up
 	overloaded int
 	asked      []time.Time
+}
+
+// begin lets it refuse so many calls for being full, and forget what it was asked.
+func (f *full) begin(overloaded int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.overloaded, f.asked = overloaded, nil
+}
+
+func (f *full) times() []time.Time {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.asked)
 }
 
 func refusedFor(reason errno.Code, delay time.Duration) error {
@@ -39,6 +56,8 @@ func refusedFor(reason errno.Code, delay time.Duration) error {
 }
 
 func (f *full) CreatePool(context.Context, *apiv1.CreatePoolRequest) (*apiv1.CreatePoolResponse, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.asked = append(f.asked, time.Now())
 	if f.overloaded--; f.overloaded >= 0 {
 		return nil, refusedFor(errno.OverloadRetry, 30*time.Millisecond)
@@ -52,7 +71,8 @@ func TestPatient(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, srv := &full{overloaded: 3}, grpc.NewServer()
+	f, srv := &full{}, grpc.NewServer()
+	f.begin(3)
 	apiv1.RegisterAdminServiceServer(srv, &f.flaky)
 	apiv1.RegisterPoolServiceServer(srv, f)
 	go func() { _ = srv.Serve(l) }()
@@ -62,20 +82,22 @@ func TestPatient(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer sys.Close()
-	if _, err := sys.CreatePool(t.Context(), "tank", system.CreatePool{}); err == nil || len(f.asked) != 4 {
-		t.Errorf("asked %d times: %v", len(f.asked), err)
+	_, err = sys.CreatePool(t.Context(), "tank", system.CreatePool{})
+	asked := f.times()
+	if err == nil || len(asked) != 4 {
+		t.Errorf("asked %d times: %v", len(asked), err)
 	}
-	for i := 1; i < len(f.asked); i++ {
-		if pause := f.asked[i].Sub(f.asked[i-1]); pause < 30*time.Millisecond {
+	for i := 1; i < len(asked); i++ {
+		if pause := asked[i].Sub(asked[i-1]); pause < 30*time.Millisecond {
 			t.Errorf("attempt %d came after %v", i, pause)
 		}
 	}
-	f.asked, f.overloaded = nil, 1000
+	f.begin(1000)
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	_, err = sys.CreatePool(ctx, "tank", system.CreatePool{})
-	if !errors.Is(err, errno.OverloadRetry) && !errors.Is(err, context.DeadlineExceeded) || len(f.asked) == 0 || len(f.asked) > 6 {
-		t.Errorf("with a deadline: %d times, %v", len(f.asked), err)
+	if n := len(f.times()); !errors.Is(err, errno.OverloadRetry) && !errors.Is(err, context.DeadlineExceeded) || n == 0 || n > 6 {
+		t.Errorf("with a deadline: %d times, %v", n, err)
 	}
 }
 

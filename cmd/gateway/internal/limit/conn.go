@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"golang.org/x/net/http2"
-
-	"github.com/tarn-storage/tarn/cmd/internal/latency"
 )
 
 // Conn is a connection of HTTP/2, behind TLS, that is read no faster than what its client does is worth.
@@ -36,8 +34,6 @@ type Conn struct {
 	conns   *Conns
 	done    chan struct{}
 	close   func() error
-	late    *latency.Histogram // of refusals
-	soon    *atomic.Uint64     // of refusals, those that grpc did not see
 
 	// Only the goroutine that reads uses what follows; grpc calls the tap from it, too.
 	credit  float64
@@ -80,8 +76,7 @@ const (
 var errFlood = errors.New("the client sends too many frames that carry nothing")
 
 func newConn(inner net.Conn, key string, from *origin, conns *Conns) *Conn {
-	c := &Conn{Conn: inner, key: key, origin: from, conns: conns, late: &conns.Refusals, soon: &conns.Early, done: make(chan struct{}), credit: creditMost, at: time.Now(),
-		early: newEarly()}
+	c := &Conn{Conn: inner, key: key, origin: from, conns: conns, done: make(chan struct{}), credit: creditMost, at: time.Now(), early: newEarly()}
 	c.close = sync.OnceValue(func() error {
 		close(c.done)
 		conns.end(c)
@@ -156,7 +151,7 @@ func (c *Conn) Write(p []byte) (int, error) {
 	n, err := c.outgoing.write(c.Conn, p)
 	c.written.Add(int64(n))
 	if now := c.touch(); owed != 0 {
-		c.late.AddMany(time.Duration(now-owed), uint64(c.owes.Swap(0)))
+		c.conns.Refusals.AddMany(time.Duration(now-owed), uint64(c.owes.Swap(0)))
 	}
 	return n, err
 }

@@ -287,7 +287,7 @@ func (e *early) may(t *template, flags http2.Flags, id uint32) bool {
 
 func (e *early) refuse(c *Conn, id uint32, flags http2.Flags, cost int) {
 	c.credit -= earlyCost * float64(cost)
-	c.soon.Add(1)
+	c.conns.Early.Add(1)
 	e.n += cost
 	e.told++
 	e.out = appendHead(e.out, len(refusalBlock()), http2.FrameHeaders, http2.FlagHeadersEndHeaders|http2.FlagHeadersEndStream, id)
@@ -327,7 +327,7 @@ func (e *early) answer(c *Conn) error {
 	if e.out = e.out[:0]; cap(e.out) > 4*earlyOut {
 		e.out = nil
 	}
-	c.late.AddMany(time.Duration(c.touch()-c.came), e.told)
+	c.conns.Refusals.AddMany(time.Duration(c.touch()-c.came), e.told)
 	e.told = 0
 	if e.n += earlyAnswer; e.n >= earlyShare {
 		e.n %= earlyShare

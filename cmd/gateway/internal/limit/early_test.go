@@ -307,8 +307,8 @@ func (s *sent) check(t *testing.T, server *server, got []string) (early int) {
 	if left := s.data - server.data - windows; left < 0 || left > 2*earlyWindow || server.pings != s.pings {
 		t.Errorf("%d bytes of %d were seen, %d given back; %d pings of %d", server.data, s.data, windows, server.pings, s.pings)
 	}
-	if n := uint64(early); server.c.late.Counts().Total() != n || server.c.soon.Load() != n {
-		t.Errorf("%d were refused early, %d timed, %d counted", n, server.c.late.Counts().Total(), server.c.soon.Load())
+	if n := uint64(early); server.c.conns.Refusals.Counts().Total() != n || server.c.conns.Early.Load() != n {
+		t.Errorf("%d were refused early, %d timed, %d counted", n, server.c.conns.Refusals.Counts().Total(), server.c.conns.Early.Load())
 	}
 	return early
 }

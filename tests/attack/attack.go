@@ -135,7 +135,8 @@ func Find(name string) (Attack, bool) {
 	return Attack{}, false
 }
 
-// Strike makes one attack until the end, over as many connections as it takes. It fails when it cannot connect.
+// Strike makes one attack until the end, over as many connections as it takes. It fails when it cannot connect; who is not let in until the end has
+// tried, that is all.
 func (k Attack) Strike(dial func() (net.Conn, error), end time.Time, frames *atomic.Int64) error {
 	errs := make([]error, max(k.Many, 1))
 	var wg sync.WaitGroup
@@ -151,6 +152,9 @@ func (k Attack) strike(dial func() (net.Conn, error), end time.Time, frames *ato
 	for time.Now().Before(end) {
 		conn, err := dial()
 		if err != nil {
+			if !time.Now().Before(end) {
+				return nil
+			}
 			return err
 		}
 		k.once(New(conn, end, frames))

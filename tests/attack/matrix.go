@@ -68,6 +68,7 @@ var All = []Attack{
 		}
 		a.stream += 2
 	}},
+	{Name: "data of no call", Run: func(a *Attacker) { a.Did(a.Framer.WriteData(1, false, make([]byte, 16<<10))) }},
 	{Name: "empty data flood", Run: func(a *Attacker) {
 		id := a.Open(PathPut)
 		for range 2000 {

@@ -104,7 +104,7 @@ func (s Strike) strike() (Struck, error) {
 		if s.At[does] == "" {
 			continue
 		}
-		dial := func() (net.Conn, error) { return dialFrom(s.From, s.At[does]) }
+		dial := func() (net.Conn, error) { return dialFrom(s.From, s.At[does], s.Turns.at(turn+1)) }
 		time.Sleep(time.Until(s.Turns.at(turn)))
 		var wg sync.WaitGroup
 		for i := range errs {

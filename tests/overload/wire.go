@@ -55,7 +55,7 @@ const (
 )
 
 func dialWire(from, addr, path string) (*wire, error) {
-	conn, err := dialFrom(from, addr)
+	conn, err := dialFrom(from, addr, time.Now().Add(10*time.Second))
 	if err != nil {
 		return nil, err
 	}
@@ -78,12 +78,12 @@ func dialWire(from, addr, path string) (*wire, error) {
 	return c, nil
 }
 
-// dialFrom connects from an address of this machine; "" is any.
-func dialFrom(from, addr string) (net.Conn, error) {
+// dialFrom connects, until then, from an address of this machine; "" is any.
+func dialFrom(from, addr string, until time.Time) (net.Conn, error) {
 	if path, ok := bytes.CutPrefix([]byte(addr), []byte("unix:")); ok {
 		return net.Dial("unix", string(path))
 	}
-	d := net.Dialer{Timeout: 10 * time.Second}
+	d := net.Dialer{Deadline: until}
 	if from != "" {
 		d.LocalAddr = &net.TCPAddr{IP: net.ParseIP(from)}
 	}

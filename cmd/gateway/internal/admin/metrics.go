@@ -36,6 +36,7 @@ var (
 	spans      = gauge("tarn_gateway_trace_spans_total", "Spans that were made, for a collector of traces.")
 	spansSent  = gauge("tarn_gateway_trace_spans_exported_total", "Spans that a collector took. Others wait for a few seconds, or were dropped.")
 	conns      = gauge("tarn_gateway_connections", "Connections that have shaken hands.")
+	shutOut    = gauge("tarn_gateway_addresses_shut_out", "Addresses that may not connect for now: they have connected again and again, and called nothing.")
 	open       = gauge("tarn_gateway_handles_open", "Pools, containers and objects that are open.")
 	coreCalls  = gauge("tarn_gateway_core_operations_in_flight", "Operations that were given to the C library and are not answered.")
 	ready      = gauge("tarn_gateway_ready", "1, and 0 while the gateway drains.")
@@ -64,7 +65,7 @@ func pool(name, help string) *prometheus.Desc { return gauge("tarn_pool_"+name, 
 
 // Describe implements prometheus.Collector.
 func (s *Server) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{handled, lasted, running, inFlight, inLimit, places, placesMax, refused, early, refusals, watches, watchesMax, watchesNo, sessions, inLanes, denied, spans, spansSent, conns, open, coreCalls, ready, stale, started, build, poolOpen,
+	for _, d := range []*prometheus.Desc{handled, lasted, running, inFlight, inLimit, places, placesMax, refused, early, refusals, watches, watchesMax, watchesNo, sessions, inLanes, denied, spans, spansSent, conns, shutOut, open, coreCalls, ready, stale, started, build, poolOpen,
 		poolTotal, poolFree, poolLog, poolLogUsed, poolCache, poolCacheUsed, poolReadOnly, poolGeneration, poolConts, poolSnapshots} {
 		to <- d
 	}
@@ -95,6 +96,7 @@ func (s *Server) Collect(to chan<- prometheus.Metric) {
 	count(to, spans, made)
 	count(to, spansSent, exported)
 	send(to, conns, float64(s.cfg.Conns.Open()))
+	send(to, shutOut, float64(s.cfg.Conns.ShutOut()))
 	send(to, open, float64(s.cfg.Handles.Open()))
 	if s.cfg.InFlight != nil {
 		send(to, coreCalls, float64(s.cfg.InFlight()))

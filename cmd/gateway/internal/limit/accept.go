@@ -44,9 +44,9 @@ func (l *limited) Accept() (net.Conn, error) {
 			_ = conn.Close() // nothing was sent yet
 			return nil, net.ErrClosed
 		}
-		key := strangerAt(conn)
-		if from, wait, ok := l.conns.shake(key, time.Now()); ok {
-			return l.shaking(conn, key, from, wait), nil
+		addr, _ := addressOf(conn)
+		if from, wait, ok := l.conns.shake(addr, time.Now()); ok {
+			return l.shaking(conn, from, wait), nil
 		}
 		<-l.places
 		_ = conn.Close() // likewise
@@ -64,8 +64,8 @@ type arrived struct {
 	shaken func()
 }
 
-func (l *limited) shaking(conn net.Conn, key string, from *origin, wait time.Duration) *arrived {
-	shaken := sync.OnceFunc(func() { l.conns.shaken(key, from) })
+func (l *limited) shaking(conn net.Conn, from *origin, wait time.Duration) *arrived {
+	shaken := sync.OnceFunc(func() { l.conns.shaken(from) })
 	return &arrived{countedConn{conn, sync.OnceFunc(func() { shaken(); <-l.places })}, from, wait, shaken}
 }
 

@@ -58,6 +58,7 @@ const (
 
 	callCredit    = 3         // with a call, clients that measure the way send a ping and one or two updates of windows
 	dataCredit    = 1. / 1024 // each byte that comes
+	dataCost      = 1. / 4096 // each one before a call was admitted, or in a frame that grpc does not take
 	writtenCredit = 1. / 4096 // each byte that goes
 	frameCost     = 1
 	resetCost     = 4
@@ -240,6 +241,10 @@ func (c *Conn) count(kind http2.FrameType, flags http2.Flags, length int) {
 		c.spend(float64(max(length-headersFree, 0)) * headersCost)
 	case kind == http2.FrameData && flags.Has(http2.FlagDataPadded):
 		c.spend(frameCost)
+	case kind == http2.FrameData && length > frameMost:
+		c.spend(float64(length) * dataCost)
+	case kind == http2.FrameData && length > 0 && !c.worth:
+		c.credit -= float64(length) * dataCost // no waste: it may be of calls that are refused
 	case kind == http2.FrameData && length > 0:
 		c.spend(-float64(length) * dataCredit)
 	case kind == http2.FrameData && flags.Has(http2.FlagDataEndStream):

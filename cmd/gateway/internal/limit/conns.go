@@ -31,7 +31,9 @@ type Conns struct {
 
 	mu      sync.Mutex
 	all     map[*Conn]struct{}
-	origins map[string]*origin // that have connections, or have not all of their credit
+	origins map[netip.Addr]*origin // that have connections, or have not all of their credit
+	shut    []*origin              // whose connections the kernel drops
+	filters []synFilter            // of the listeners
 	shaking int
 }
 
@@ -58,14 +60,14 @@ type counting struct {
 
 // ServerHandshake implements credentials.TransportCredentials.
 func (c counting) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	key := strangerAt(raw)
+	addr, _ := addressOf(raw)
 	a, ok := raw.(*arrived)
 	if !ok { // it is of another listener
-		from, wait, ok := c.conns.shake(key, time.Now())
+		from, wait, ok := c.conns.shake(addr, time.Now())
 		if !ok {
 			return nil, nil, errHandshakes
 		}
-		a = &arrived{from: from, wait: wait, shaken: func() { c.conns.shaken(key, from) }}
+		a = &arrived{from: from, wait: wait, shaken: func() { c.conns.shaken(from) }}
 	}
 	defer a.shaken()
 	time.Sleep(a.wait)
@@ -73,7 +75,7 @@ func (c counting) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo,
 	if err != nil {
 		return nil, nil, err
 	}
-	conn := newConn(inner, key, a.from, c.conns)
+	conn := newConn(inner, strangerAt(addr), a.from, c.conns)
 	c.conns.begin(conn)
 	if carrier, ok := info.(Carrier); ok {
 		carrier.Carry(conn)
@@ -87,8 +89,7 @@ func (c counting) Clone() credentials.TransportCredentials {
 }
 
 // strangerAt is the key of those who call from an address without saying who they are.
-func strangerAt(conn net.Conn) string {
-	addr, _ := addressOf(conn)
+func strangerAt(addr netip.Addr) string {
 	if addr == (netip.Addr{}) {
 		return "none"
 	}

@@ -119,6 +119,9 @@ func TestWorth(t *testing.T) {
 		"settings":   func(fr *http2.Framer) error { return fr.WriteSettings() },
 		"empty data": func(fr *http2.Framer) error { return fr.WriteData(1, false, nil) },
 		"resets":     func(fr *http2.Framer) error { return fr.WriteRSTStream(1, http2.ErrCodeCancel) },
+		"too large": func(fr *http2.Framer) error {
+			return fr.WriteRawFrame(http2.FrameData, 0, 1, make([]byte, frameMost+1))
+		},
 	} {
 		sent := 0
 		_, err := feed(t, 32<<10, func(fr *http2.Framer) {
@@ -127,6 +130,25 @@ func TestWorth(t *testing.T) {
 		}, (*Conn).admitted)
 		if !errors.Is(err, errFlood) {
 			t.Errorf("%s: %v", name, fmt.Sprint(err))
+		}
+	}
+}
+
+// TestDataIsWorthCalls: bytes of data earn credit where calls are made, and cost some where none is.
+func TestDataIsWorthCalls(t *testing.T) {
+	const n = 50
+	for called, want := range map[bool]float64{true: creditMost, false: creditMost - n*frameMost*dataCost} {
+		c, err := feed(t, 32<<10, func(fr *http2.Framer) {
+			if called {
+				_ = fr.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: []byte{0x82}, EndHeaders: true})
+				_ = fr.WritePing(false, [8]byte{1}) // read by itself, before the data
+			}
+			for range n {
+				_ = fr.WriteData(1, false, make([]byte, frameMost))
+			}
+		}, (*Conn).admitted)
+		if err != io.EOF || c.credit < want-10 || c.credit > want+150 { // some comes with time
+			t.Errorf("called: %v: %v, credit %v, want %v", called, err, c.credit, want)
 		}
 	}
 }

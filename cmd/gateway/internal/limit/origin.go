@@ -3,6 +3,9 @@
 package limit
 
 import (
+	"net"
+	"net/netip"
+	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -11,7 +14,9 @@ import (
 //
 // Always true: a connection costs credit until a call of it was admitted, gets what it begins with from its origin, and gives back what it has left.
 // So who is cut, or goes before it called anything, and comes again has no more than if it had stayed; ordinary clients get everything back.
+// An address that owes as much as one can is shut out until it owes half of that.
 type origin struct {
+	addr    netip.Addr   // the zero one: the Unix socket
 	conns   atomic.Int32 // open ones, of which each has its part of the credit that comes with time
 	shaking int          // under Conns.mu, as what follows
 	credit  float64
@@ -43,36 +48,39 @@ func (o *origin) share() float64 { return min(originConns/float64(max(o.conns.Lo
 
 // shake takes a place to shake hands, and says how long who has none left of its credit waits with that. An address holds at most as many of them
 // as are free then.
-func (cs *Conns) shake(key string, now time.Time) (o *origin, wait time.Duration, ok bool) {
+func (cs *Conns) shake(addr netip.Addr, now time.Time) (o *origin, wait time.Duration, ok bool) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	if o = cs.origins[key]; o == nil {
-		o = &origin{credit: originMost, at: now}
+	if cs.origins == nil {
+		cs.origins = map[netip.Addr]*origin{}
+	}
+	if o = cs.origins[addr]; o == nil {
+		o = &origin{addr: addr, credit: originMost, at: now}
+		cs.origins[addr] = o
+	}
+	o.earn(now)
+	o.credit -= connCost
+	if o.credit < 0 {
+		wait = min(time.Duration(-o.credit/originRate*float64(time.Second)), shakeMost)
+	}
+	if o.credit <= -originMost {
+		o.credit = -originMost
+		cs.shutOut(o)
 	}
 	if free := cs.Handshakes - cs.shaking; free < 1 || o.shaking+1 > free {
 		return nil, 0, false
 	}
-	if cs.origins == nil {
-		cs.origins = map[string]*origin{}
-	}
-	cs.origins[key] = o
-	o.earn(now)
-	o.credit -= connCost
 	o.shaking++
 	cs.shaking++
-	if o.credit < 0 {
-		wait = min(time.Duration(-o.credit/originRate*float64(time.Second)), shakeMost)
-		o.credit = max(o.credit, -originMost)
-	}
 	return o, wait, true
 }
 
-func (cs *Conns) shaken(key string, o *origin) {
+func (cs *Conns) shaken(o *origin) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	cs.shaking--
 	o.shaking--
-	cs.forget(key, o)
+	cs.forget(o)
 }
 
 // begin makes a connection one of those of its origin.
@@ -103,23 +111,73 @@ func (cs *Conns) end(c *Conn) {
 	delete(cs.all, c)
 	c.origin.conns.Add(-1)
 	c.origin.credit = max(c.origin.credit+float64(c.left.Load()), -originMost)
-	cs.forget(c.key, c.origin)
+	cs.forget(c.origin)
 }
 
 // forget removes an origin that nothing is known of. Lock held.
-func (cs *Conns) forget(key string, o *origin) {
+func (cs *Conns) forget(o *origin) {
 	if o.whole(time.Now()) {
-		delete(cs.origins, key)
+		delete(cs.origins, o.addr)
 	}
 }
 
-// Sweep forgets the origins that have regained their credit. The server calls it every second.
+// Sweep lets in again who was shut out and owes no more than half of what one can, and forgets the origins that have regained their credit. The
+// server calls it every second.
 func (cs *Conns) Sweep(now time.Time) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	for key, o := range cs.origins {
+	cs.letIn(now)
+	for addr, o := range cs.origins {
 		if o.whole(now) {
-			delete(cs.origins, key)
+			delete(cs.origins, addr)
 		}
 	}
+}
+
+// Filter lets the kernel keep from a listener who is shut out, if that is one of TCP.
+func (cs *Conns) Filter(l net.Listener) {
+	if filter, ok := filterOf(l); ok {
+		cs.mu.Lock()
+		defer cs.mu.Unlock()
+		cs.filters = append(cs.filters, filter)
+	}
+}
+
+// shutOut lets the kernel drop what an address sends to connect, which costs less than to accept and close it. Lock held.
+func (cs *Conns) shutOut(o *origin) {
+	if slices.Contains(cs.shut, o) || len(cs.filters) == 0 || !o.addr.IsValid() || len(cs.shut) == synFilterMost {
+		return
+	}
+	cs.shut = append(cs.shut, o)
+	cs.setFilters()
+}
+
+// letIn ends that for those who owe little enough. Lock held.
+func (cs *Conns) letIn(now time.Time) {
+	before := len(cs.shut)
+	cs.shut = slices.DeleteFunc(cs.shut, func(o *origin) bool {
+		o.earn(now)
+		return o.credit >= -originMost/2
+	})
+	if len(cs.shut) < before {
+		cs.setFilters()
+	}
+}
+
+// setFilters tells the kernel who is shut out. From a listener for which it takes no filter nobody is, from then on. Lock held.
+func (cs *Conns) setFilters() {
+	addrs := make([]netip.Addr, len(cs.shut))
+	for i, o := range cs.shut {
+		addrs[i] = o.addr
+	}
+	if cs.filters = slices.DeleteFunc(cs.filters, func(f synFilter) bool { return f.drop(addrs) != nil }); len(cs.filters) == 0 {
+		cs.shut = nil
+	}
+}
+
+// ShutOut is how many addresses may not connect for now.
+func (cs *Conns) ShutOut() int {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	return len(cs.shut)
 }

@@ -239,7 +239,7 @@ func (s *Server) register(calls *limit.Calls) {
 
 func (s *Server) listen() error {
 	if s.cfg.Listen != "" {
-		l, err := net.Listen("tcp", s.cfg.Listen)
+		l, err := limit.ListenTCP(s.cfg.Listen)
 		if err != nil {
 			return err
 		}
@@ -283,6 +283,7 @@ func (s *Server) Serve() {
 	s.serveHTTP()
 	go s.sweep()
 	for _, l := range s.listeners {
+		s.conns.Filter(l)
 		go func() {
 			if err := s.grpc.Serve(s.conns.Listen(limit.PerAddress(s.guard.Peers(l), s.cfg.PerAddress))); err != nil {
 				s.failed <- err

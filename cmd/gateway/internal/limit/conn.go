@@ -29,7 +29,7 @@ type Conn struct {
 	owes    atomic.Int64 // how many these are
 	unheard atomic.Int64 // calls that had a place and ended before their message came, and that have not cost credit yet
 	left    atomic.Int64 // credit, as it was when something was read last
-	unread  unread
+	unread  int64        // bytes of its answers; under the lock of the gate
 	origin  *origin
 	conns   *Conns
 	done    chan struct{}

@@ -18,6 +18,7 @@ import (
 type origin struct {
 	addr    netip.Addr   // the zero one: the Unix socket
 	conns   atomic.Int32 // open ones, of which each has its part of the credit that comes with time
+	unread  unread       // under the lock of the gate
 	shaking int          // under Conns.mu, as what follows
 	credit  float64
 	at      time.Time

@@ -8,11 +8,11 @@ import (
 	"github.com/tarn-storage/tarn/go/errno"
 )
 
-// unread are the answers of one connection that are in memory and have not left: whoever opens many calls and reads none of their answers
-// has no more of them than this, and the calls whose answers would be more wait, where they hold nothing but their places, until it reads.
+// unread are the answers of the connections of one origin that are in memory and have not left: whoever opens many calls and reads none of their
+// answers has no more of them than this, and the calls whose answers would be more wait, where they hold nothing but their places, until it reads.
 //
-// Always true: an answer is counted from before it is read from the engine until its call has ended. One is always let through, however
-// large. An ordinary client loses nothing: its connection would have carried the other answers later, too.
+// Always true: an answer is counted from before it is read from the engine until its call has ended. One of each connection is always let
+// through, however large. An ordinary client loses nothing: its connections would have carried the other answers later, too.
 //
 // The lock of the gate guards it.
 type unread struct {
@@ -21,20 +21,21 @@ type unread struct {
 }
 
 const (
-	unreadMost  = 16 << 20 // bytes of each connection,
+	unreadMost  = 16 << 20 // bytes of each origin,
 	unreadShare = 8        // and no more than this part of all
 )
 
-// unreadRoom is how many bytes of answers a connection may have. Lock held.
+// unreadRoom is how many bytes of answers an origin may have. Lock held.
 func (g *Gate) unreadRoom() int64 { return min(unreadMost, g.bytes.most/unreadShare) }
 
 // reads counts an answer of n bytes for the call, if its connection may have it now. Lock held.
 func (t *Ticket) reads(n int64) bool {
-	more := max(n-t.unread, 0)
-	if u := &t.conn.unread; u.bytes > 0 && u.bytes+more > t.gate.unreadRoom() {
+	more, u := max(n-t.unread, 0), &t.conn.origin.unread
+	if t.conn.unread > 0 && u.bytes+more > t.gate.unreadRoom() {
 		return false
 	}
-	t.conn.unread.bytes += more
+	u.bytes += more
+	t.conn.unread += more
 	t.unread += more
 	return true
 }
@@ -44,8 +45,9 @@ func (t *Ticket) forgets() {
 	if t.unread == 0 {
 		return
 	}
-	u := &t.conn.unread
+	u := &t.conn.origin.unread
 	u.bytes -= t.unread
+	t.conn.unread -= t.unread
 	t.unread = 0
 	if u.freed != nil {
 		close(u.freed)
@@ -91,7 +93,7 @@ func (t *Ticket) awaits(n int64) <-chan struct{} {
 		return nil
 	}
 	t.rest()
-	u := &t.conn.unread
+	u := &t.conn.origin.unread
 	if u.freed == nil {
 		u.freed = make(chan struct{})
 	}

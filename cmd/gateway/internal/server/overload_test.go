@@ -152,19 +152,19 @@ func TestMemoryUnderLoad(t *testing.T) {
 	t.Logf("%d done, %d refused, %d MiB at once", o.done.Load(), o.refused.Load(), most.Load()>>20)
 }
 
-// TestUnreadAnswers: answers that nobody reads hold no more than their caller's share of the bytes, until their connection goes.
+// TestUnreadAnswers: answers that nobody reads hold no more than their address's share of the bytes, over however many connections, until these go.
 func TestUnreadAnswers(t *testing.T) {
 	const bytes = 32 << 20
 	s, p := attacked(t, Config{InFlight: bytes})
 	conns := s.conns.Open()
 	end := time.Now().Add(30 * time.Second) // of a machine that is slow; the connections are closed below
 	var open []*attack.Attacker
-	for range 4 {
-		conn, err := net.Dial("tcp", s.Addr())
+	ask := func(from byte) {
+		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, from)}}
+		conn, err := d.Dial("tcp", s.Addr())
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer conn.Close()
 		a := attack.New(conn, end, &atomic.Int64{})
 		a.Greet(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
 		for range 120 {
@@ -173,14 +173,30 @@ func TestUnreadAnswers(t *testing.T) {
 		a.Flush()
 		open = append(open, a)
 	}
-	most := int64(0)
-	for deadline := time.Now().Add(5 * time.Second); most < bytes/2 && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
-		most, _ = s.gate.Used()
+	defer func() {
+		for _, a := range open {
+			_ = a.Close()
+		}
+	}()
+	used := func(least int64) (now int64) {
+		for deadline := time.Now().Add(5 * time.Second); now < least && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+			now, _ = s.gate.Used()
+		}
+		p.call(t, time.Now().Add(100*time.Millisecond))
+		now, _ = s.gate.Used()
+		return now
 	}
-	p.call(t, time.Now().Add(100*time.Millisecond))
-	most, _ = s.gate.Used()
-	if most < bytes/2 || most > bytes*9/10 {
-		t.Errorf("unread answers hold %d bytes of %d", most, bytes)
+	for from := range byte(4) {
+		ask(2 + from)
+	}
+	if most := used(bytes / 2); most < bytes/2 || most > bytes*5/8 {
+		t.Errorf("unread answers of four addresses hold %d bytes of %d", most, bytes)
+	}
+	for range 4 {
+		ask(2) // each has one answer
+	}
+	if most := used(bytes/2 + 1); most > bytes*3/4 {
+		t.Errorf("four connections more of one of the addresses, and they hold %d bytes of %d", most, bytes)
 	}
 	for _, a := range open {
 		_ = a.Close()

@@ -6,6 +6,7 @@
  *   - an aim is a hint, made of pages that may have changed since. Under the lock aim_stands() says whether it is true still;
  *   - it never waits and never fails: what is not in memory, or changes meanwhile, has no aim;
  *   - one that stands wants no page above the leaf, not even to look at it: threads that change different leaves do not meet there;
+ *   - one of a leaf that is not in memory ends above it, for who need not know the leaf;
  *   - one of a leaf that a finger knew has the leaf alone. So it is of a change that makes the leaf no larger: nothing above it has to be made room for. */
 #include "finger.h"
 #include "seek.h"
@@ -18,7 +19,8 @@ struct lane {
 	tarn_buf		     key;
 	uint64_t		     life, hash;
 	struct spot		     spot;
-	bool			     live; /* its way goes on */
+	bool			     live;  /* its way goes on */
+	bool			     above; /* it has ended above a leaf that is not in memory */
 	bool			     done;
 };
 
@@ -33,8 +35,9 @@ static NODE_RACY void begin(struct store *s, struct lane *l, struct aim *aim, co
 {
 	bool has_key = m->change == STORE_PUT || m->change == STORE_DEL || m->change == STORE_CHECK;
 
-	aim->tree = has_key ? tree_peek(s, m->tree, 0) : NULL;
-	*l	  = (struct lane){ .aim = aim, .m = m, .key = m->key, .life = aim->tree ? finger_life(aim->tree) : 0 };
+	aim->tree  = has_key ? tree_peek(s, m->tree, 0) : NULL;
+	aim->above = false;
+	*l	   = (struct lane){ .aim = aim, .m = m, .key = m->key, .life = aim->tree ? finger_life(aim->tree) : 0 };
 	if (!l->life)
 		return;
 	l->hash = finger_hash(s, l->life, l->key);
@@ -55,9 +58,12 @@ static NODE_RACY void begin_at_root(struct store *s, struct lane *l)
 
 static NODE_RACY void down(struct store *s, struct lane *l)
 {
+	unsigned      level = node_level(l->spot.frame->page);
 	struct wanted w;
+	int	      rc = seek_down(s, l->aim->tree, NULL, &l->spot, &w);
 
-	l->live = !seek_down(s, l->aim->tree, NULL, &l->spot, &w);
+	l->live	 = !rc;
+	l->above = rc == -TARN_E_AGAIN && level == 1;
 	if (l->live)
 		add_page(l);
 }
@@ -79,6 +85,12 @@ static NODE_RACY void search_leaf(struct store *s, struct lane *l)
 {
 	if (l->done)
 		return;
+	if (l->above) {
+		l->spot.found = false;
+		take(l);
+		l->aim->above = true;
+		return;
+	}
 	if (!l->live) {
 		l->aim->tree = NULL;
 		return;

@@ -202,19 +202,27 @@ void aim_all(struct store *s, const struct store_mutation *muts, size_t n, bool 
 		aim_group(s, muts + i, (unsigned)MIN(n - i, LANES), aims + i);
 }
 
-/* A leaf leaves its tree, or gives keys away, only when it is dropped, which changes its version, or frozen or written, and then it is not
- * the tree's own. When it is as young as can be, so are the pages above; one that is not has been seen before it was replaced. */
-bool aim_stands(const struct store *s, const struct tree *t, const struct aim *a)
+static bool leaf_is_away(struct store *s, const struct aim *a)
 {
-	const struct frame *leaf;
+	const struct frame *up = a->frames[a->depth - 1];
+
+	return !cache_find(s, node_child_id(up->page, up->cap, a->slot));
+}
+
+/* A leaf leaves its tree, or gives keys away, only when it is dropped, which changes its version, or frozen or written, and then it is not
+ * the tree's own. When it is as young as can be, so are the pages above; one that is not has been seen before it was replaced. A leaf comes into memory
+ * without a change of the page above. */
+bool aim_stands(struct store *s, const struct tree *t, const struct aim *a)
+{
+	const struct frame *last;
 
 	if (a->tree != t || s->gen <= t->gen)
 		return false;
 	for (unsigned i = 0; i < a->depth; i++)
 		if (!a->frames[i]->dirty || a->frames[i]->gen != s->gen || a->frames[i]->tree != t->id)
 			return false;
-	leaf = a->frames[a->depth - 1];
-	return atomic_load_explicit(&leaf->version, memory_order_relaxed) == a->version;
+	last = a->frames[a->depth - 1];
+	return atomic_load_explicit(&last->version, memory_order_relaxed) == a->version && (!a->above || leaf_is_away(s, a));
 }
 
 void aim_path(const struct aim *a, struct path *path)

@@ -221,8 +221,7 @@ static void prepare_deferred(struct store *s, struct batch *b, const struct stor
 }
 
 /* NULL: it has to be found. A delete may join pages, and wants them all; so does what comes after a snapshot, which makes copies of them. */
-static const struct aim *aim_of(const struct store *s, const struct batch *b, const struct tree *t,
-				const struct store_mutation *m)
+static const struct aim *aim_of(struct store *s, const struct batch *b, const struct tree *t, const struct store_mutation *m)
 {
 	const struct aim *aim = b->aims && m->change != STORE_DEL && !b->freezes ? &b->aims[m - b->muts] : NULL;
 
@@ -260,18 +259,11 @@ static void remember_leaf(struct store *s, const struct tree *t, tarn_buf key, c
 	finger_set(s, life, finger_hash(s, life, key), key, &spot);
 }
 
-/* The leaf may have come since the aim was taken. */
-static bool leaf_is_away(struct store *s, const struct path *path)
-{
-	const struct frame *up = path->frames[path->depth - 1];
-
-	return !cache_find(s, node_child_id(up->page, up->cap, path->slots[path->depth - 1]));
-}
-
+/* Nothing of an aim's path is pinned. */
 static bool prepare_above(struct store *s, struct batch *b, const struct aim *aim, const struct store_mutation *m)
 {
 	aim_path(aim, &b->path);
-	b->aimed = leaf_is_away(s, &b->path) && can_defer(s, b, m, &b->path);
+	b->aimed = can_defer(s, b, m, &b->path);
 	if (b->aimed)
 		prepare_deferred(s, b, m);
 	else

@@ -514,8 +514,8 @@ struct aim {
 };
 /* No lock. walk false: of a single change, whose leaf only a finger is to find. */
 void aim_all(struct store *s, const struct store_mutation *muts, size_t n, bool walk, struct aim *aims);
-/* The aim is true, the leaf and all pages above it are the tree's own, and none has to become dirty for a change. */
-bool aim_stands(const struct store *s, const struct tree *t, const struct aim *a);
+/* The aim is true: the leaf, unless it is not in memory, and all pages above it are the tree's own, and none has to become dirty for a change. */
+bool aim_stands(struct store *s, const struct tree *t, const struct aim *a);
 void aim_path(const struct aim *a,
 	      struct path      *path); /* of one that stands: pages, or the leaf alone; not pinned, and only the last slot */
 

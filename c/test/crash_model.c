@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test/crash_model.c: the workload, the oracle, and the comparison. */
 #include "crash.h"
+
+#include "../src/store/internal.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -219,8 +221,12 @@ static bool harmless(struct crash *c, int rc)
 static int do_batch(struct crash *c)
 {
 	struct planned p = plan(c, one_in(c, c->cold ? 20 : 4) ? 1 + (unsigned)below(c, 30) : 1);
+	tarn_buf       key = p.muts[0].key;
 	uint64_t       lsn;
-	int	       rc = store_apply(c->store, p.muts, p.n, 0, &lsn, NULL);
+	int	       rc;
+
+	atomic_store(&c->store->meets, ((const uint8_t *)key.ptr)[key.len - 1] & 1); /* as if another thread had the lock */
+	rc = store_apply(c->store, p.muts, p.n, 0, &lsn, NULL);
 
 	if (!rc)
 		note(c, &p, lsn);

@@ -179,6 +179,58 @@ static void compare(struct fixture *f)
 }
 
 /* As if threads met at the store all the time; so single changes aim too. */
+static void put_one(struct fixture *f, uint32_t k, uint32_t len)
+{
+	struct store_mutation m = mutation(STORE_PUT, k, len);
+
+	f->len[k] = len + 1;
+	apply(f, &m, 1);
+}
+
+static bool stands_now(struct fixture *f, const struct tree *t, const struct aim *aim)
+{
+	bool stands;
+
+	pthread_mutex_lock(&f->store->lock);
+	stands = aim_stands(f->store, t, aim);
+	pthread_mutex_unlock(&f->store->lock);
+	return stands;
+}
+
+/* A leaf that comes into memory changes nothing above it, and still no put on it may be put off. */
+static void test_aims_above_leaves(void **state)
+{
+	struct fixture	     *f = *state;
+	struct store_mutation one;
+	uint8_t		      got[4096];
+	struct store_stat     st;
+	struct aim	      aim;
+	size_t		      len = sizeof(got);
+	struct tree	     *t;
+
+	for (uint32_t k = 0; k < KEYS; k++)
+		put_one(f, k, 50);
+	assert_ok(store_close(f->store));
+	assert_ok(store_open(f->dev, NULL, &f->store));
+	assert_ok(store_get(f->store, live(TREE), mutation(STORE_PUT, 0, 0).key, got, &len, NULL, 0)); /* all above the leaves */
+	put_one(f, 0, 50);
+	assert_ok(tree_open(f->store, TREE, 0, &t));
+	one = mutation(STORE_PUT, 40, 20); /* in another leaf, below the same page */
+	aim_all(f->store, &one, 1, true, &aim);
+	assert_true(aim.above);
+	assert_true(stands_now(f, t, &aim));
+	len = sizeof(got);
+	assert_ok(store_get(f->store, live(TREE), one.key, got, &len, NULL, 0));
+	assert_false(stands_now(f, t, &aim));
+	for (uint32_t k = 60; k < KEYS; k++) { /* with aims: as if another thread had the lock */
+		atomic_store(&f->store->meets, 2);
+		put_one(f, k, 30);
+	}
+	store_stat(f->store, &st);
+	assert_true(st.put_off > 0);
+	compare(f);
+}
+
 static void test_changes_with_aims(void **state)
 {
 	struct fixture *f = *state;
@@ -211,6 +263,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_aims_that_stand, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_aims_above_leaves, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_changes_with_aims, setup, teardown),
 	};
 

@@ -4,7 +4,7 @@
 #include "harness.h"
 
 #include "../src/device/sim.h"
-#include "../src/store/layout.h"
+#include "../src/store/internal.h"
 #include "store_tools.h"
 #include <pthread.h>
 
@@ -61,6 +61,7 @@ static int put_if(struct fixture *f, uint32_t k, uint32_t version, tarn_cond con
 	size_t		      len = value_of(k, version, val);
 	struct store_mutation m = { .change = STORE_PUT, .cond = cond, .tree = TREE, .key = key_of(k, key), .val = { val, len } };
 
+	atomic_store(&f->store->meets, version % 2); /* as if another thread had the lock: with an aim, and without */
 	return store_apply(f->store, &m, 1, 0, &f->lsn, NULL);
 }
 

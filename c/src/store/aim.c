@@ -6,6 +6,7 @@
  *   - an aim is a hint, made of pages that may have changed since. Under the lock aim_stands() says whether it is true still;
  *   - it never waits and never fails: what is not in memory, or changes meanwhile, has no aim;
  *   - one that stands wants no page above the leaf, not even to look at it: threads that change different leaves do not meet there;
+ *   - one of a leaf that is not in memory ends above it, for who need not know the leaf;
  *   - one of a leaf that a finger knew has the leaf alone. So it is of a change that makes the leaf no larger: nothing above it has to be made room for. */
 #include "finger.h"
 #include "seek.h"
@@ -18,7 +19,8 @@ struct lane {
 	tarn_buf		     key;
 	uint64_t		     life, hash;
 	struct spot		     spot;
-	bool			     live; /* its way goes on */
+	bool			     live;  /* its way goes on */
+	bool			     above; /* it has ended above a leaf that is not in memory */
 	bool			     done;
 };
 
@@ -33,8 +35,9 @@ static NODE_RACY void begin(struct store *s, struct lane *l, struct aim *aim, co
 {
 	bool has_key = m->change == STORE_PUT || m->change == STORE_DEL || m->change == STORE_CHECK;
 
-	aim->tree = has_key ? tree_peek(s, m->tree, 0) : NULL;
-	*l	  = (struct lane){ .aim = aim, .m = m, .key = m->key, .life = aim->tree ? finger_life(aim->tree) : 0 };
+	aim->tree  = has_key ? tree_peek(s, m->tree, 0) : NULL;
+	aim->above = false;
+	*l	   = (struct lane){ .aim = aim, .m = m, .key = m->key, .life = aim->tree ? finger_life(aim->tree) : 0 };
 	if (!l->life)
 		return;
 	l->hash = finger_hash(s, l->life, l->key);
@@ -55,9 +58,12 @@ static NODE_RACY void begin_at_root(struct store *s, struct lane *l)
 
 static NODE_RACY void down(struct store *s, struct lane *l)
 {
+	unsigned      level = node_level(l->spot.frame->page);
 	struct wanted w;
+	int	      rc = seek_down(s, l->aim->tree, NULL, &l->spot, &w);
 
-	l->live = !seek_down(s, l->aim->tree, NULL, &l->spot, &w);
+	l->live	 = !rc;
+	l->above = rc == -TARN_E_AGAIN && level == 1;
 	if (l->live)
 		add_page(l);
 }
@@ -79,6 +85,12 @@ static NODE_RACY void search_leaf(struct store *s, struct lane *l)
 {
 	if (l->done)
 		return;
+	if (l->above) {
+		l->spot.found = false;
+		take(l);
+		l->aim->above = true;
+		return;
+	}
 	if (!l->live) {
 		l->aim->tree = NULL;
 		return;
@@ -190,19 +202,27 @@ void aim_all(struct store *s, const struct store_mutation *muts, size_t n, bool 
 		aim_group(s, muts + i, (unsigned)MIN(n - i, LANES), aims + i);
 }
 
-/* A leaf leaves its tree, or gives keys away, only when it is dropped, which changes its version, or frozen or written, and then it is not
- * the tree's own. When it is as young as can be, so are the pages above; one that is not has been seen before it was replaced. */
-bool aim_stands(const struct store *s, const struct tree *t, const struct aim *a)
+static bool leaf_is_away(struct store *s, const struct aim *a)
 {
-	const struct frame *leaf;
+	const struct frame *up = a->frames[a->depth - 1];
+
+	return !cache_find(s, node_child_id(up->page, up->cap, a->slot));
+}
+
+/* A leaf leaves its tree, or gives keys away, only when it is dropped, which changes its version, or frozen or written, and then it is not
+ * the tree's own. When it is as young as can be, so are the pages above; one that is not has been seen before it was replaced. A leaf comes into memory
+ * without a change of the page above. */
+bool aim_stands(struct store *s, const struct tree *t, const struct aim *a)
+{
+	const struct frame *last;
 
 	if (a->tree != t || s->gen <= t->gen)
 		return false;
 	for (unsigned i = 0; i < a->depth; i++)
 		if (!a->frames[i]->dirty || a->frames[i]->gen != s->gen || a->frames[i]->tree != t->id)
 			return false;
-	leaf = a->frames[a->depth - 1];
-	return atomic_load_explicit(&leaf->version, memory_order_relaxed) == a->version;
+	last = a->frames[a->depth - 1];
+	return atomic_load_explicit(&last->version, memory_order_relaxed) == a->version && (!a->above || leaf_is_away(s, a));
 }
 
 void aim_path(const struct aim *a, struct path *path)

@@ -19,6 +19,7 @@ struct batch {
 	uint64_t	       pages;	 /* bytes of those that it changes, which must all be in memory in the end */
 	unsigned	       freezes;	 /* changes of whole trees */
 	bool		       defers;	 /* path ends above the leaf, which is not in memory: the put is put off */
+	bool		       aimed;	 /* path is that of an aim: nothing of it is pinned */
 	bool		       large;	 /* it has waited for memory */
 	bool		       adds;	 /* it has a put: the reserve is not for it */
 	uint64_t	       pace;	 /* nanoseconds that it should take longer */
@@ -220,8 +221,7 @@ static void prepare_deferred(struct store *s, struct batch *b, const struct stor
 }
 
 /* NULL: it has to be found. A delete may join pages, and wants them all; so does what comes after a snapshot, which makes copies of them. */
-static const struct aim *aim_of(const struct store *s, const struct batch *b, const struct tree *t,
-				const struct store_mutation *m)
+static const struct aim *aim_of(struct store *s, const struct batch *b, const struct tree *t, const struct store_mutation *m)
 {
 	const struct aim *aim = b->aims && m->change != STORE_DEL && !b->freezes ? &b->aims[m - b->muts] : NULL;
 
@@ -259,11 +259,28 @@ static void remember_leaf(struct store *s, const struct tree *t, tarn_buf key, c
 	finger_set(s, life, finger_hash(s, life, key), key, &spot);
 }
 
+/* Nothing of an aim's path is pinned. */
+static bool prepare_above(struct store *s, struct batch *b, const struct aim *aim, const struct store_mutation *m)
+{
+	aim_path(aim, &b->path);
+	b->aimed = can_defer(s, b, m, &b->path);
+	if (b->aimed)
+		prepare_deferred(s, b, m);
+	else
+		b->path.depth = 0;
+	return b->aimed;
+}
+
 static int prepare_key(struct store *s, struct batch *b, struct tree *t, struct store_mutation *m, struct path *path)
 {
 	const struct aim *aim = aim_of(s, b, t, m);
 	int		  rc;
 
+	if (aim && aim->above) {
+		if (prepare_above(s, b, aim, m))
+			return 0;
+		aim = NULL;
+	}
 	if (!aim) {
 		rc = tree_find(s, t, m->key, path);
 		if (rc == -TARN_E_AGAIN && can_defer(s, b, m, path)) {
@@ -350,8 +367,8 @@ static int prepare(struct store *s, struct batch *b)
 	b->blocks  = 3 * blob_blocks(tree_new_cap(s, 1));
 	b->entries = b->gives = 0;
 	b->freezes	      = 0;
-	b->adds = b->defers = false;
-	b->freed.n	    = 0;
+	b->adds = b->defers = b->aimed = false;
+	b->freed.n		       = 0;
 	s->batch++;
 	b->pages = 0;
 	for (size_t i = 0; !rc && i < b->all; i++) {
@@ -369,17 +386,17 @@ static int prepare(struct store *s, struct batch *b)
 static int put_or_del(struct store *s, struct batch *b, const struct store_mutation *m, struct tree *t,
 		      const struct leaf_value *val)
 {
-	const struct aim *aim = aim_of(s, b, t, m);
+	const struct aim *aim = b->defers ? NULL : aim_of(s, b, t, m);
 	int		  rc;
 
-	if (aim && m->change == STORE_PUT)
+	if (b->defers)
+		return defer_put(s, t, &b->path, m->key, val);
+	if (aim && !aim->above && m->change == STORE_PUT)
 		return tree_put_leaf(s, t, aim, m->key, val);
 	if (!is_single(b)) {
 		rc = m->change == STORE_PUT ? tree_put(s, t, m->key, val) : tree_del(s, t, m->key);
 		return rc == -TARN_E_NONEXIST ? 0 : rc;
 	}
-	if (b->defers)
-		return defer_put(s, t, &b->path, m->key, val);
 	if (m->change == STORE_PUT)
 		return b->path.depth ? tree_put_at(s, t, &b->path, m->key, val) : tree_put(s, t, m->key, val);
 	return b->path.found ? tree_del_at(s, t, &b->path) : 0;
@@ -489,6 +506,8 @@ static int apply(struct store *s, void *arg)
 	else if (!rc)
 		rc = commit_to(s, b);
 	show_made(b, false);
+	if (b->aimed)
+		b->path.depth = 0;
 	path_release(&b->path);
 	if (!rc)
 		settle(s, b);

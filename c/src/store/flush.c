@@ -57,7 +57,7 @@ static void submit(struct flush *fl)
 {
 	if (fl->used)
 		io_write_lane(fl->s, fl->turn + 1, fl->block, fl->stages[fl->turn].bytes, fl->used * BLOCK);
-	pthread_mutex_lock(&fl->s->lock);
+	store_lock(fl->s);
 	if (fl->room > fl->used)
 		space_free_now(&fl->s->space, fl->block + fl->used, fl->room - fl->used);
 	pthread_mutex_unlock(&fl->s->lock);
@@ -75,7 +75,7 @@ static int wait_for_stage(struct flush *fl, unsigned turn)
 	fl->failed |= rc != 0;
 	if (fl->failed)
 		return rc;
-	pthread_mutex_lock(&s->lock);
+	store_lock(s);
 	s->checkpoint.written = MAX(s->checkpoint.written, st->number);
 	for (unsigned i = 0; i < st->spent_n; i++) {
 		struct frame *f = st->spent[i].f;
@@ -115,7 +115,7 @@ static int next_stage(struct flush *fl)
 	if (!st->bytes)
 		return fail(NOMEM, "no memory to write pages");
 	st->number = ++fl->written;
-	pthread_mutex_lock(&s->lock);
+	store_lock(s);
 	fl->room = space_alloc(&s->space, MIN(STAGE_BLOCKS, MAX(s->cache.dirty_blocks + s->defer.n, 1)), &fl->block);
 	pthread_mutex_unlock(&s->lock);
 	return fl->room ? 0 : no_blocks(s);
@@ -288,9 +288,11 @@ static int finish_jobs(struct flush *fl, struct frame *parent)
 		rc = copy(fl, &fl->jobs[i]);
 	if (rc)
 		return rc;
-	pthread_mutex_lock(&fl->s->lock);
-	for (unsigned i = 0; i < fl->n; i++)
+	store_lock(fl->s);
+	for (unsigned i = 0; i < fl->n; i++) {
+		store_let_in(fl->s);
 		publish(fl, parent, &fl->jobs[i]);
+	}
 	pthread_mutex_unlock(&fl->s->lock);
 	fl->n = 0;
 	return 0;
@@ -375,9 +377,11 @@ static int place_children(struct flush *fl, struct frame *p, uint32_t *slot, boo
 {
 	int rc = 0;
 
-	pthread_mutex_lock(&fl->s->lock);
-	for (; !rc && fl->n < JOBS && *slot < node_count(p->page, p->cap); *slot += !rc)
+	store_lock(fl->s);
+	for (; !rc && fl->n < JOBS && *slot < node_count(p->page, p->cap); *slot += !rc) {
+		store_let_in(fl->s);
 		rc = place_child(fl, p, *slot, fresh);
+	}
 	pthread_mutex_unlock(&fl->s->lock);
 	return rc == PAUSE ? 0 : rc;
 }
@@ -410,7 +414,7 @@ static struct frame *dirty_child(struct flush *fl, struct frame *p, uint32_t slo
 
 	if (!(id & VIRTUAL))
 		return NULL;
-	pthread_mutex_lock(&fl->s->lock);
+	store_lock(fl->s);
 	f = cache_find(fl->s, id);
 	pthread_mutex_unlock(&fl->s->lock);
 	return f;
@@ -437,7 +441,7 @@ static int place_root(struct flush *fl, struct frame *root)
 	for (bool fresh = false; rc == FULL; fresh = true) {
 		if (fresh && (rc = next_stage(fl)))
 			return rc;
-		pthread_mutex_lock(&fl->s->lock);
+		store_lock(fl->s);
 		rc = place(fl, root, 0, fresh, false);
 		pthread_mutex_unlock(&fl->s->lock);
 	}
@@ -453,7 +457,7 @@ static int flush_one(struct flush *fl, struct tree *z)
 	scout_tree(&fl->scout, z);
 	if (!(z->root.addr & VIRTUAL))
 		return 0;
-	pthread_mutex_lock(&fl->s->lock);
+	store_lock(fl->s);
 	root = cache_find(fl->s, z->root.addr);
 	pthread_mutex_unlock(&fl->s->lock);
 	if (!root)
@@ -466,7 +470,7 @@ static int flush_one(struct flush *fl, struct tree *z)
 /* The places of pages that were not published. What is in flight has been waited for. */
 static void give_back(struct flush *fl)
 {
-	pthread_mutex_lock(&fl->s->lock);
+	store_lock(fl->s);
 	for (unsigned i = 0; i < fl->n; i++) {
 		struct job *j = &fl->jobs[i];
 

@@ -301,9 +301,10 @@ struct fingers {
 struct store {
 	struct device	 *dev;
 	pthread_mutex_t	  lock;
-	_Atomic unsigned  meets;  /* so many changes to come are likely to find the lock taken; written with it */
-	bool		  nowait; /* the call that holds the lock may not wait for the device: AGAIN */
-	struct wanted	  wanted; /* by the call that holds the lock */
+	_Atomic bool	  looking; /* somebody waits for the lock, and does not sleep yet */
+	_Atomic unsigned  meets;   /* so many changes to come are likely to find the lock taken; written with it */
+	bool		  nowait;  /* the call that holds the lock may not wait for the device: AGAIN */
+	struct wanted	  wanted;  /* by the call that holds the lock */
 	int		  failed;
 	char		  why[TARN_MESSAGE_MAX];
 	tarn_uuid	  pool, target; /* these and node_bytes never change, so no lock is needed to read them */
@@ -508,12 +509,13 @@ struct aim {
 	uint32_t      slot;    /* in it */
 	uint16_t      depth;
 	bool	      found;
+	bool	      above; /* the way ends there: the leaf is not in memory. Version and slot are of the page above */
 	struct frame *frames[AIM_DEPTH];
 };
 /* No lock. walk false: of a single change, whose leaf only a finger is to find. */
 void aim_all(struct store *s, const struct store_mutation *muts, size_t n, bool walk, struct aim *aims);
-/* The aim is true, the leaf and all pages above it are the tree's own, and none has to become dirty for a change. */
-bool aim_stands(const struct store *s, const struct tree *t, const struct aim *a);
+/* The aim is true: the leaf, unless it is not in memory, and all pages above it are the tree's own, and none has to become dirty for a change. */
+bool aim_stands(struct store *s, const struct tree *t, const struct aim *a);
 void aim_path(const struct aim *a,
 	      struct path      *path); /* of one that stands: pages, or the leaf alone; not pinned, and only the last slot */
 
@@ -678,6 +680,11 @@ int  store_writable(struct store *s);				     /* 0, or EP_RO with the sentence w
  * change before it has all that it needs. */
 #define NEEDS_CHECKPOINT 2
 int store_run(struct store *s, unsigned flags, int (*body)(struct store *s, void *arg), void *arg);
+/* Takes store->lock. Most who hold it do so for less time than it takes to sleep and to be woken: one of those who wait looks again for some
+ * microseconds before it sleeps. */
+void store_lock(struct store *s);
+/* Between two steps of much work: lets go of the lock for an instant when somebody looks for it. */
+void store_let_in(struct store *s);
 
 /* pace.c */
 uint64_t pace_pages_limit(const struct store *s); /* bytes of dirty pages */

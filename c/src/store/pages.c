@@ -165,7 +165,7 @@ bool wanted_is_plain(const struct store *s, const struct wanted *w)
 
 void loads_reserve(struct store *s, struct load **loads, unsigned n)
 {
-	pthread_mutex_lock(&s->lock);
+	store_lock(s);
 	for (unsigned i = 0; i < n; i++) {
 		struct load *l = loads[i];
 
@@ -225,7 +225,7 @@ void loads_settle(struct store *s, struct load **loads, unsigned n)
 	struct pages *p = s->pages;
 	bool	      wake;
 
-	pthread_mutex_lock(&s->lock);
+	store_lock(s);
 	for (unsigned i = 0; i < n; i++)
 		if (loads[i]->frame)
 			publish(s, loads[i]);

@@ -7,6 +7,51 @@
 
 #define TRIES 16
 #define MEETS 64u
+#define LOOKS 64u /* some microseconds */
+#define REST  16u /* between two of them */
+
+static void rest(void)
+{
+#if defined(__x86_64__)
+	for (unsigned i = 0; i < REST; i++)
+		__builtin_ia32_pause();
+#endif
+}
+
+static bool lock_comes(struct store *s)
+{
+	unsigned i = 0;
+
+	while (i < LOOKS && pthread_mutex_trylock(&s->lock)) {
+		rest();
+		i++;
+	}
+	return i < LOOKS;
+}
+
+void store_lock(struct store *s)
+{
+	bool comes;
+
+	if (!pthread_mutex_trylock(&s->lock))
+		return;
+	if (!atomic_exchange_explicit(&s->looking, true, memory_order_relaxed)) {
+		comes = lock_comes(s);
+		atomic_store_explicit(&s->looking, false, memory_order_relaxed);
+		if (comes)
+			return;
+	}
+	pthread_mutex_lock(&s->lock);
+}
+
+void store_let_in(struct store *s)
+{
+	if (!atomic_load_explicit(&s->looking, memory_order_relaxed))
+		return;
+	pthread_mutex_unlock(&s->lock);
+	rest();
+	store_lock(s);
+}
 
 /* Who finds the lock taken tells those who come next, see aim.c. */
 static void wait_for_lock(struct store *s)
@@ -14,7 +59,7 @@ static void wait_for_lock(struct store *s)
 	unsigned meets;
 
 	if (pthread_mutex_trylock(&s->lock)) {
-		pthread_mutex_lock(&s->lock);
+		store_lock(s);
 		atomic_store_explicit(&s->meets, MEETS, memory_order_relaxed);
 		return;
 	}

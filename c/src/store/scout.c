@@ -71,9 +71,12 @@ static void begin_batch(struct scout *sc, struct scout_batch *b)
 	struct wanted w[SCOUT_BASES];
 
 	b->n = 0;
-	pthread_mutex_lock(&s->lock);
+	store_lock(s);
 	while (s->defer.n && !sc->done && b->n < room) {
-		struct place at = go_down(sc);
+		struct place at;
+
+		store_let_in(s);
+		at = go_down(sc);
 
 		if (!at.f)
 			continue;
@@ -106,7 +109,7 @@ static void let_go(struct scout *sc)
 /* They stay until leaves have been made from them: else what is read after them might take their frames. */
 static void hold(struct scout *sc, const struct scout_batch *b)
 {
-	pthread_mutex_lock(&sc->s->lock);
+	store_lock(sc->s);
 	let_go(sc);
 	for (unsigned i = 0; i < b->n; i++) {
 		struct frame *f = cache_find(sc->s, b->ids[i]);
@@ -136,7 +139,7 @@ static uint64_t missing_base(struct scout *sc, uint64_t id)
 	struct wanted w;
 	bool	      missing;
 
-	pthread_mutex_lock(&sc->s->lock);
+	store_lock(sc->s);
 	missing = defer_base(sc->s, id, &w);
 	pthread_mutex_unlock(&sc->s->lock);
 	return missing ? w.ptr.addr : 0;
@@ -184,7 +187,7 @@ void scout_begin(struct scout *sc, struct store *s)
 {
 	bool some;
 
-	pthread_mutex_lock(&s->lock);
+	store_lock(s);
 	some = s->defer.n;
 	pthread_mutex_unlock(&s->lock);
 	memset(sc, 0, sizeof(*sc));
@@ -211,7 +214,7 @@ void scout_end(struct scout *sc)
 		near_end(sc->s, &sc->ahead[i].reads);
 		near_fini(&sc->ahead[i].reads);
 	}
-	pthread_mutex_lock(&sc->s->lock);
+	store_lock(sc->s);
 	let_go(sc);
 	pthread_mutex_unlock(&sc->s->lock);
 	free(sc->at), free(sc->ahead);

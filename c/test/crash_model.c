@@ -220,7 +220,7 @@ static bool harmless(struct crash *c, int rc)
 
 static int do_batch(struct crash *c)
 {
-	struct planned p = plan(c, one_in(c, c->cold ? 20 : 4) ? 1 + (unsigned)below(c, 30) : 1);
+	struct planned p   = plan(c, one_in(c, c->cold ? 20 : 4) ? 1 + (unsigned)below(c, 30) : 1);
 	tarn_buf       key = p.muts[0].key;
 	uint64_t       lsn;
 	int	       rc;

@@ -19,7 +19,6 @@ struct batch {
 	uint64_t	       pages;	 /* bytes of those that it changes, which must all be in memory in the end */
 	unsigned	       freezes;	 /* changes of whole trees */
 	bool		       defers;	 /* path ends above the leaf, which is not in memory: the put is put off */
-	bool		       aimed;	 /* path is that of an aim: nothing of it is pinned */
 	bool		       large;	 /* it has waited for memory */
 	bool		       adds;	 /* it has a put: the reserve is not for it */
 	uint64_t	       pace;	 /* nanoseconds that it should take longer */
@@ -259,16 +258,18 @@ static void remember_leaf(struct store *s, const struct tree *t, tarn_buf key, c
 	finger_set(s, life, finger_hash(s, life, key), key, &spot);
 }
 
-/* Nothing of an aim's path is pinned. */
+/* The put is put off on the path of an aim, which is pinned as that of tree_find() is. false: it cannot be. */
 static bool prepare_above(struct store *s, struct batch *b, const struct aim *aim, const struct store_mutation *m)
 {
 	aim_path(aim, &b->path);
-	b->aimed = can_defer(s, b, m, &b->path);
-	if (b->aimed)
-		prepare_deferred(s, b, m);
-	else
+	if (!can_defer(s, b, m, &b->path)) {
 		b->path.depth = 0;
-	return b->aimed;
+		return false;
+	}
+	for (unsigned i = 0; i < b->path.depth; i++)
+		cache_pin(b->path.frames[i]);
+	prepare_deferred(s, b, m);
+	return true;
 }
 
 static int prepare_key(struct store *s, struct batch *b, struct tree *t, struct store_mutation *m, struct path *path)
@@ -367,8 +368,8 @@ static int prepare(struct store *s, struct batch *b)
 	b->blocks  = 3 * blob_blocks(tree_new_cap(s, 1));
 	b->entries = b->gives = 0;
 	b->freezes	      = 0;
-	b->adds = b->defers = b->aimed = false;
-	b->freed.n		       = 0;
+	b->adds = b->defers = false;
+	b->freed.n	    = 0;
 	s->batch++;
 	b->pages = 0;
 	for (size_t i = 0; !rc && i < b->all; i++) {
@@ -386,11 +387,12 @@ static int prepare(struct store *s, struct batch *b)
 static int put_or_del(struct store *s, struct batch *b, const struct store_mutation *m, struct tree *t,
 		      const struct leaf_value *val)
 {
-	const struct aim *aim = b->defers ? NULL : aim_of(s, b, t, m);
+	const struct aim *aim;
 	int		  rc;
 
 	if (b->defers)
 		return defer_put(s, t, &b->path, m->key, val);
+	aim = aim_of(s, b, t, m);
 	if (aim && !aim->above && m->change == STORE_PUT)
 		return tree_put_leaf(s, t, aim, m->key, val);
 	if (!is_single(b)) {
@@ -506,8 +508,6 @@ static int apply(struct store *s, void *arg)
 	else if (!rc)
 		rc = commit_to(s, b);
 	show_made(b, false);
-	if (b->aimed)
-		b->path.depth = 0;
 	path_release(&b->path);
 	if (!rc)
 		settle(s, b);

@@ -46,6 +46,14 @@ static inline void prefetch(const void *at)
 	__asm__ volatile("");
 }
 
+/* Between two looks at what another thread is about to change. */
+static inline void spin_pause(void)
+{
+#if defined(__x86_64__)
+	__builtin_ia32_pause();
+#endif
+}
+
 static inline void prefetch_lines(uintptr_t at, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++)
@@ -537,8 +545,9 @@ int tree_put_beside(struct store *s, struct tree *t, tarn_buf key,
 		    const struct leaf_value *v); /* key's place is in a damaged leaf; the key becomes readable. Not atomic */
 
 /* defer.c */
-bool	 defer_ready(struct store *s, const struct path *path, tarn_buf key,
-		     size_t len); /* after a tree_find() that misses a leaf: its put can be put off, and there is memory */
+bool defer_ready(
+	struct store *s, const struct path *path, tarn_buf key,
+	size_t len); /* after a tree_find() that misses a leaf, or an aim above one: its put can be put off, and there is memory */
 uint64_t defer_blocks(const struct store *s); /* that one such put may take */
 int	 defer_put(struct store *s, struct tree *t, struct path *path, tarn_buf key,
 		   const struct leaf_value *val);			/* right after defer_ready() */
@@ -680,8 +689,8 @@ int  store_writable(struct store *s);				     /* 0, or EP_RO with the sentence w
  * change before it has all that it needs. */
 #define NEEDS_CHECKPOINT 2
 int store_run(struct store *s, unsigned flags, int (*body)(struct store *s, void *arg), void *arg);
-/* Takes store->lock. Most who hold it do so for less time than it takes to sleep and to be woken: one of those who wait looks again for some
- * microseconds before it sleeps. */
+/* Takes store->lock, for changes and for the work of a checkpoint, which meet there. Most who hold it do so for less time than it takes to sleep and to
+ * be woken: one of those who wait looks again for some microseconds before it sleeps. */
 void store_lock(struct store *s);
 /* Between two steps of much work: lets go of the lock for an instant when somebody looks for it. */
 void store_let_in(struct store *s);

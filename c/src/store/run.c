@@ -12,10 +12,8 @@
 
 static void rest(void)
 {
-#if defined(__x86_64__)
 	for (unsigned i = 0; i < REST; i++)
-		__builtin_ia32_pause();
-#endif
+		spin_pause();
 }
 
 static bool lock_comes(struct store *s)

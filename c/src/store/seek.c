@@ -261,9 +261,7 @@ static bool batch_ends(struct store *s)
 	for (unsigned i = 0; i < SPINS; i++) {
 		if (!(atomic_load_explicit(&s->batches, memory_order_acquire) & 1))
 			return true;
-#if defined(__x86_64__)
-		__builtin_ia32_pause();
-#endif
+		spin_pause();
 	}
 	return false;
 }

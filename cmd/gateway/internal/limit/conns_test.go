@@ -138,6 +138,7 @@ func TestWorth(t *testing.T) {
 func TestDataIsWorthCalls(t *testing.T) {
 	const n = 50
 	for called, want := range map[bool]float64{true: creditMost, false: creditMost - n*frameMost*dataCost} {
+		began := time.Now()
 		c, err := feed(t, 32<<10, func(fr *http2.Framer) {
 			if called {
 				_ = fr.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: []byte{0x82}, EndHeaders: true})
@@ -147,7 +148,7 @@ func TestDataIsWorthCalls(t *testing.T) {
 				_ = fr.WriteData(1, false, make([]byte, frameMost))
 			}
 		}, (*Conn).admitted)
-		if err != io.EOF || c.credit < want-10 || c.credit > want+150 { // some comes with time
+		if with := time.Since(began).Seconds() * creditRate; err != io.EOF || c.credit < want-10 || c.credit > want+with { // some comes with time
 			t.Errorf("called: %v: %v, credit %v, want %v", called, err, c.credit, want)
 		}
 	}

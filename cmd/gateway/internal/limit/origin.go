@@ -135,7 +135,8 @@ func (cs *Conns) Sweep(now time.Time) {
 	}
 }
 
-// Filter lets the kernel keep from a listener who is shut out, if that is one of TCP.
+// Filter lets the kernel keep from a listener who is shut out, if that is one of TCP. Where the kernel takes no filter, as with MPTCP, connections of
+// who would be are accepted and closed. Any goroutine may call it, before the listener serves.
 func (cs *Conns) Filter(l net.Listener) {
 	if filter, ok := filterOf(l); ok {
 		cs.mu.Lock()
@@ -176,7 +177,7 @@ func (cs *Conns) setFilters() {
 	}
 }
 
-// ShutOut is how many addresses may not connect for now.
+// ShutOut is how many addresses may not connect for now, synFilterMost at the most. Any goroutine may call it.
 func (cs *Conns) ShutOut() int {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()

@@ -87,7 +87,8 @@ func synProgram(addrs []netip.Addr) []bpf.Instruction {
 	}, of4, of6, []bpf.Instruction{pass})
 }
 
-// ListenTCP listens on a TCP address, so that the kernel takes a filter. With MPTCP, which Go takes for servers, it takes none.
+// ListenTCP listens on a TCP address, so that the kernel takes a filter. With MPTCP, which Go takes for servers, it takes none. Its errors are those of
+// net.Listen.
 func ListenTCP(addr string) (net.Listener, error) {
 	var config net.ListenConfig
 	config.SetMultipathTCP(false)

@@ -54,7 +54,7 @@ static int tdb_make(struct tdb *db)
 
 	if (rc < 0 || pools)
 		return rc;
-	params.size = (4096 + 3 * db->setup.records * (KEY_LEN + db->setup.value_len) / MIB) * MIB;
+	params.size = (4096 + 6 * db->setup.records * (KEY_LEN + db->setup.value_len) / MIB) * MIB;
 	return tarn_pool_create(db->sys, NAME, &params, NULL, NULL);
 }
 

@@ -38,8 +38,8 @@ struct crash {
 		bool	 certain, dying; /* it has been committed; its end has begun, and is in doubt */
 		uint64_t hash[CRASH_KEYS];
 	} snaps[CRASH_SNAPS];
-	uint64_t points, nested, operations, nospace, errors, put_off; /* what happened */
-	char	 why[512];					       /* what went wrong */
+	uint64_t points, nested, operations, nospace, errors, put_off, spilled; /* what happened */
+	char	 why[512];							/* what went wrong */
 };
 
 /* Makes a disk and a store as the seed says. 0 or 1 (c->why). */

@@ -11,7 +11,7 @@
 #define POINTS_PER_LINE 100000
 
 struct totals {
-	uint64_t points, nested, operations, nospace, errors, put_off, runs;
+	uint64_t points, nested, operations, nospace, errors, put_off, spilled, runs;
 };
 
 static int run(uint64_t seed, struct totals *t)
@@ -32,6 +32,7 @@ static int run(uint64_t seed, struct totals *t)
 	t->nospace += c.nospace;
 	t->errors += c.errors;
 	t->put_off += c.put_off;
+	t->spilled += c.spilled;
 	t->runs++;
 	return rc;
 }
@@ -56,8 +57,9 @@ int main(int argc, char **argv)
 		progress(&t, before, n);
 	}
 	printf("crash: seeds %" PRIu64 "..%" PRIu64 ": %" PRIu64 " crash points (%" PRIu64 " inside recovery), %" PRIu64
-	       " operations, %" PRIu64 " refused for space, %" PRIu64 " failed I/Os survived, %" PRIu64 " puts put off, %.1f s\n",
-	       seed, seed + t.runs - 1, t.points, t.nested, t.operations, t.nospace, t.errors, t.put_off,
+	       " operations, %" PRIu64 " refused for space, %" PRIu64 " failed I/Os survived, %" PRIu64 " puts put off, %" PRIu64
+	       " spilled, %.1f s\n",
+	       seed, seed + t.runs - 1, t.points, t.nested, t.operations, t.nospace, t.errors, t.put_off, t.spilled,
 	       (double)(base_mono_ns() - start) / 1e9);
 	return rc != 0;
 }

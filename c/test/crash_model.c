@@ -72,6 +72,7 @@ static void count_put_off(struct crash *c)
 
 	store_stat(c->store, &st);
 	c->put_off += st.put_off;
+	c->spilled += st.spilled;
 }
 
 static void abandon(struct crash *c)
@@ -405,6 +406,8 @@ static int read_all(struct crash *c, uint64_t *sum)
 
 static int one_operation(struct crash *c)
 {
+	int rc;
+
 	c->operations++;
 	switch (below(c, 40)) {
 	case 0:
@@ -420,7 +423,8 @@ static int one_operation(struct crash *c)
 	case 6:
 		return do_snap(c);
 	default:
-		return do_batch(c);
+		rc = do_batch(c);
+		return rc || !c->cold || one_in(c, 2) ? rc : spill_now(c->store);
 	}
 }
 

@@ -13,6 +13,7 @@
 #include "harness.h"
 
 #include "../src/device/sim.h"
+#include "../src/store/internal.h"
 #include "store_tools.h"
 
 #define SCRIPT_KEYS   400u
@@ -472,6 +473,12 @@ static inline int do_checkpoint(struct script *s, const unsigned a[3])
 	return store_checkpoint(s->store);
 }
 
+static inline int do_spill(struct script *s, const unsigned a[3])
+{
+	(void)a;
+	return spill_now(s->store);
+}
+
 static inline int do_get(struct script *s, const unsigned a[3])
 {
 	return match_value(s, live(SCRIPT_TREE + s->tree), s->tree, a[0], script_now(s)->live[s->tree].keys[a[0]]);
@@ -636,6 +643,7 @@ static const struct {
 	{ "value", do_value },
 	{ "tree", do_tree },
 	{ "checkpoint", do_checkpoint },
+	{ "spill", do_spill },
 	{ "get", do_get },
 	{ "verify", do_verify },
 	{ "list", do_list },

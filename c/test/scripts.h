@@ -72,6 +72,18 @@ static const struct workload workloads[] = {
 	{ 96, 256,
 	  "batch 0 200 250; cold; put 5 100; del 6; put 7 300; get 5; batch 40 60 90; cold; put 8 100; checkpoint; put 8 90; "
 	  "put 28 90; reopen; verify" },
+	/* which leave memory */
+	{ 96, 256,
+	  "batch 0 200 250; cold; put 2 10; put 42 200; put 82 250; lazy 62 100; lazy 122 100; spill; get 42; verify; put 42 90; "
+	  "spill; del 82; sync; checkpoint; verify; check" },
+	{ 96, 256,
+	  "batch 0 200 250; snap; cold; put 5 100; put 45 100; spill; snap; put 5 120; put 85 90; spill; checkpoint; spill; put "
+	  "5 130; "
+	  "put 125 90; spill; verify; unsnap 0; crash; verify; check" },
+	{ 96, 256,
+	  "batch 0 200 250; cold; put 5 100; put 45 100; put 105 100; spill; crash; verify; cold; put 6 90; put 46 90; spill; "
+	  "drop; "
+	  "checkpoint; check" },
 	/* a small log */
 	{ 128, 64, "batch 0 90 250; batch 0 90 251; batch 0 90 252; batch 0 90 253; verify" },
 	{ 128, 64,

@@ -21,7 +21,7 @@ struct fixture {
 	struct sim_disk *disk;
 	struct device	*dev;
 	struct store	*store;
-	uint64_t	 lsn, put_off;
+	uint64_t	 lsn, put_off, spilled;
 };
 
 static void open_it(struct fixture *f)
@@ -36,6 +36,7 @@ static void abandon(struct fixture *f)
 
 	store_stat(f->store, &st);
 	f->put_off += st.put_off;
+	f->spilled += st.spilled;
 	store_abandon(f->store);
 	device_close(f->dev);
 }
@@ -262,8 +263,10 @@ static void rare(struct fixture *f, struct model *m, uint64_t r)
 		list_all(f, m);
 		break;
 	case 3:
-	case 4:
 		assert_ok(store_checkpoint(f->store));
+		break;
+	case 4:
+		assert_ok(spill_now(f->store));
 		break;
 	default:
 		snapshot(f, m, r / 8 % SNAPSHOTS);
@@ -313,6 +316,7 @@ static void agrees_with_a_model(void **state)
 		assert_right(&f, 0, k, m.now[k]);
 	count_all(&f, &m);
 	assert_true(f.put_off > ROUNDS / 10);
+	assert_true(f.spilled > ROUNDS / 100);
 	end(&f);
 }
 
@@ -322,12 +326,13 @@ static void agrees_with_a_model(void **state)
 #define TURNS	3000u
 
 struct worker {
-	struct fixture f; /* a copy: its own lsn */
-	pthread_t      thread;
-	unsigned       number;
-	uint64_t       seed;
-	uint32_t       now[KEYS];
-	_Atomic bool  *wrong;
+	struct fixture	  f; /* a copy: its own lsn */
+	pthread_t	  thread;
+	unsigned	  number;
+	uint64_t	  seed;
+	uint32_t	  now[KEYS];
+	_Atomic bool	 *wrong;
+	_Atomic unsigned *ended;
 };
 
 /* Of its own keys it knows what they are; of others', that they are there. */
@@ -358,32 +363,35 @@ static void *work(void *arg)
 		w->seed = w->seed * UINT64_C(6364136223846793005) + 1442695040888963407;
 		turn(w, w->seed >> 8 ^ w->seed >> 40);
 	}
+	atomic_fetch_add(w->ended, 1);
 	return NULL;
 }
 
-/* Checkpoints run beside them all the time. */
+/* Checkpoints and spills run beside them all the time. */
 static void threads_agree(void **state)
 {
-	static struct worker workers[THREADS];
-	static _Atomic bool  wrong;
-	struct store_stat    st;
-	struct fixture	     f;
+	static struct worker	workers[THREADS];
+	static _Atomic unsigned ended;
+	static _Atomic bool	wrong;
+	struct store_stat	st;
+	struct fixture		f;
 
 	(void)state;
 	begin(&f);
 	for (unsigned i = 0; i < THREADS; i++) {
-		workers[i] = (struct worker){ .f = f, .number = i, .seed = test_seed() + i, .wrong = &wrong };
+		workers[i] = (struct worker){ .f = f, .number = i, .seed = test_seed() + i, .wrong = &wrong, .ended = &ended };
 		for (uint32_t k = 0; k < KEYS; k++)
 			workers[i].now[k] = 1;
 		assert_int_equal(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
 	}
-	for (unsigned i = 0; i < 12; i++)
-		assert_ok(store_checkpoint(f.store));
+	for (unsigned i = 0; atomic_load(&ended) < THREADS; i++)
+		assert_ok(i % 3 ? spill_now(f.store) : store_checkpoint(f.store));
 	for (unsigned i = 0; i < THREADS; i++)
 		pthread_join(workers[i].thread, NULL);
 	assert_false(wrong);
 	store_stat(f.store, &st);
 	assert_true(st.put_off > TURNS / 10);
+	assert_true(st.spilled > 0);
 	for (uint32_t k = 0; k < KEYS; k++)
 		assert_right(&f, 0, k, workers[k % THREADS].now[k]);
 	end(&f);
@@ -548,6 +556,7 @@ static void a_replay_passes_damage(void **state)
 	reopen(&f);
 	saved = put_some(&f, 1, 5, 7, version, broken);
 	assert_true(saved > 0);
+	assert_ok(spill_now(f.store));
 	crash(&f);
 	assert_saved(&f, version, lost - saved);
 	crash(&f);
@@ -587,6 +596,7 @@ static void damage_below_a_snapshot(void **state)
 	saved = put_broken(&f, 0, 4, 5, version, broken);
 	assert_ok(store_apply(f.store, &snap, 1, 0, &epoch, NULL));
 	saved += put_broken(&f, 1, 4, 8, version, broken);
+	assert_ok(spill_now(f.store)); /* some of them are not in memory */
 	saved += put_broken(&f, 0, 8, 9, version, broken);
 	assert_true(saved > 1);
 	assert_ok(store_checkpoint(f.store));

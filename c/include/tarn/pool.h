@@ -29,7 +29,7 @@ typedef struct tarn_pool_params {
 	uint64_t    size;	 /* bytes; for a device 0 means all of it; else at least TARN_POOL_SIZE_MIN */
 	const char *device;	 /* URI or path of the first target; NULL: a file in the root directory */
 	uint64_t
-		log_bytes; /* size of the write-ahead log; 0: 1/16 of the first GiB of the pool and 1/4 of the rest, 256 KiB to 512 MiB */
+		log_bytes; /* size of the write-ahead log; 0: 1/16 of the first GiB of the pool and 1/4 of the rest, 256 KiB to 1 GiB */
 	uint32_t  node_bytes; /* target size of a tree node; 0: 4 KiB */
 	uint32_t  flags;      /* TARN_POOL_OVERWRITE */
 	tarn_uuid request;    /* the creation's own id, which the pool keeps for ever (tarn_pool_info); all zero: none */

@@ -66,6 +66,8 @@ static NODE_RACY void down(struct store *s, struct lane *l)
 	l->above = rc == -TARN_E_AGAIN && level == 1;
 	if (l->live)
 		add_page(l);
+	if (l->above)
+		defer_expect(s, w.ptr.addr);
 }
 
 static NODE_RACY bool inner(const struct lane *l)

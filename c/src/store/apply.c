@@ -565,7 +565,7 @@ static int replay_room(struct store *s)
 {
 	bool full = pace_is_full(s) || s->checkpoint.frozen_n >= 32; /* not within a batch */
 
-	return full ? checkpoint(s) : 0;
+	return full ? make_room(s) : 0;
 }
 
 /* Reads what is missing, but for a leaf whose put can be put off: else one that proves damaged would keep the pool from being opened. */

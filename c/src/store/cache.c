@@ -402,6 +402,17 @@ void cache_publish(struct store *s, struct frame *f, const struct wanted *w)
 	frame_end(f);
 }
 
+void cache_publish_unwritten(struct store *s, struct frame *f, const struct wanted *w, uint64_t number)
+{
+	page_forget(s, w->ptr.addr);
+	drop_stale(s, w->ptr.addr);
+	f->ptr	   = w->ptr;
+	f->tree	   = w->tree;
+	f->written = number;
+	hash_add(&s->cache, f, w->ptr.addr);
+	frame_end(f);
+}
+
 void cache_show(struct store *s, struct frame *f, uint64_t id)
 {
 	f->view = true;

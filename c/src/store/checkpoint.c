@@ -7,7 +7,7 @@
  * of those is whole the old generation stands; when all are, the log before the noted place is not needed any more, and what had been freed is
  * free. When memory fails on the way, nothing is lost: what is frozen stays, and the next checkpoint goes on with it. Any other failure once
  * something is frozen fails the store. */
-#include "internal.h"
+#include "spill.h"
 #include <stdio.h>
 
 void store_poison(struct store *s, int rc)
@@ -74,6 +74,11 @@ static bool has_space(struct store *s, uint64_t blocks, bool reserve_too)
 	uint64_t all = blocks + checkpoint_blocks(s);
 
 	return s->space.free >= all + (reserve_too ? reserve_blocks(s) : 0) && space_know(&s->space, all);
+}
+
+bool space_spare(struct store *s, uint64_t blocks)
+{
+	return has_space(s, blocks, true);
 }
 
 int space_make(struct store *s, uint64_t blocks, bool reserve_too)
@@ -202,7 +207,7 @@ static struct superblock next_superblock(struct store *s, const struct log_place
 	sb.log_seq     = place->seq;
 	sb.log_chain   = place->chain;
 	sb.lsn	       = lsn;
-	sb.free_blocks = s->space.free + s->space.leaving + s->space.held;
+	sb.free_blocks = s->space.free + s->space.leaving + s->space.held + spills_blocks(s);
 	pthread_mutex_unlock(&s->lock);
 	return sb;
 }
@@ -277,6 +282,7 @@ static int run(struct store *s)
 	pthread_mutex_lock(&s->lock);
 	finish(s, rc, &sb, &place);
 	pthread_mutex_unlock(&s->lock);
+	spills_give(s);
 	return rc;
 }
 
@@ -300,6 +306,63 @@ int checkpoint(struct store *s)
 	return rc;
 }
 
+/* With checkpoint.lock. A put that has left memory, and does not arrive, is still in the log. */
+static int spill(struct store *s)
+{
+	struct stages g;
+	int	      rc, drained;
+
+	pthread_mutex_lock(&s->lock);
+	rc = store_writable(s);
+	pthread_mutex_unlock(&s->lock);
+	rc = rc ? rc : stages_begin(&g, s);
+	if (rc)
+		return rc;
+	rc	= spill_run(&g);
+	drained = stages_drain(&g);
+	stages_fini(&g);
+	rc = rc ? rc : drained;
+	if (!rc)
+		return 0;
+	pthread_mutex_lock(&s->lock);
+	store_poison(s, rc);
+	pthread_mutex_unlock(&s->lock);
+	return rc;
+}
+
+static bool wants_spill(struct store *s)
+{
+	bool wants;
+
+	pthread_mutex_lock(&s->lock);
+	wants = pace_wants_spill(s);
+	pthread_mutex_unlock(&s->lock);
+	return wants;
+}
+
+int spill_now(struct store *s)
+{
+	int rc;
+
+	pthread_mutex_lock(&s->checkpoint.lock);
+	rc = spill(s);
+	pthread_mutex_unlock(&s->checkpoint.lock);
+	return rc;
+}
+
+int make_room(struct store *s)
+{
+	int rc = 0;
+
+	if (!wants_spill(s))
+		return checkpoint(s);
+	pthread_mutex_lock(&s->checkpoint.lock);
+	if (wants_spill(s)) /* no other thread has made it meanwhile */
+		rc = spill(s);
+	pthread_mutex_unlock(&s->checkpoint.lock);
+	return rc;
+}
+
 int checkpoint_relieve(struct store *s)
 {
 	struct checkpoint *c = &s->checkpoint;
@@ -310,7 +373,17 @@ int checkpoint_relieve(struct store *s)
 	for (uint64_t count = c->count; c->running && c->count == count;)
 		pthread_cond_wait(&c->ended, &s->lock);
 	pthread_mutex_unlock(&s->lock);
-	return waited ? 0 : checkpoint(s);
+	return waited ? 0 : make_room(s);
+}
+
+int store_relieve(struct store *s)
+{
+	bool due;
+
+	pthread_mutex_lock(&s->lock);
+	due = pace_log_is_due(s, log_used(s));
+	pthread_mutex_unlock(&s->lock);
+	return due ? checkpoint(s) : make_room(s);
 }
 
 int store_checkpoint(struct store *s)

@@ -6,11 +6,9 @@
  * in a stage; it may be evicted when that stage has been written. Nothing is overwritten and no superblock changes: after a crash
  * what was flushed is free space. A write that fails fails the store. */
 #include "scout.h"
+#include "spill.h"
 
-#define STAGES	     (IO_LANES - 1)
-#define STAGES_LEAST 2u
-#define STAGE_BLOCKS 128u
-#define JOBS	     16u
+#define JOBS 16u
 
 enum { FULL = 1, PAUSE }; /* no errors */
 
@@ -25,100 +23,29 @@ struct job { /* one page on its way */
 	bool	      cold; /* a leaf that was put off, and that nobody has read since */
 };
 
-struct spent { /* a frame that goes when its page has been written, unless somebody wants it */
-	struct frame *f;
-	uint64_t      id;
-};
-
-struct stage {
-	uint8_t	    *bytes;
-	uint64_t     number; /* of its write; 0: none */
-	unsigned     spent_n;
-	struct spent spent[STAGE_BLOCKS];
-};
-
 struct flush {
 	struct store *s;
 	struct tree  *z;
-	struct stage *stages; /* used in turns; of these a small budget has some */
-	unsigned      turns, turn;
-	uint64_t      block, room, used; /* the run of the present stage, in blocks */
-	uint64_t      written;		 /* the number of the present stage */
+	struct stages stages;
 	struct job    jobs[JOBS];
 	unsigned      n;
 	struct scout  scout;
-	bool	      saved;  /* puts on a damaged page are in the live tree only */
-	bool	      failed; /* a write has: what was to be written stays in memory */
+	bool	      saved; /* puts on a damaged page are in the live tree only */
 };
-
-/* ---- stages ---- */
-
-static void submit(struct flush *fl)
-{
-	if (fl->used)
-		io_write_lane(fl->s, fl->turn + 1, fl->block, fl->stages[fl->turn].bytes, fl->used * BLOCK);
-	store_lock(fl->s);
-	if (fl->room > fl->used)
-		space_free_now(&fl->s->space, fl->block + fl->used, fl->room - fl->used);
-	pthread_mutex_unlock(&fl->s->lock);
-	fl->room = fl->used = 0;
-}
-
-/* Its pages may be evicted from now on: all stages before it have been waited for. Those that are of no use to anybody go at once, so that
- * the leaves to come need not look for frames. */
-static int wait_for_stage(struct flush *fl, unsigned turn)
-{
-	struct stage *st = &fl->stages[turn];
-	struct store *s	 = fl->s;
-	int	      rc = io_wait_lane(s, turn + 1);
-
-	fl->failed |= rc != 0;
-	if (fl->failed)
-		return rc;
-	store_lock(s);
-	s->checkpoint.written = MAX(s->checkpoint.written, st->number);
-	for (unsigned i = 0; i < st->spent_n; i++) {
-		struct frame *f = st->spent[i].f;
-
-		if (f->id == st->spent[i].id && !atomic_load_explicit(&f->touched, memory_order_relaxed))
-			cache_drop_spare(s, f);
-	}
-	pthread_mutex_unlock(&s->lock);
-	st->spent_n = 0;
-	return 0;
-}
-
-static int drain(struct flush *fl)
-{
-	int rc = 0, drained;
-
-	for (unsigned i = 1; !rc && i <= fl->turns; i++)
-		rc = wait_for_stage(fl, (fl->turn + i) % fl->turns);
-	drained = io_drain(fl->s);
-	return rc ? rc : drained;
-}
 
 static int next_stage(struct flush *fl)
 {
 	struct store *s = fl->s;
-	struct stage *st;
+	uint64_t      want;
+	bool	      full;
 	int	      rc;
 
-	submit(fl);
-	fl->turn = (fl->turn + 1) % fl->turns;
-	rc	 = wait_for_stage(fl, fl->turn);
-	if (rc)
-		return rc;
-	st = &fl->stages[fl->turn];
-	if (!st->bytes)
-		st->bytes = device_map(STAGE_BLOCKS * BLOCK); /* the heap would be left in pieces */
-	if (!st->bytes)
-		return fail(NOMEM, "no memory to write pages");
-	st->number = ++fl->written;
 	store_lock(s);
-	fl->room = space_alloc(&s->space, MIN(STAGE_BLOCKS, MAX(s->cache.dirty_blocks + s->defer.n, 1)), &fl->block);
+	want = s->cache.dirty_blocks + s->defer.n;
+	full = pace_wants_spill(s);
 	pthread_mutex_unlock(&s->lock);
-	return fl->room ? 0 : no_blocks(s);
+	rc = full ? spill_run(&fl->stages) : 0;
+	return rc ? rc : stages_next(&fl->stages, want);
 }
 
 /* ---- one page ---- */
@@ -147,16 +74,12 @@ static int place(struct flush *fl, struct frame *f, uint32_t slot, bool fresh, b
 	struct job *j  = &fl->jobs[fl->n];
 	int	    rc = 0;
 
-	*j = (struct job){ .f = f, .slot = slot, .ptr = { .len = f->cap, .birth = f->gen }, .cold = cold };
-	if (n <= fl->room - fl->used) {
-		j->ptr.addr = fl->block + fl->used;
-		j->at	    = fl->stages[fl->turn].bytes + fl->used * BLOCK;
-		fl->used += n;
-	} else if (fresh) {
-		rc = place_alone(fl, j);
-	} else {
+	*j    = (struct job){ .f = f, .slot = slot, .ptr = { .len = f->cap, .birth = f->gen }, .cold = cold };
+	j->at = stages_place(&fl->stages, n, &j->ptr.addr);
+	if (!j->at && !fresh)
 		return FULL;
-	}
+	if (!j->at)
+		rc = place_alone(fl, j);
 	fl->n += !rc;
 	return rc;
 }
@@ -246,16 +169,6 @@ static void relink_others(struct flush *fl, uint64_t id, tarn_buf low, const str
 		relink(s, live, id, low, j);
 }
 
-/* With the lock, when the frame has the page's place. If somebody wants it from now on, it leaves a mark. */
-static void note_spent(struct flush *fl, const struct job *j)
-{
-	struct stage *st = &fl->stages[fl->turn];
-
-	atomic_store_explicit(&j->f->touched, false, memory_order_relaxed);
-	if (st->spent_n < STAGE_BLOCKS)
-		st->spent[st->spent_n++] = (struct spent){ j->f, j->ptr.addr };
-}
-
 /* With the lock. parent NULL: the page is the root. */
 static void publish(struct flush *fl, struct frame *parent, const struct job *j)
 {
@@ -272,12 +185,12 @@ static void publish(struct flush *fl, struct frame *parent, const struct job *j)
 	cache_make_clean(s, j->f, &j->ptr);
 	s->checkpoint.done += j->f->cap / BLOCK;
 	s->checkpoint.frozen_left -= MIN(s->checkpoint.frozen_left, j->f->cap);
-	j->f->written = fl->written;
+	j->f->written = fl->stages.written;
 	if (superseded)
 		superseded =
 			!snap_superseded(s, j->f, died); /* nobody needs it; but it may be the base of a leaf that was put off */
 	if (superseded || j->cold)
-		note_spent(fl, j);
+		stages_spent(&fl->stages, j->f);
 }
 
 static int finish_jobs(struct flush *fl, struct frame *parent)
@@ -358,14 +271,14 @@ static int place_child(struct flush *fl, struct frame *p, uint32_t slot, bool fr
 {
 	uint64_t      id = node_child_id(p->page, p->cap, slot);
 	struct frame *f	 = id & VIRTUAL ? cache_find(fl->s, id) : NULL;
+	struct wanted w[DEFER_PAGES];
 	bool	      cold;
-	struct wanted w;
 	int	      rc = 0;
 
 	if (!(id & VIRTUAL))
 		return 0;
 	cold = !f;
-	if (cold && fl->n && defer_base(fl->s, id, &w))
+	if (cold && fl->n && defer_missing(fl->s, id, w))
 		return PAUSE;
 	if (cold || f->view)
 		rc = make_leaf(fl, p, slot, &f);
@@ -485,31 +398,23 @@ static void give_back(struct flush *fl)
 	fl->n = 0;
 }
 
-/* Also after an error: what is in flight is lent memory. */
 static int end(struct flush *fl, int rc)
 {
 	int drained;
 
 	scout_end(&fl->scout);
-	submit(fl);
-	drained = drain(fl);
+	stages_submit(&fl->stages);
+	drained = stages_drain(&fl->stages);
 	give_back(fl);
-	for (unsigned i = 0; i < STAGES; i++)
-		device_unmap(fl->stages[i].bytes, STAGE_BLOCKS * BLOCK);
-	free(fl->stages);
+	stages_fini(&fl->stages);
 	fl->s->checkpoint.again &= !drained;
 	return drained ? drained : rc;
 }
 
 static int begin(struct flush *fl, struct store *s)
 {
-	uint64_t turns = MIN(MAX(s->cache.budget / 16 / (STAGE_BLOCKS * BLOCK), STAGES_LEAST), STAGES);
-
-	*fl = (struct flush){ .s = s, .turns = (unsigned)turns, .turn = (unsigned)turns - 1, .written = s->checkpoint.written };
-	fl->stages = calloc(STAGES, sizeof(*fl->stages));
-	if (!fl->stages)
-		return fail(NOMEM, "no memory to write pages");
-	return 0;
+	*fl = (struct flush){ .s = s };
+	return stages_begin(&fl->stages, s);
 }
 
 int flush_frozen(struct store *s)

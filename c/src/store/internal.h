@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* store/internal.h: the engine's rooms, and what holds between them.
  *
- * open, check -> checkpoint -> flush -> scout -> near, and apply, aim, read, walk -> pace, tree -> finger, cache, defer -> slab, pages -> space -> io, queues ->
- * node -> layout, and log and value beside them.
+ * open, check -> checkpoint -> flush -> scout -> near, flush -> spill -> stage, above, and apply, aim, read, walk -> pace, tree -> finger, cache, defer -> slab,
+ * pages -> space -> io, queues -> node -> layout, and log and value beside them.
  *
  * One thread at a time changes anything in memory: it holds store->lock, and never waits for the device meanwhile but where a function
  * says so. Readers of trees take no lock: a frame and a tree have a version, odd while they change; a reader compares it before and
@@ -166,7 +166,7 @@ struct reclaim { /* a snapshot that is gone, or (gen 0) a tree with all its snap
 struct checkpoint {
 	pthread_mutex_t	 lock;	/* who holds it runs the checkpoint */
 	pthread_cond_t	 ended; /* with store->lock */
-	uint64_t	 count; /* that have ended */
+	uint64_t	 count; /* that have ended, and spills that have */
 	bool		 running;
 	bool		 again;	  /* the one under way gives up for a reason that may be gone: what is frozen stays */
 	uint64_t	 gen;	  /* being written */
@@ -263,17 +263,30 @@ struct log {
 	struct feed	 feed;
 };
 
-/* defer: pages that were put off, see defer.c. */
+/* defer: pages that were put off, see defer.c; and what of the puts on them has left memory, see spill.c. */
+#define SPILLS	    7u		 /* pages of them that have puts of one leaf, at the most */
+#define DEFER_PAGES (1 + SPILLS) /* that a leaf which was put off is made from, at the most */
+struct spills {
+	uint8_t *ptrs;	  /* to their pages; NULL: there are none */
+	uint32_t n;	  /* pages */
+	uint32_t notes;	  /* that need some of them */
+	uint64_t written; /* the number of the write of the last page */
+};
 struct defer {
-	uint32_t    *hash; /* names of notes */
-	size_t	     buckets, n;
-	size_t	     frozen_n; /* of them, those that the last checkpoint that began is to write */
-	uint64_t     blocks;   /* that writing them takes */
-	uint64_t     noted;    /* of them: how many have a base that a snapshot needs */
-	uint64_t     bytes;    /* of memory */
-	uint64_t     used;     /* of them, in use: what a checkpoint gives back */
-	uint64_t     count;    /* of puts since the store was opened */
-	struct slabs slabs;    /* of notes and puts */
+	uint32_t     *hash; /* names of notes */
+	size_t	      buckets, n;
+	size_t	      frozen_n; /* of them, those that the last checkpoint that began is to write */
+	uint64_t      blocks;	/* that writing them takes */
+	uint64_t      noted;	/* of them: how many have a base that a snapshot needs */
+	uint64_t      bytes;	/* of memory */
+	uint64_t      used;	/* of them, in use: what a checkpoint gives back */
+	uint64_t      puts;	/* of them, in puts that no checkpoint has begun to write: what a spill gives back */
+	uint64_t      left;	/* of these, what the last spill has left */
+	uint64_t      count;	/* of puts since the store was opened */
+	uint64_t      spilled;	/* puts that have left memory, since then */
+	struct spills spills[2];
+	bool	      half;  /* for notes to come: those of the other one wait for a checkpoint */
+	struct slabs  slabs; /* of notes and puts */
 };
 
 struct queues {
@@ -391,6 +404,8 @@ struct frame *cache_reserve(struct store *s,
 			    uint32_t	  len); /* a frame for a page to be read into: not found by its id. NULL: no memory */
 void	      cache_publish(struct store *s, struct frame *f, const struct wanted *w); /* it can be found now */
 void	      cache_unreserve(struct store *s, struct frame *f);
+void	      cache_publish_unwritten(struct store *s, struct frame *f, const struct wanted *w,
+				      uint64_t number);	    /* the same, when the write of that number brings it to its place */
 void	      cache_drop(struct store *s, struct frame *f); /* forgets it */
 void cache_make_dirty(struct store *s, struct frame *f);    /* a virtual id; what to do with its old blocks is the caller's */
 void cache_make_clean(struct store *s, struct frame *f, const struct bptr *ptr);
@@ -430,6 +445,9 @@ static inline NODE_RACY void hint_set(const struct cache *c, const struct frame 
 	if (hint)
 		*hint = number;
 }
+#define HINT_PUTS                                                                                                                \
+	(UINT32_C(1)                                                                                                             \
+	 << 31) /* instead of a frame, which has no such number: the child was put off, and puts on it are in memory */
 void		   hints_move(const struct cache *c, const struct frame *f, uint32_t from,
 			      uint32_t to); /* those from a slot on, by one or so */
 void		   hints_copy(const struct cache *c, const struct frame *from, const struct frame *to);
@@ -553,19 +571,29 @@ int	 defer_put(struct store *s, struct tree *t, struct path *path, tarn_buf key,
 		   const struct leaf_value *val);			/* right after defer_ready() */
 int	 defer_get(struct store *s, uint64_t id, struct frame **frame); /* a view, not pinned; as cache_get() */
 void	 defer_harden(struct store *s, struct frame *view);		/* it may be changed now */
-bool defer_base(struct store *s, uint64_t id, struct wanted *w); /* the page that must be read for it; false: none, or not now */
-void defer_expect(const struct store *s, uint64_t id);		 /* it will be asked for: prefetches its place in the table */
-void defer_expect_note(const struct store *s, uint64_t id);	 /* soon: what is noted, when its place has come */
-int  defer_rescue(struct store *s, struct tree *live, uint64_t id, tarn_buf low,
-		  struct node_child *base); /* its base is damaged: saves the puts that are in the live tree (may be NULL), and
+unsigned defer_missing(struct store *s, uint64_t id,
+		       struct wanted w[DEFER_PAGES]);	   /* the pages that must be read for it, its base first. 0: none,
+										     * or not now */
+void	 defer_expect(const struct store *s, uint64_t id); /* no lock. It will be asked for: prefetches its place in the table */
+void	 defer_expect_note(const struct store *s, uint64_t id); /* soon: what is noted, when its place has come */
+int	 defer_rescue(struct store *s, struct tree *live, uint64_t id, tarn_buf low,
+		      struct node_child *base); /* its base is damaged: saves the puts that are in the live tree (may be NULL), and
 					       * forgets it. base: what stands for it. 1: some were saved; NOMEM, MISC */
-void defer_rebase(struct store *s, uint64_t id, uint64_t from, const struct bptr *to,
-		  uint64_t keys);				   /* if its base has that id: it has been written */
-size_t defer_resolve(struct store *s, struct wanted *w, size_t n); /* no lock. Instead of pages that were put off, what must be
+void	 defer_rebase(struct store *s, uint64_t id, uint64_t from, const struct bptr *to,
+		      uint64_t keys);				     /* if its base has that id: it has been written */
+size_t	 defer_resolve(struct store *s, struct wanted *w, size_t n); /* no lock. Instead of pages that were put off, what must be
 										* read first; those that can be looked at now go. How many are left */
-void   defer_freeze(struct store *s);
-void   defer_thaw(struct store *s);
-void   defer_fini(struct store *s);
+void	 defer_freeze(struct store *s);
+void	 defer_thaw(struct store *s);
+void	 defer_fini(struct store *s);
+
+/* spill.c */
+bool	 spill_can(const struct store *s);   /* there may be more pages */
+bool	 spill_helps(const struct store *s); /* the same, and there are puts enough for it */
+uint64_t spills_blocks(const struct store *s);
+void	 spills_freeze(struct store *s);
+void	 spills_give(struct store *s); /* checkpoint: what nobody needs any more */
+void	 spills_fini(struct store *s);
 
 /* seek.c: reading without a lock. Finds the leaf where key is or belongs: 0; RESTART; AGAIN, and *w is the page to be read. */
 struct spot {
@@ -678,9 +706,13 @@ int superblock_read(struct device *dev, struct device_queue *q, struct superbloc
 int superblock_write(struct device_queue *q, const struct superblock *sb);
 
 /* checkpoint.c */
-int  checkpoint(struct store *s);	  /* wants no lock; runs one, or waits for one that began after the call */
-int  checkpoint_relieve(struct store *s); /* the same, but one that has begun before will do */
+int checkpoint(struct store *s); /* wants no lock; runs one, or waits for one that began after the call */
+int checkpoint_relieve(
+	struct store *s);	 /* makes room: the same, but one that has begun before will do, or what make_room() does */
+int  make_room(struct store *s); /* wants no lock; in memory: spill_now() when that helps, else checkpoint() */
+int  spill_now(struct store *s); /* wants no lock. All puts that were put off leave memory, as far as that can be */
 int  space_make(struct store *s, uint64_t blocks, bool reserve_too); /* 0, NOSPACE; with 1 a checkpoint must make room first */
+bool space_spare(struct store *s, uint64_t blocks);		     /* so many are free, and nobody is going to need them */
 void store_poison(struct store *s, int rc);			     /* read-only from now on; takes this thread's sentence */
 int  store_writable(struct store *s);				     /* 0, or EP_RO with the sentence why */
 
@@ -697,9 +729,11 @@ void store_let_in(struct store *s);
 
 /* pace.c */
 uint64_t pace_pages_limit(const struct store *s); /* bytes of dirty pages */
-bool	 pace_is_full(const struct store *s);	  /* changes stop until a checkpoint has written */
+bool	 pace_is_full(const struct store *s);	  /* changes stop until a checkpoint has written, or puts have been spilled */
+bool	 pace_wants_spill(const struct store *s); /* memory gets full, and a spill would help */
 uint64_t pace_ns(struct store *s,
 		 uint64_t      log); /* how long a change should take now; log: per mille of the ring that is in use */
+bool	 pace_log_is_due(const struct store *s, uint64_t log);
 void	 pace_tell_due(struct store *s, uint64_t log); /* wakes who runs checkpoints, before somebody has to wait for one */
 void	 pace_rest(uint64_t ns);		       /* sleeps; no lock is held */
 

@@ -7,7 +7,7 @@
 #include <stdio.h>
 
 #define LOG_DEFAULT_MIN (UINT64_C(256) << 10)
-#define LOG_DEFAULT_MAX (UINT64_C(512) << 20)
+#define LOG_DEFAULT_MAX (UINT64_C(1) << 30)
 #define LARGE_POOL	(UINT64_C(1) << 30)
 #define ZERO_BYTES	(UINT64_C(1) << 20)
 #define CACHE_DEFAULT	(UINT64_C(256) << 20)
@@ -325,8 +325,9 @@ void store_stat(struct store *s, struct store_stat *st)
 	pthread_mutex_lock(&s->log.lock);
 	kept = MIN(s->space.free, s->cache.dirty_blocks + s->defer.n);
 	*st  = (struct store_stat){ .total_bytes = s->space.blocks * BLOCK,
-				    .free_bytes =
-					    (s->space.free + s->space.freed + s->space.leaving + s->space.held - kept) * BLOCK,
+				    .free_bytes	 = (s->space.free + s->space.freed + s->space.leaving + s->space.held +
+						    spills_blocks(s) - kept) *
+						  BLOCK,
 				    .log_bytes	      = s->log.blocks * BLOCK,
 				    .log_used_bytes   = s->log.used * BLOCK,
 				    .cache_bytes      = s->cache.budget,
@@ -334,6 +335,7 @@ void store_stat(struct store *s, struct store_stat *st)
 				    .generation	      = s->sb.generation,
 				    .batch_max	      = log_record_max(s),
 				    .put_off	      = s->defer.count,
+				    .spilled	      = s->defer.spilled,
 				    .format_version   = FORMAT_VERSION,
 				    .inline_max	      = MIN(s->node_bytes / 2, LEAF_VALUE_MAX),
 				    .readonly	      = s->failed || s->log.rc };

@@ -23,8 +23,9 @@ bool pace_is_full(const struct store *s)
 
 #define LOG_SOON     500     /* per mille of the ring: a checkpoint should begin, at the soonest and */
 #define LOG_LATE     650     /* at the latest */
-#define LOG_SLOW     750     /* changes take longer, */
-#define LOG_FULL     970     /* as long as there is */
+#define SPACE_SOON   650     /* the same, per mille of the space that is free, see space_taken() */
+#define SLOW	     750     /* of both: changes take longer, */
+#define FULL	     970     /* as long as there is */
 #define PACE_MAX_NS  200000u /* of one change, when there is next to no room left */
 #define LAST_ROOM    900     /* per mille: a device that is slow gets time here, */
 #define LAST_NS	     200000u /* so much for each per mille from there on */
@@ -44,8 +45,9 @@ static uint64_t way(uint64_t at, uint64_t from, uint64_t to)
  * inner pages that it writes are copied as soon as something below them changes, which is soon: that is no sign of haste. */
 static uint64_t lead(const struct store *s, uint64_t most)
 {
-	const struct checkpoint *c   = &s->checkpoint;
-	uint64_t		 now = dirty_memory(s), fresh = now - MIN(now, c->frozen_left);
+	const struct checkpoint *c    = &s->checkpoint;
+	uint64_t		 gone = spill_can(s) ? s->defer.puts : 0; /* they may leave memory */
+	uint64_t		 now = dirty_memory(s) - gone, fresh = now - MIN(now, c->frozen_left);
 	uint64_t		 room  = c->frozen_bytes < most ? (most - c->frozen_bytes + c->frozen_puts) / 8 * 7 : 0, done;
 	uint64_t		 start = MIN(c->frozen_wide, room / 2);
 
@@ -64,11 +66,19 @@ static uint64_t crowding(const struct store *s)
 	return MAX(way(dirty_memory(s), most / 16 * 15, most), way(s->cache.dirty_bytes, pages / 8 * 7, pages));
 }
 
+/* Per mille of what is free, what writing leaves that were put off may take at the most. */
+static uint64_t space_taken(const struct store *s)
+{
+	uint64_t blocks = s->defer.blocks, free = s->space.free;
+
+	return blocks < free ? blocks * 1000 / free : blocks ? 1000 : 0;
+}
+
 /* How long a change should take now, so that nobody ever has to wait for a whole checkpoint: the nearer the dirty pages, or the log, are to
  * where changes must stop, and the more of them there are before older ones have been written, the longer. */
 uint64_t pace_ns(struct store *s, uint64_t log)
 {
-	uint64_t full = MAX(crowding(s), way(log, LOG_SLOW, LOG_FULL));
+	uint64_t full = MAX(crowding(s), MAX(way(log, SLOW, FULL), way(space_taken(s), SLOW, FULL)));
 	uint64_t used = MAX(full, way(lead(s, dirty_limit(s)), LEAD_EASY, LEAD_MOST));
 
 	return s->due ? used * used / 1000 * PACE_MAX_NS / 1000 + (MAX(full, LAST_ROOM) - LAST_ROOM) * LAST_NS : 0;
@@ -89,7 +99,12 @@ void pace_rest(uint64_t ns)
 /* So that a checkpoint ends before the log slows changes, when as much is logged meanwhile as during the last one. */
 static uint64_t log_due(const struct store *s)
 {
-	return MIN(MAX(LOG_SLOW - MIN(s->checkpoint.grown, LOG_SLOW), LOG_SOON), LOG_LATE);
+	return MIN(MAX(SLOW - MIN(s->checkpoint.grown, SLOW), LOG_SOON), LOG_LATE);
+}
+
+bool pace_log_is_due(const struct store *s, uint64_t log)
+{
+	return log > log_due(s);
 }
 
 /* A page that is frozen is copied when it changes again; what was put off is not. */
@@ -99,9 +114,19 @@ static bool is_much(const struct store *s)
 	       2 * s->cache.dirty_bytes + s->defer.used > dirty_limit(s) / 16 * 15;
 }
 
+/* While a checkpoint runs, later: it gives memory back, and spills are few. */
+bool pace_wants_spill(const struct store *s)
+{
+	if (!spill_helps(s))
+		return false;
+	if (s->checkpoint.running)
+		return dirty_memory(s) > dirty_limit(s) / 16 * 14;
+	return is_much(s) && 2 * s->cache.dirty_bytes <= pace_pages_limit(s);
+}
+
 /* Wakes who runs checkpoints, before somebody has to wait for one. */
 void pace_tell_due(struct store *s, uint64_t log)
 {
-	if (s->due && !s->checkpoint.running && (is_much(s) || log > log_due(s)))
+	if (s->due && !s->checkpoint.running && (is_much(s) || pace_log_is_due(s, log) || space_taken(s) > SPACE_SOON))
 		s->due(s->due_arg);
 }

@@ -6,90 +6,48 @@
  * is damaged, is read when its leaf is made. */
 #include "scout.h"
 
-struct place {		 /* above the leaves */
-	struct frame *f; /* an inner page of the frozen tree; NULL: nothing is left */
-	uint32_t      slot;
-};
-
-static void pass_to(struct scout *sc, const struct frame *f, uint32_t slot)
+/* What a page that was put off is made from comes once a batch, though many are made from the same page. */
+static bool is_asked_for(const struct scout_batch *b, uint64_t id)
 {
-	bool	 bounded = true;
-	tarn_buf high;
-
-	if (slot < node_count(f->page, f->cap)) {
-		sc->at_len = node_key_copy(f->page, f->cap, slot, sc->at, STORE_KEY_MAX);
-		return;
-	}
-	high	   = node_high(f->page, f->cap, &bounded);
-	sc->done   = !bounded;
-	sc->at_len = (uint32_t)high.len;
-	if (high.len)
-		memcpy(sc->at, high.ptr, high.len);
+	for (unsigned i = b->n; i-- > 0 && b->n - i <= 2 * DEFER_PAGES;)
+		if (b->ids[i] == id)
+			return true;
+	return false;
 }
 
-/* Down to the page above the leaves where reading goes on. What has no frame, or is clean, is passed. */
-static struct place go_down(struct scout *sc)
+static void want(struct scout *sc, struct scout_batch *b, uint64_t id, struct wanted *w)
 {
-	tarn_buf      key = { sc->at, sc->at_len };
-	struct frame *f	  = cache_find(sc->s, sc->z->root.addr);
+	struct wanted missing[DEFER_PAGES];
+	unsigned      n = id & VIRTUAL ? defer_missing(sc->s, id, missing) : 0;
 
-	while (f && node_level(f->page)) {
-		uint32_t      slot = node_route(f->page, f->cap, key);
-		uint64_t      id   = node_child_id(f->page, f->cap, slot);
-		struct frame *g	   = id & VIRTUAL ? cache_find(sc->s, id) : NULL;
-
-		if (node_level(f->page) == 1)
-			return (struct place){ f, slot };
-		if (!g) {
-			pass_to(sc, f, slot + 1);
-			return (struct place){ NULL, 0 };
-		}
-		f = g;
+	for (unsigned i = 0; i < n; i++) {
+		if (is_asked_for(b, missing[i].ptr.addr))
+			continue;
+		w[b->n]	       = missing[i];
+		b->ids[b->n++] = missing[i].ptr.addr;
 	}
-	sc->done = true;
-	return (struct place){ NULL, 0 };
-}
-
-#define EXPECT_FAR  16u /* children ahead: a load from memory takes as long as some of them */
-#define EXPECT_NEAR 8u
-
-static void expect(struct scout *sc, struct place at)
-{
-	uint32_t n = node_count(at.f->page, at.f->cap);
-	uint64_t id;
-
-	if (at.slot + EXPECT_FAR < n && (id = node_child_id(at.f->page, at.f->cap, at.slot + EXPECT_FAR)) & VIRTUAL)
-		defer_expect(sc->s, id);
-	if (at.slot + EXPECT_NEAR < n && (id = node_child_id(at.f->page, at.f->cap, at.slot + EXPECT_NEAR)) & VIRTUAL)
-		defer_expect_note(sc->s, id);
 }
 
 static void begin_batch(struct scout *sc, struct scout_batch *b)
 {
 	struct store *s	   = sc->s;
-	size_t	      room = MIN(SCOUT_BASES, MAX(s->cache.budget / 32 / s->node_bytes, 4));
-	struct wanted w[SCOUT_BASES];
+	size_t	      room = MIN(SCOUT_PAGES, MAX(s->cache.budget / 32 / s->node_bytes, DEFER_PAGES));
+	struct wanted w[SCOUT_PAGES];
 
 	b->n = 0;
 	store_lock(s);
-	while (s->defer.n && !sc->done && b->n < room) {
-		struct place at;
+	while (s->defer.n && !sc->above.done && b->n + DEFER_PAGES <= room) {
+		struct above_place at;
 
 		store_let_in(s);
-		at = go_down(sc);
-
+		at = above_find(&sc->above);
 		if (!at.f)
 			continue;
-		for (; b->n < room && at.slot < node_count(at.f->page, at.f->cap); at.slot++) {
-			uint64_t id = node_child_id(at.f->page, at.f->cap, at.slot);
-
-			expect(sc, at);
-			if (!(id & VIRTUAL) || !defer_base(s, id, &w[b->n]))
-				continue;
-			b->ids[b->n] = w[b->n].ptr.addr;
-			b->n++;
+		for (; b->n + DEFER_PAGES <= room && at.slot < node_count(at.f->page, at.f->cap); at.slot++) {
+			above_expect(&sc->above, at);
+			want(sc, b, node_child_id(at.f->page, at.f->cap, at.slot), w);
 		}
-		pass_to(sc, at.f, at.slot);
+		above_pass(&sc->above, at.f, at.slot);
 	}
 	pthread_mutex_unlock(&s->lock);
 	near_begin(s, &b->reads, w, b->n);
@@ -133,25 +91,25 @@ static void next_batch(struct scout *sc)
 	sc->turn = (sc->turn + 1) % SCOUT_BATCHES;
 }
 
-/* 0: nothing is to be read for it. */
-static uint64_t missing_base(struct scout *sc, uint64_t id)
+/* The first page that is to be read for it; 0: none is. */
+static uint64_t first_missing(struct scout *sc, uint64_t id)
 {
-	struct wanted w;
-	bool	      missing;
+	struct wanted w[DEFER_PAGES];
+	unsigned      n;
 
 	store_lock(sc->s);
-	missing = defer_base(sc->s, id, &w);
+	n = defer_missing(sc->s, id, w);
 	pthread_mutex_unlock(&sc->s->lock);
-	return missing ? w.ptr.addr : 0;
+	return n ? w[0].ptr.addr : 0;
 }
 
 static bool has_passed(struct scout *sc, const struct frame *p, uint32_t slot)
 {
-	tarn_buf low = node_low(p->page, p->cap), at = { sc->at, sc->at_len };
+	tarn_buf low = node_low(p->page, p->cap), at = { sc->above.at, sc->above.at_len };
 
 	if (slot)
 		low = (tarn_buf){ sc->scratch, node_key_copy(p->page, p->cap, slot, sc->scratch, STORE_KEY_MAX) };
-	return sc->done || key_compare(low, at) < 0;
+	return sc->above.done || key_compare(low, at) < 0;
 }
 
 /* One that it has passed, and that is not on its way, could not be read, or has been evicted: to go on would not bring it, and what comes
@@ -162,25 +120,28 @@ void scout_want(struct scout *sc, const struct frame *p, uint32_t slot)
 
 	while (slot < n && !(node_child_id(p->page, p->cap, slot) & VIRTUAL))
 		slot++;
-	for (unsigned i = 0; sc->at && slot < n && i <= SCOUT_BATCHES; i++) {
-		uint64_t base = missing_base(sc, node_child_id(p->page, p->cap, slot));
+	for (unsigned i = 0; sc->ahead && slot < n && i <= SCOUT_BATCHES; i++) {
+		uint64_t page = first_missing(sc, node_child_id(p->page, p->cap, slot));
 
-		if (!base || (has_passed(sc, p, slot) && !page_coming(sc->s, base)))
+		if (!page || (has_passed(sc, p, slot) && !page_coming(sc->s, page)))
 			return;
 		next_batch(sc);
 	}
 }
 
-static bool make_room(struct scout *sc)
+static bool take_room(struct scout *sc)
 {
-	sc->at	  = malloc(2 * STORE_KEY_MAX);
-	sc->ahead = calloc(SCOUT_BATCHES, sizeof(*sc->ahead));
-	if (sc->at && sc->ahead)
-		return true;
-	free(sc->at), free(sc->ahead);
-	sc->at	  = NULL;
-	sc->ahead = NULL;
-	return false;
+	sc->scratch = malloc(STORE_KEY_MAX);
+	sc->ahead   = calloc(SCOUT_BATCHES, sizeof(*sc->ahead));
+	return above_init(&sc->above, sc->s) && sc->scratch && sc->ahead;
+}
+
+static void give_room(struct scout *sc)
+{
+	above_fini(&sc->above);
+	free(sc->scratch), free(sc->ahead);
+	sc->scratch = NULL;
+	sc->ahead   = NULL;
 }
 
 void scout_begin(struct scout *sc, struct store *s)
@@ -191,19 +152,22 @@ void scout_begin(struct scout *sc, struct store *s)
 	some = s->defer.n;
 	pthread_mutex_unlock(&s->lock);
 	memset(sc, 0, sizeof(*sc));
-	sc->s = s;
-	if (!some || !make_room(sc))
+	sc->s	       = s;
+	sc->above.done = true;
+	if (!some)
 		return;
-	sc->scratch = sc->at + STORE_KEY_MAX;
+	if (!take_room(sc)) {
+		give_room(sc);
+		return;
+	}
 	for (unsigned i = 0; i < SCOUT_BATCHES; i++)
 		near_init(s, &sc->ahead[i].reads);
 }
 
 void scout_tree(struct scout *sc, struct tree *z)
 {
-	sc->z	   = z;
-	sc->at_len = 0;
-	sc->done   = !sc->at || !z->owner;
+	above_begin(&sc->above, z);
+	sc->above.done |= !z->owner;
 }
 
 void scout_end(struct scout *sc)
@@ -217,7 +181,5 @@ void scout_end(struct scout *sc)
 	store_lock(sc->s);
 	let_go(sc);
 	pthread_mutex_unlock(&sc->s->lock);
-	free(sc->at), free(sc->ahead);
-	sc->at	  = NULL;
-	sc->ahead = NULL;
+	give_room(sc);
 }

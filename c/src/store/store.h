@@ -183,14 +183,17 @@ int store_snapshots(struct store *store, uint64_t tree, uint64_t after, uint64_t
 
 /* Waits for the device, not holding up other calls for longer than it takes to begin. */
 int store_checkpoint(struct store *store);
+/* For who is told that one is due (store_on_due()): a checkpoint, or, when only memory is full, puts leave it. Waits for the device. */
+int store_relieve(struct store *store);
 /* due() is called, from within any call that changes something and with locks held, when a checkpoint should begin: it wakes a thread that calls
- * store_checkpoint(). Without one, the calls themselves run it when they must. */
+ * store_relieve(). Without one, the calls themselves run it when they must. */
 void store_on_due(struct store *store, void (*due)(void *arg), void *arg);
 
 struct store_stat {
 	uint64_t total_bytes, free_bytes, log_bytes, log_used_bytes, cache_bytes, cache_used_bytes, generation;
 	uint64_t batch_max; /* bytes of log record in one batch */
 	uint64_t put_off;   /* puts since it was opened whose leaf was not read for them */
+	uint64_t spilled;   /* of them, those that have left memory before their leaf was written */
 	uint32_t format_version;
 	uint32_t inline_max; /* a larger value goes to extents */
 	bool	 readonly;   /* the device failed; */

@@ -15,7 +15,7 @@ static void *run(void *arg)
 		if (c->stopping)
 			break;
 		pthread_mutex_unlock(&c->lock);
-		(void)store_checkpoint(c->store);
+		(void)store_relieve(c->store);
 		pthread_mutex_lock(&c->lock);
 		c->due = false;
 	}

@@ -81,6 +81,14 @@ static NODE_RACY void take(struct lane *l)
 	l->aim->found	= l->spot.found;
 }
 
+/* Who puts a new entry has the lock until its bytes have a place in the processor's cache: they come now. */
+static NODE_RACY void take_leaf(struct lane *l)
+{
+	if (l->m->change == STORE_PUT && !l->spot.found)
+		seek_prefetch_room(l->spot.frame, l->key, l->m->val);
+	take(l);
+}
+
 /* In its leaf, after seek_near(): so the entry comes that is going to be changed. */
 static NODE_RACY void search_leaf(struct store *s, struct lane *l)
 {
@@ -97,7 +105,7 @@ static NODE_RACY void search_leaf(struct store *s, struct lane *l)
 		return;
 	}
 	seek_lower(&l->spot, l->key);
-	take(l);
+	take_leaf(l);
 	if (l->life && frame_valid(l->spot.frame, l->spot.version))
 		finger_set(s, l->life, l->hash, l->key, &l->spot);
 }
@@ -135,7 +143,7 @@ static NODE_RACY void search_fingered(struct store *s, struct lane *l, bool sing
 	finger_found(s, l->hash, &l->spot);
 	l->aim->frames[0] = l->spot.frame;
 	l->aim->depth	  = 1;
-	take(l);
+	take_leaf(l);
 }
 
 static NODE_RACY void aim_one(struct store *s, const struct store_mutation *m, bool walk, struct aim *aim)

@@ -8,6 +8,7 @@
 #define TRIES 16
 #define MEETS 64u
 #define LOOKS 64u /* some microseconds */
+#define FEW   16u /* for who does not sleep: a thread may take the call over */
 #define REST  16u /* between two of them */
 
 static void rest(void)
@@ -16,31 +17,37 @@ static void rest(void)
 		spin_pause();
 }
 
-static bool lock_comes(struct store *s)
+static bool lock_comes(struct store *s, unsigned looks)
 {
 	unsigned i = 0;
 
-	while (i < LOOKS && pthread_mutex_trylock(&s->lock)) {
+	while (i < looks && pthread_mutex_trylock(&s->lock)) {
 		rest();
 		i++;
 	}
-	return i < LOOKS;
+	return i < looks;
 }
 
-/* The first who looks says so. all: others look beside him. */
-static bool look(struct store *s, bool all)
+/* The first who looks says so. Nobody sleeps here. */
+static bool look(struct store *s, bool first, unsigned looks)
 {
-	bool first = !atomic_exchange_explicit(&s->looking, true, memory_order_relaxed), comes = (first || all) && lock_comes(s);
+	bool comes = lock_comes(s, looks);
 
 	if (first)
 		atomic_store_explicit(&s->looking, false, memory_order_relaxed);
 	return comes;
 }
 
+static bool is_first(struct store *s)
+{
+	return !atomic_exchange_explicit(&s->looking, true, memory_order_relaxed);
+}
+
 void store_lock(struct store *s)
 {
-	if (pthread_mutex_trylock(&s->lock) && !look(s, false))
-		pthread_mutex_lock(&s->lock);
+	if (!pthread_mutex_trylock(&s->lock) || (is_first(s) && look(s, true, LOOKS)))
+		return;
+	pthread_mutex_lock(&s->lock);
 }
 
 void store_let_in(struct store *s)
@@ -62,7 +69,7 @@ static int take_lock(struct store *s, unsigned flags)
 		meets = atomic_load_explicit(&s->meets, memory_order_relaxed);
 	else if (!(flags & STORE_NOWAIT))
 		store_lock(s);
-	else if (!look(s, true))
+	else if (!look(s, is_first(s), FEW))
 		return fail(AGAIN, "another call holds the store");
 	if (meets)
 		atomic_store_explicit(&s->meets, meets - 1, memory_order_relaxed);

@@ -231,6 +231,35 @@ static void test_aims_above_leaves(void **state)
 	compare(f);
 }
 
+/* A new key is aimed at a leaf that a finger knows, when that has room for it and no other change of the batch may take the room. */
+static void test_aims_beside(void **state)
+{
+	struct fixture *f    = *state;
+	unsigned	room = 0;
+	struct tree    *t;
+
+	for (uint32_t k = 0; k < KEYS; k += 2)
+		put_one(f, k, 50);
+	assert_ok(tree_open(f->store, TREE, 0, &t));
+	for (uint32_t k = 1; k < KEYS; k += 2) {
+		struct store_mutation two[] = { mutation(STORE_PUT, k, 20), mutation(STORE_PUT, k, 1000) };
+		struct aim	      aims[2];
+
+		aim_all(f->store, &two[0], 1, false, &aims[0]);
+		aim_all(f->store, &two[1], 1, false, &aims[1]);
+		assert_true(!aims[0].tree || (aims[0].depth == 1 && !aims[0].found && stands_now(f, t, &aims[0])));
+		assert_null(aims[1].tree);
+		room += aims[0].tree == t;
+		aim_all(f->store, two, 2, true, aims);
+		assert_true(aims[0].depth > 1);
+	}
+	print_message("%u of %u new keys had an aim\n", room, KEYS / 2);
+	assert_true(room > KEYS / 20);
+	for (uint32_t k = 1; k < KEYS; k += 2)
+		put_one(f, k, 50);
+	compare(f);
+}
+
 static void test_changes_with_aims(void **state)
 {
 	struct fixture *f = *state;
@@ -264,6 +293,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_aims_that_stand, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_aims_above_leaves, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_aims_beside, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_changes_with_aims, setup, teardown),
 	};
 

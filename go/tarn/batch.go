@@ -34,7 +34,7 @@ func (kv *KV) Apply(ctx context.Context, batch []Mutation) error {
 		return err
 	}
 	defer kv.h.core.buffers.done(mem, size)
-	s.stripe.written.Add(pack(mem, head, size, batch))
+	s.tally.bytesWritten(pack(mem, head, size, batch))
 	s.c.len = noIndex
 	err = s.settle(ctx, C.go_kv_apply(kv.c, (*C.tarn_mutation)(mem), C.size_t(len(batch)), s.c))
 	return withIndex(err, s.c.len)

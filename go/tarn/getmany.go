@@ -97,7 +97,7 @@ func (s *slot) values(gets []C.tarn_get) []Value {
 		}
 		all, values[i].Data = keep(all, unsafe.Slice((*byte)(gets[i].buf), int(gets[i].len)))
 	}
-	s.stripe.read.Add(uint64(len(all)))
+	s.tally.bytesRead(uint64(len(all)))
 	return values
 }
 

@@ -50,7 +50,7 @@ func newHandle(core *core, parent *handle, kind, ref string, release func() erro
 	h := &handle{core: core, parent: parent, kind: kind, ref: ref, release: release, idle: make(chan struct{}, 1), id: lastID.Add(1)}
 	h.opened = opener(core.logger)
 	if parent == nil {
-		h.join(new(stats))
+		h.join(newStats())
 		return h
 	}
 	parent.children.Add(1)

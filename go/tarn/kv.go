@@ -105,7 +105,7 @@ func (kv *KV) Put(ctx context.Context, key, val []byte, cond ...Cond) error {
 	if err != nil {
 		return err
 	}
-	s.stripe.written.Add(uint64(len(val)))
+	s.tally.bytesWritten(uint64(len(val)))
 	return s.settle(ctx, C.go_kv_put(kv.c, lend(key), lend(val), c, s.c))
 }
 
@@ -149,13 +149,13 @@ func (kv *KV) Get(ctx context.Context, key []byte) ([]byte, error) {
 	s.c.len = C.GO_SLOT_BYTES
 	err = s.settle(ctx, C.go_kv_get(kv.c, lend(key), (*C.uint8_t)(s.data()), s.c))
 	if err == nil {
-		s.stripe.read.Add(uint64(s.c.len))
+		s.tally.bytesRead(uint64(s.c.len))
 		return bytes.Clone(s.bytes(int(s.c.len))), nil
 	}
 	for errno.CodeOf(err) == errno.Rec2Big { // again when it has grown meanwhile
 		dst := make([]byte, s.c.len)
 		if err = kv.getPinned(ctx, s, key, dst); err == nil {
-			s.stripe.read.Add(uint64(s.c.len))
+			s.tally.bytesRead(uint64(s.c.len))
 			return dst[:s.c.len], nil
 		}
 	}
@@ -189,7 +189,7 @@ func (kv *KV) GetInto(ctx context.Context, key, dst []byte) (int, error) {
 	if err != nil {
 		return 0, withSize(err, uint64(s.c.len))
 	}
-	s.stripe.read.Add(uint64(s.c.len))
+	s.tally.bytesRead(uint64(s.c.len))
 	return int(s.c.len), nil
 }
 

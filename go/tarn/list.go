@@ -158,8 +158,8 @@ type lister struct {
 	last []byte         // the key that was yielded last
 	own  []byte         // its copy, when it was lent
 
-	count  int     // entries of the batch
-	stripe *stripe // where its bytes are counted
+	count int    // entries of the batch
+	tally *tally // where its bytes are counted: a shared one, since the slot is given back
 }
 
 // next fetches a batch.
@@ -179,7 +179,7 @@ func (l *lister) next(ctx context.Context) error {
 	}
 	l.count, l.more = int(s.c.listing.count), s.c.listing.more != 0
 	l.max = min(l.max*4, math.MaxUint32)
-	l.stripe = s.stripe
+	l.tally = l.kv.h.stats.shared(s.index)
 	return nil
 }
 
@@ -200,11 +200,11 @@ func (l *lister) yieldLent(yield func(Entry, error) bool) bool {
 		e, at = entryAt(at)
 		bytes += len(e.Value)
 		if !yield(e, nil) {
-			l.stripe.read.Add(uint64(bytes))
+			l.tally.bytesRead(uint64(bytes))
 			return false
 		}
 	}
-	l.stripe.read.Add(uint64(bytes))
+	l.tally.bytesRead(uint64(bytes))
 	l.last = e.Key
 	return true
 }
@@ -214,7 +214,7 @@ func (l *lister) yieldLent(yield func(Entry, error) bool) bool {
 func (l *lister) yieldOwn(yield func(Entry, error) bool) bool {
 	keyBytes, valBytes := l.measure()
 	keys, vals := make([]byte, 0, keyBytes), make([]byte, 0, valBytes)
-	l.stripe.read.Add(uint64(valBytes))
+	l.tally.bytesRead(uint64(valBytes))
 	var e Entry
 	at := l.mem
 	for range l.count {

@@ -68,7 +68,7 @@ func newPool(s *System, ref string, c *C.tarn_pool) *Pool {
 	p.h = newHandle(s.h.core, s.h, "pool", ref, func() error {
 		return direct("pool close", ref, func() C.int { return C.tarn_pool_close(c) })
 	})
-	p.h.join(new(stats))
+	p.h.join(newStats())
 	watch(p, p.h)
 	return p
 }

@@ -38,7 +38,7 @@ const (
 type slot struct {
 	owner   atomic.Uint64 // of a ready slot: the handle whose call has it
 	c       *C.go_slot    // C memory, made at the slot's first use
-	stripe  *stripe       // of the handle's stats
+	tally   *tally        // of the handle's stats
 	slots   *slots
 	op, ref string
 	index   uint32
@@ -162,7 +162,7 @@ func (s *slot) ready(op string, h *handle) bool {
 		s.c = C.go_slot_new(s.slots.queue.eq, C.uint32_t(s.index))
 	}
 	s.op, s.ref, s.code = op, h.ref, 0
-	s.stripe = h.stats.stripe(s.index)
+	s.tally = h.stats.tally(s.index)
 	return s.c != nil
 }
 
@@ -211,7 +211,7 @@ func (p *slots) give(s *slot) {
 		s.pinned = false
 		s.pin.Unpin()
 	}
-	s.stripe.ended(s.code)
+	s.tally.ended(s.code)
 	p.release(s)
 }
 
@@ -228,7 +228,7 @@ func (s *slot) wait(ctx context.Context, rc C.int) error {
 func (s *slot) settle(ctx context.Context, rc C.int) error {
 	s.slots.isBack(s)
 	if rc == 0 {
-		s.stripe.waited.Add(1)
+		s.tally.waitedOne()
 		rc = s.await(ctx)
 	}
 	s.code = 0

@@ -69,7 +69,7 @@ func (w *Writer) Write(p []byte) (int, error) {
 	if err = s.settle(w.ctx, C.go_writer_write(w.c, lend(p), s.c)); err != nil {
 		return 0, err
 	}
-	s.stripe.written.Add(uint64(len(p)))
+	s.tally.bytesWritten(uint64(len(p)))
 	return len(p), nil
 }
 
@@ -181,7 +181,7 @@ func (r *Reader) Read(p []byte) (int, error) {
 	if err = s.settle(r.ctx, C.go_reader_read(r.c, C.uint64_t(r.off), s.target(p), s.c)); err != nil {
 		return 0, err
 	}
-	s.stripe.read.Add(uint64(s.c.len))
+	s.tally.bytesRead(uint64(s.c.len))
 	return r.advance(int(s.c.len))
 }
 

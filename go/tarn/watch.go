@@ -170,7 +170,7 @@ func (l *lister) changes(s *slot) []Change {
 		return nil
 	}
 	keyBytes, valBytes := l.measure()
-	s.stripe.read.Add(uint64(valBytes))
+	s.tally.bytesRead(uint64(valBytes))
 	keys, vals := make([]byte, 0, keyBytes), make([]byte, 0, valBytes)
 	all := make([]Change, l.count)
 	at := l.mem

@@ -7,7 +7,8 @@
  *   - it never waits and never fails: what is not in memory, or changes meanwhile, has no aim;
  *   - one that stands wants no page above the leaf, not even to look at it: threads that change different leaves do not meet there;
  *   - one of a leaf that is not in memory ends above it, for who need not know the leaf;
- *   - one of a leaf that a finger knew has the leaf alone. So it is of a change that makes the leaf no larger: nothing above it has to be made room for. */
+ *   - one of a leaf that a finger knew has the leaf alone. So it is of a change after which the leaf is not split: nothing above it has to be made room
+ *     for. Of many changes each makes it no larger; a single one may add to it what it has room for. */
 #include "finger.h"
 #include "seek.h"
 
@@ -82,6 +83,14 @@ static NODE_RACY void take(struct lane *l)
 	l->aim->found	= l->spot.found;
 }
 
+/* Who puts a new entry has the lock until its bytes have a place in the processor's cache: they come now. */
+static NODE_RACY void take_leaf(struct lane *l)
+{
+	if (l->m->change == STORE_PUT && !l->spot.found)
+		seek_prefetch_room(l->spot.frame, l->key, l->m->val);
+	take(l);
+}
+
 /* In its leaf, after seek_near(): so the entry comes that is going to be changed. */
 static NODE_RACY void search_leaf(struct store *s, struct lane *l)
 {
@@ -98,7 +107,7 @@ static NODE_RACY void search_leaf(struct store *s, struct lane *l)
 		return;
 	}
 	seek_lower(&l->spot, l->key);
-	take(l);
+	take_leaf(l);
 	if (l->life && frame_valid(l->spot.frame, l->spot.version))
 		finger_set(s, l->life, l->hash, l->key, &l->spot);
 }
@@ -106,26 +115,37 @@ static NODE_RACY void search_leaf(struct store *s, struct lane *l)
 /* The leaf gets no larger. */
 static NODE_RACY bool fits_in_place(const struct lane *l)
 {
-	struct leaf_value old = node_value(l->spot.frame->page, l->spot.frame->cap, l->spot.slot);
+	struct leaf_value old;
 
-	return l->m->change == STORE_CHECK ||
-	       (l->m->change == STORE_PUT && l->spot.found && !old.extents && l->m->val.len <= old.len);
+	if (l->m->change != STORE_PUT || !l->spot.found)
+		return l->m->change == STORE_CHECK;
+	old = node_value(l->spot.frame->page, l->spot.frame->cap, l->spot.slot);
+	return !old.extents && l->m->val.len <= old.len;
+}
+
+/* A new entry, and the leaf is not larger than any may be. */
+static NODE_RACY bool fits_beside(const struct store *s, const struct lane *l)
+{
+	const struct frame *f = l->spot.frame;
+
+	return l->m->change == STORE_PUT && !l->m->value && !l->spot.found &&
+	       node_need(f->page, f->cap) + SLOT_BYTES + LEAF_KEY + l->key.len + l->m->val.len <= MIN(f->cap, s->node_bytes);
 }
 
 /* After finger_come(). */
-static NODE_RACY void search_fingered(struct store *s, struct lane *l)
+static NODE_RACY void search_fingered(struct store *s, struct lane *l, bool single)
 {
 	l->done = l->life && l->m->change != STORE_DEL && finger_enter(s, l->life, l->hash, l->key, &l->spot);
 	if (!l->done)
 		return;
 	l->spot.slot = node_lower(l->spot.frame->page, l->spot.frame->cap, l->key, &l->spot.found);
-	l->done	     = fits_in_place(l) && frame_valid(l->spot.frame, l->spot.version);
+	l->done	     = (fits_in_place(l) || (single && fits_beside(s, l))) && frame_valid(l->spot.frame, l->spot.version);
 	if (!l->done)
 		return;
 	finger_found(s, l->hash, &l->spot);
 	l->aim->frames[0] = l->spot.frame;
 	l->aim->depth	  = 1;
-	take(l);
+	take_leaf(l);
 }
 
 static NODE_RACY void aim_one(struct store *s, const struct store_mutation *m, bool walk, struct aim *aim)
@@ -135,7 +155,7 @@ static NODE_RACY void aim_one(struct store *s, const struct store_mutation *m, b
 	begin(s, &l, aim, m);
 	if (l.life)
 		finger_come(s, l.hash);
-	search_fingered(s, &l);
+	search_fingered(s, &l, true);
 	if (walk)
 		begin_at_root(s, &l);
 	while (inner(&l)) {
@@ -184,7 +204,7 @@ static NODE_RACY void aim_group(struct store *s, const struct store_mutation *mu
 		if (lanes[i].life)
 			finger_come(s, lanes[i].hash);
 	for (unsigned i = 0; i < n; i++)
-		search_fingered(s, &lanes[i]);
+		search_fingered(s, &lanes[i], false);
 	for (unsigned i = 0; i < n; i++)
 		begin_at_root(s, &lanes[i]);
 	while (step_down(s, lanes, n))

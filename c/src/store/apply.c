@@ -5,6 +5,7 @@
  * nothing has changed yet, and anything may fail), then the record, then the changes: a failure in these fails the store, and the
  * record, which nobody has acknowledged, may or may not survive. */
 #include "finger.h"
+#include "seek.h"
 
 struct batch {
 	struct store_mutation *muts;
@@ -288,6 +289,8 @@ static int prepare_key(struct store *s, struct batch *b, struct tree *t, struct 
 			prepare_deferred(s, b, m);
 			return 0;
 		}
+		if (!rc && path->depth && m->change == STORE_PUT && !path->found)
+			seek_prefetch_room(path->frames[path->depth - 1], m->key, m->val);
 		if (!rc && is_single(b))
 			remember_leaf(s, t, m->key, path);
 		return rc ? rc : prepare_found(s, b, t, m, path);

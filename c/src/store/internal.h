@@ -717,7 +717,7 @@ void store_poison(struct store *s, int rc);			     /* read-only from now on; tak
 int  store_writable(struct store *s);				     /* 0, or EP_RO with the sentence why */
 
 /* run.c: runs body under store->lock, and again from its beginning when a page that it wants has been read, or when a checkpoint that it asked
- * for (NEEDS_CHECKPOINT) has ended. With STORE_NOWAIT: AGAIN instead, also when another thread holds the lock. The body makes no
+ * for (NEEDS_CHECKPOINT) has ended. With STORE_NOWAIT: AGAIN instead, also when another thread keeps the lock. The body makes no
  * change before it has all that it needs. */
 #define NEEDS_CHECKPOINT 2
 int store_run(struct store *s, unsigned flags, int (*body)(struct store *s, void *arg), void *arg);

@@ -8,6 +8,7 @@
 #define TRIES 16
 #define MEETS 64u
 #define LOOKS 64u /* some microseconds */
+#define FEW   16u /* for who does not sleep: a thread may take the call over */
 #define REST  16u /* between two of them */
 
 static void rest(void)
@@ -16,29 +17,36 @@ static void rest(void)
 		spin_pause();
 }
 
-static bool lock_comes(struct store *s)
+static bool lock_comes(struct store *s, unsigned looks)
 {
 	unsigned i = 0;
 
-	while (i < LOOKS && pthread_mutex_trylock(&s->lock)) {
+	while (i < looks && pthread_mutex_trylock(&s->lock)) {
 		rest();
 		i++;
 	}
-	return i < LOOKS;
+	return i < looks;
+}
+
+/* The first who looks says so. Nobody sleeps here. */
+static bool look(struct store *s, bool first, unsigned looks)
+{
+	bool comes = lock_comes(s, looks);
+
+	if (first)
+		atomic_store_explicit(&s->looking, false, memory_order_relaxed);
+	return comes;
+}
+
+static bool is_first(struct store *s)
+{
+	return !atomic_exchange_explicit(&s->looking, true, memory_order_relaxed);
 }
 
 void store_lock(struct store *s)
 {
-	bool comes;
-
-	if (!pthread_mutex_trylock(&s->lock))
+	if (!pthread_mutex_trylock(&s->lock) || (is_first(s) && look(s, true, LOOKS)))
 		return;
-	if (!atomic_exchange_explicit(&s->looking, true, memory_order_relaxed)) {
-		comes = lock_comes(s);
-		atomic_store_explicit(&s->looking, false, memory_order_relaxed);
-		if (comes)
-			return;
-	}
 	pthread_mutex_lock(&s->lock);
 }
 
@@ -51,31 +59,21 @@ void store_let_in(struct store *s)
 	store_lock(s);
 }
 
-/* Who finds the lock taken tells those who come next, see aim.c. */
-static void wait_for_lock(struct store *s)
-{
-	unsigned meets;
-
-	if (pthread_mutex_trylock(&s->lock)) {
-		store_lock(s);
-		atomic_store_explicit(&s->meets, MEETS, memory_order_relaxed);
-		return;
-	}
-	meets = atomic_load_explicit(&s->meets, memory_order_relaxed);
-	if (meets)
-		atomic_store_explicit(&s->meets, meets - 1, memory_order_relaxed);
-}
-
+/* Who finds the lock taken tells those who come next, see aim.c. Who may not wait looks for it all the same: to hand the call to a thread that
+ * waits costs more than the time for which most hold it. */
 static int take_lock(struct store *s, unsigned flags)
 {
-	if (!(flags & STORE_NOWAIT)) {
-		wait_for_lock(s);
-		return 0;
-	}
-	for (int i = 0; i < 100; i++)
-		if (!pthread_mutex_trylock(&s->lock))
-			return 0;
-	return fail(AGAIN, "another call holds the store");
+	unsigned meets = MEETS + 1;
+
+	if (!pthread_mutex_trylock(&s->lock))
+		meets = atomic_load_explicit(&s->meets, memory_order_relaxed);
+	else if (!(flags & STORE_NOWAIT))
+		store_lock(s);
+	else if (!look(s, is_first(s), FEW))
+		return fail(AGAIN, "another call holds the store");
+	if (meets)
+		atomic_store_explicit(&s->meets, meets - 1, memory_order_relaxed);
+	return 0;
 }
 
 static int try_once(struct store *s, unsigned flags, bool wait, int (*body)(struct store *s, void *arg), void *arg,

@@ -178,6 +178,16 @@ NODE_RACY void seek_prefetch_entry(const uint8_t *page, uint32_t cap, uint32_t s
 	prefetch_lines((uintptr_t)page + page_entry(page, cap, slot), 3);
 }
 
+#define ROOM_LINES 4u /* more of them come by themselves */
+
+NODE_RACY void seek_prefetch_room(const struct frame *leaf, tarn_buf key, tarn_buf val)
+{
+	uint32_t end   = MIN(page_u32(leaf->page + NODE_HEAP), leaf->cap);
+	size_t	 bytes = MIN(LEAF_KEY + key.len + val.len, end);
+
+	prefetch_lines((uintptr_t)leaf->page + end - bytes, (unsigned)MIN(bytes / LINE + 1, ROOM_LINES));
+}
+
 NODE_RACY void seek_near(struct spot *spot, tarn_buf key)
 {
 	const struct frame *f = spot->frame;

@@ -60,6 +60,7 @@ void seek_aim(struct store *s, struct spot *spot, tarn_buf key); /* the same, an
 void seek_look(const struct spot *spot);				   /* for seek_route() */
 void seek_prefetch(struct store *s, const struct spot *up, uint32_t slot); /* for seek_down(); looks at the entry */
 void seek_prefetch_entry(const uint8_t *page, uint32_t cap, uint32_t slot);
+void seek_prefetch_room(const struct frame *leaf, tarn_buf key, tarn_buf val); /* where a new entry is going to be written */
 
 /* Where the page stands of which a hint speaks, if it is right: for loading it. */
 uintptr_t seek_hinted(const struct cache *c, uint32_t hint, uint32_t *bytes);

@@ -1221,7 +1221,7 @@ tarn_pool_params._fields_ = [
     ("size", c_uint64),
     # URI or path of the first target; NULL: a file in the root directory
     ("device", c_char_p),
-    # size of the write-ahead log; 0: 1/16 of the first GiB of the pool and 1/4 of the rest, 256 KiB to 512 MiB
+    # size of the write-ahead log; 0: 1/16 of the first GiB of the pool and 1/4 of the rest, 256 KiB to 1 GiB
     ("log_bytes", c_uint64),
     # target size of a tree node; 0: 4 KiB
     ("node_bytes", c_uint32),

@@ -94,8 +94,8 @@ static int store_new(struct device *dev, const struct superblock *sb, uint64_t c
 	return rc;
 }
 
-/* The longer the log, the more often a page has changed before a checkpoint writes it, and the longer a recovery takes: a few seconds for
- * the longest. */
+/* The longer the log, the more often a page has changed before a checkpoint writes it, and the longer a recovery takes: some ten seconds
+ * for the longest. */
 static uint64_t default_log(uint64_t size)
 {
 	uint64_t log = size <= LARGE_POOL ? size / 16 : LARGE_POOL / 16 + (size - LARGE_POOL) / 4;

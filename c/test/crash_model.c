@@ -424,7 +424,7 @@ static int one_operation(struct crash *c)
 		return do_snap(c);
 	default:
 		rc = do_batch(c);
-		return rc || !c->cold || one_in(c, 2) ? rc : spill_now(c->store);
+		return rc || !c->cold || one_in(c, 2) ? rc : spill_now(c->store, true);
 	}
 }
 

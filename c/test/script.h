@@ -476,7 +476,7 @@ static inline int do_checkpoint(struct script *s, const unsigned a[3])
 static inline int do_spill(struct script *s, const unsigned a[3])
 {
 	(void)a;
-	return spill_now(s->store);
+	return spill_now(s->store, true);
 }
 
 static inline int do_get(struct script *s, const unsigned a[3])

@@ -266,7 +266,7 @@ static void rare(struct fixture *f, struct model *m, uint64_t r)
 		assert_ok(store_checkpoint(f->store));
 		break;
 	case 4:
-		assert_ok(spill_now(f->store));
+		assert_ok(spill_now(f->store, true));
 		break;
 	default:
 		snapshot(f, m, r / 8 % SNAPSHOTS);
@@ -385,7 +385,7 @@ static void threads_agree(void **state)
 		assert_int_equal(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
 	}
 	for (unsigned i = 0; atomic_load(&ended) < THREADS; i++)
-		assert_ok(i % 3 ? spill_now(f.store) : store_checkpoint(f.store));
+		assert_ok(i % 3 ? spill_now(f.store, true) : store_checkpoint(f.store));
 	for (unsigned i = 0; i < THREADS; i++)
 		pthread_join(workers[i].thread, NULL);
 	assert_false(wrong);
@@ -556,7 +556,7 @@ static void a_replay_passes_damage(void **state)
 	reopen(&f);
 	saved = put_some(&f, 1, 5, 7, version, broken);
 	assert_true(saved > 0);
-	assert_ok(spill_now(f.store));
+	assert_ok(spill_now(f.store, true));
 	crash(&f);
 	assert_saved(&f, version, lost - saved);
 	crash(&f);
@@ -596,7 +596,7 @@ static void damage_below_a_snapshot(void **state)
 	saved = put_broken(&f, 0, 4, 5, version, broken);
 	assert_ok(store_apply(f.store, &snap, 1, 0, &epoch, NULL));
 	saved += put_broken(&f, 1, 4, 8, version, broken);
-	assert_ok(spill_now(f.store)); /* some of them are not in memory */
+	assert_ok(spill_now(f.store, true)); /* some of them are not in memory */
 	saved += put_broken(&f, 0, 8, 9, version, broken);
 	assert_true(saved > 1);
 	assert_ok(store_checkpoint(f.store));

@@ -3,66 +3,10 @@
  * time; and a batch that needs much memory gets it from them. */
 #include "harness.h"
 
-#include "../src/device/sim.h"
-#include "../src/store/layout.h"
-#include "store_tools.h"
+#include "sim_store.h"
 
 #define TREE 4u
 #define MOST 2000u /* bytes of a value */
-
-struct fixture {
-	struct sim_disk *disk;
-	struct device	*dev;
-	struct store	*store;
-	uint64_t	 cache, lsn;
-};
-
-static void open_it(struct fixture *f)
-{
-	assert_ok(sim_open(f->disk, &f->dev));
-	assert_ok(store_open(f->dev, &(struct store_options){ .cache_bytes = f->cache }, &f->store));
-}
-
-static void close_it(struct fixture *f)
-{
-	assert_ok(store_close(f->store));
-	device_close(f->dev);
-}
-
-static void begin(struct fixture *f, uint64_t size, uint64_t log, uint64_t cache)
-{
-	struct store_format format = { .log_bytes = log, .node_bytes = 4096 };
-
-	*f = (struct fixture){ .cache = cache };
-	assert_ok(sim_disk_create(size, test_seed(), &f->disk));
-	assert_ok(sim_open(f->disk, &f->dev));
-	assert_ok(store_format(f->dev, &format));
-	device_close(f->dev);
-	open_it(f);
-}
-
-static void end(struct fixture *f)
-{
-	assert_ok(store_check(f->store, NULL));
-	close_it(f);
-	sim_disk_destroy(f->disk);
-}
-
-static struct store_stat stat_of(struct fixture *f)
-{
-	struct store_stat st;
-
-	store_stat(f->store, &st);
-	return st;
-}
-
-/* Keys ascend as k does. */
-static tarn_buf key_of(uint32_t k, uint8_t *buf)
-{
-	put64be(buf, k);
-	put64be(buf + 8, k * UINT64_C(0x9e3779b97f4a7c15));
-	return (tarn_buf){ buf, 16 };
-}
 
 static void put(struct fixture *f, uint32_t k, uint32_t version, uint32_t len)
 {

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test/test_spill.c: puts that were put off leave memory when there is no room for them: they are there for whoever looks, through crashes and
  * damage, and what they took is free again. */
-#include "harness.h"
+#include "sim_store.h"
 
-#include "../src/device/sim.h"
 #include "../src/store/internal.h"
-#include "store_tools.h"
 
 #define SIZE  (UINT64_C(64) << 20)
 #define LOG   (16u << 20)
@@ -14,46 +12,10 @@
 #define VALUE 100u
 #define TREE  4u
 
-struct fixture {
-	struct sim_disk *disk;
-	struct device	*dev;
-	struct store	*store;
-	uint64_t	 lsn;
-};
-
-static void open_it(struct fixture *f)
-{
-	assert_ok(sim_open(f->disk, &f->dev));
-	assert_ok(store_open(f->dev, &(struct store_options){ .cache_bytes = CACHE }, &f->store));
-}
-
-static void close_it(struct fixture *f)
-{
-	assert_ok(store_close(f->store));
-	device_close(f->dev);
-}
-
 static void crash(struct fixture *f)
 {
 	assert_ok(store_commit(f->store, f->lsn));
-	store_abandon(f->store);
-	device_close(f->dev);
-	open_it(f);
-}
-
-static struct store_stat stat_of(struct fixture *f)
-{
-	struct store_stat st;
-
-	store_stat(f->store, &st);
-	return st;
-}
-
-static tarn_buf key_of(uint32_t k, uint8_t *buf)
-{
-	put64be(buf, k);
-	put64be(buf + 8, k * UINT64_C(0x9e3779b97f4a7c15));
-	return (tarn_buf){ buf, 16 };
+	abandon_and_open(f);
 }
 
 static int put(struct fixture *f, uint32_t k, uint32_t version)
@@ -83,16 +45,9 @@ static void assert_right(struct fixture *f, uint64_t epoch, uint32_t k, uint32_t
 }
 
 /* All keys have version 1 and are on disk; the pages above the leaves are in memory. */
-static void begin(struct fixture *f)
+static void begin_with_keys(struct fixture *f)
 {
-	struct store_format format = { .log_bytes = LOG, .node_bytes = 4096 };
-
-	*f = (struct fixture){ 0 };
-	assert_ok(sim_disk_create(SIZE, test_seed(), &f->disk));
-	assert_ok(sim_open(f->disk, &f->dev));
-	assert_ok(store_format(f->dev, &format));
-	device_close(f->dev);
-	open_it(f);
+	begin(f, SIZE, LOG, CACHE);
 	for (uint32_t k = 0; k < KEYS; k++)
 		assert_ok(put(f, k, 1));
 	close_it(f);
@@ -100,13 +55,6 @@ static void begin(struct fixture *f)
 	for (uint32_t k = 0; k < KEYS; k += KEYS / 50)
 		assert_right(f, 0, k, 1);
 	assert_ok(put(f, 0, 1)); /* the space map, too */
-}
-
-static void end(struct fixture *f)
-{
-	assert_ok(store_check(f->store, NULL));
-	close_it(f);
-	sim_disk_destroy(f->disk);
 }
 
 /* Every step-th key, from one on. */
@@ -129,7 +77,7 @@ static void memory_takes_more_puts_than_fit(void **state)
 	struct store_stat before, after;
 
 	(void)state;
-	begin(&f);
+	begin_with_keys(&f);
 	before = stat_of(&f);
 	for (uint32_t round = 2; round < 6; round++)
 		put_some(&f, 1, 7, round);
@@ -150,12 +98,12 @@ static void blocks_come_back(void **state)
 	uint64_t       free;
 
 	(void)state;
-	begin(&f);
+	begin_with_keys(&f);
 	assert_ok(store_checkpoint(f.store));
 	free = stat_of(&f).free_bytes;
 	for (uint32_t i = 0; i < 30; i++) {
 		put_some(&f, i, 30, 2);
-		assert_ok(spill_now(f.store));
+		assert_ok(spill_now(f.store, true));
 	}
 	assert_true(stat_of(&f).spilled > KEYS / 2);
 	assert_ok(store_checkpoint(f.store));
@@ -174,15 +122,15 @@ static void the_newest_put_counts(void **state)
 	uint64_t	      epoch;
 
 	(void)state;
-	begin(&f);
+	begin_with_keys(&f);
 	put_some(&f, 2, 50, 2);
-	assert_ok(spill_now(f.store));
+	assert_ok(spill_now(f.store, true));
 	put_some(&f, 2, 50, 3);
-	assert_ok(spill_now(f.store));
+	assert_ok(spill_now(f.store, true));
 	assert_all(&f, 0, 2, 50, 3);
 	assert_ok(store_apply(f.store, &snap, 1, 0, &epoch, NULL));
 	put_some(&f, 2, 50, 4);
-	assert_ok(spill_now(f.store));
+	assert_ok(spill_now(f.store, true));
 	put_some(&f, 2, 50, 5);
 	assert_all(&f, 0, 2, 50, 5);
 	assert_all(&f, epoch, 2, 50, 3);
@@ -218,11 +166,11 @@ static void damage_is_found_and_nothing_is_lost(void **state)
 	struct fixture	  f;
 
 	(void)state;
-	begin(&f);
+	begin_with_keys(&f);
 	for (uint32_t k = 3; k < KEYS / 2; k += 20)
 		assert_ok(put(&f, k, 2));
 	sim_set_faults(f.disk, &lost);
-	assert_ok(spill_now(f.store));
+	assert_ok(spill_now(f.store, true));
 	sim_set_faults(f.disk, &none);
 	for (uint32_t k = KEYS / 2; k < KEYS; k++) /* other pages take the memory */
 		assert_right(&f, 0, k, 1);
@@ -230,9 +178,7 @@ static void damage_is_found_and_nothing_is_lost(void **state)
 	assert_error(store_checkpoint(f.store), MISC);
 	assert_true(stat_of(&f).readonly);
 	assert_error(put(&f, 1, 2), EP_RO);
-	store_abandon(f.store);
-	device_close(f.dev);
-	open_it(&f);
+	abandon_and_open(&f);
 	for (uint32_t k = 0; k < KEYS; k += 3)
 		assert_right(&f, 0, k, k < KEYS / 2 && k % 20 == 3 ? 2 : 1);
 	end(&f);
@@ -244,17 +190,15 @@ static void a_failed_write_is_told(void **state)
 	struct fixture	  f;
 
 	(void)state;
-	begin(&f);
+	begin_with_keys(&f);
 	put_some(&f, 3, 20, 2);
 	assert_ok(store_commit(f.store, f.lsn));
 	sim_set_faults(f.disk, &no_writes);
-	assert_error(spill_now(f.store), IO);
+	assert_error(spill_now(f.store, true), IO);
 	sim_set_faults(f.disk, &none);
 	assert_true(stat_of(&f).readonly);
 	assert_all(&f, 0, 3, 20, 2);
-	store_abandon(f.store);
-	device_close(f.dev);
-	open_it(&f);
+	abandon_and_open(&f);
 	assert_all(&f, 0, 3, 20, 2);
 	end(&f);
 }
@@ -262,16 +206,11 @@ static void a_failed_write_is_told(void **state)
 /* A pool that has room for the tree, but for little more. */
 static void a_full_pool_spills_nothing(void **state)
 {
-	struct store_format format = { .log_bytes = 1 << 20, .node_bytes = 4096 };
-	struct fixture	    f	   = { 0 };
-	uint32_t	    n	   = 0;
+	struct fixture f;
+	uint32_t       n = 0;
 
 	(void)state;
-	assert_ok(sim_disk_create(6 << 20, test_seed(), &f.disk));
-	assert_ok(sim_open(f.disk, &f.dev));
-	assert_ok(store_format(f.dev, &format));
-	device_close(f.dev);
-	open_it(&f);
+	begin(&f, 6 << 20, 1 << 20, CACHE);
 	while (!put(&f, n, 1))
 		n++;
 	close_it(&f);
@@ -279,7 +218,7 @@ static void a_full_pool_spills_nothing(void **state)
 	for (uint32_t i = 0; i < 8; i++) {
 		for (uint32_t k = i; k < n; k += 8)
 			assert_true(put(&f, k, 2) == 0 || put(&f, k, 2) == -TARN_E_NOSPACE);
-		assert_ok(spill_now(f.store));
+		assert_ok(spill_now(f.store, true));
 	}
 	for (uint32_t k = 0; k < n; k++)
 		assert_ok(get(&f, 0, k, (uint8_t[VALUE]){ 0 }));

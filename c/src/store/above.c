@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* store/above.c: see above.h. */
 #include "above.h"
+#include "defer.h"
 
 bool above_init(struct above *a, struct store *s)
 {

@@ -9,6 +9,7 @@
  *   - one of a leaf that is not in memory ends above it, for who need not know the leaf;
  *   - one of a leaf that a finger knew has the leaf alone. So it is of a change after which the leaf is not split: nothing above it has to be made room
  *     for. Of many changes each makes it no larger; a single one may add to it what it has room for. */
+#include "defer.h"
 #include "finger.h"
 #include "seek.h"
 

@@ -4,6 +4,7 @@
  * In this order: large values to extents (no lock), then under store->lock conditions, pages, space and room in the log (`prepare`:
  * nothing has changed yet, and anything may fail), then the record, then the changes: a failure in these fails the store, and the
  * record, which nobody has acknowledged, may or may not survive. */
+#include "defer.h"
 #include "finger.h"
 #include "seek.h"
 

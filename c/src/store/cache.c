@@ -6,6 +6,7 @@
  * (its id is its block; it may be evicted when nobody pins it) or dirty (its id is virtual; it stays until a checkpoint has written
  * it). What is evicted is chosen by a clock in each size. Dirty pages and pins may lead over the budget for a while: whoever makes
  * pages dirty looks at dirty_bytes first. */
+#include "defer.h"
 #include "internal.h"
 
 #define SPARE (UINT64_C(64) << 20)  /* of address space, for pages over the budget */

@@ -3,6 +3,7 @@
  *
  * First every page from the root to the leaf becomes one of the tree's own: dirty, and not frozen. Then pages are changed in place. A page
  * over its target splits once, so it stays under NODE_MAX; one under a quarter of it is joined with a neighbour when that is in memory. */
+#include "defer.h"
 #include "internal.h"
 
 static uint32_t power_of_two(uint32_t n)

@@ -7,6 +7,7 @@
  * of those is whole the old generation stands; when all are, the log before the noted place is not needed any more, and what had been freed is
  * free. When memory fails on the way, nothing is lost: what is frozen stays, and the next checkpoint goes on with it. Any other failure once
  * something is frozen fails the store. */
+#include "defer.h"
 #include "spill.h"
 #include <stdio.h>
 
@@ -340,27 +341,20 @@ static bool wants_spill(struct store *s)
 	return wants;
 }
 
-int spill_now(struct store *s)
+int spill_now(struct store *s, bool anyway)
 {
-	int rc;
+	int rc = 0;
 
 	pthread_mutex_lock(&s->checkpoint.lock);
-	rc = spill(s);
+	if (anyway || wants_spill(s)) /* no other thread has made room meanwhile */
+		rc = spill(s);
 	pthread_mutex_unlock(&s->checkpoint.lock);
 	return rc;
 }
 
 int make_room(struct store *s)
 {
-	int rc = 0;
-
-	if (!wants_spill(s))
-		return checkpoint(s);
-	pthread_mutex_lock(&s->checkpoint.lock);
-	if (wants_spill(s)) /* no other thread has made it meanwhile */
-		rc = spill(s);
-	pthread_mutex_unlock(&s->checkpoint.lock);
-	return rc;
+	return wants_spill(s) ? spill_now(s, false) : checkpoint(s);
 }
 
 int checkpoint_relieve(struct store *s)

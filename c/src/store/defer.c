@@ -3,7 +3,8 @@
  *
  * A put that has no condition need not know what its leaf holds. When that is not in memory, the put is kept in memory instead of the leaf: the
  * leaf gets a virtual id, like any page that has changed, and a note of where its bytes are (its base) and of the puts on it. A checkpoint
- * reads the bases of many such leaves at once, in key order, and writes the leaves with all their puts. Always true, under store->lock:
+ * reads the bases of many such leaves at once, in key order, and writes the leaves with all their puts. Puts for which there is no room in memory leave
+ * it before (spill.c). Always true, under store->lock:
  *   - a page that is put off is a leaf, has a parent, and nothing of it is in memory but, at times, a view: a frame of that id with all puts
  *     in it, for who wants to read. A view may be evicted, since it can be made again;
  *   - the first who wants to change the leaf in place makes it an ordinary dirty page, and its note goes;
@@ -12,9 +13,10 @@
  *   - a base has no value in extents (its pointer says so), so no space but its own is given up by a put on it.
  * Notes and puts stand in memory of their own (slab.h), which counts against the budget. A note and its puts go when the leaf is written, and others
  * take their place: so while a checkpoint writes what was put off before, as much can be put off again. */
-#include "defer.h"
+#include "note.h"
 
 #include "leaf.h"
+#include "spill.h"
 
 #define LOG_FAR	    (UINT64_C(1) << 24) /* blocks: of a longer log a revision has no low half that would do */
 #define CHUNK_LEAST (UINT64_C(16) << 10)
@@ -258,6 +260,11 @@ static void set_value(struct put *u, const struct leaf_value *v)
 	u->len	    = (uint16_t)v->len;
 	if (v->len)
 		memcpy(u->bytes + u->key_len, v->bytes, v->len);
+}
+
+static bool is_on(const struct put *u, tarn_buf key)
+{
+	return u->key_len == key.len && !memcmp(u->bytes, key.ptr, key.len);
 }
 
 /* One of another size goes. */

@@ -5,6 +5,7 @@
  * gathered in a stage, which is one run of blocks and one write. A page counts as clean, and its parents have its pointer, as soon as it is
  * in a stage; it may be evicted when that stage has been written. Nothing is overwritten and no superblock changes: after a crash
  * what was flushed is free space. A write that fails fails the store. */
+#include "defer.h"
 #include "scout.h"
 #include "spill.h"
 

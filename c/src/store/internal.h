@@ -562,39 +562,6 @@ int tree_own_path(struct store *s, struct tree *t, struct path *path); /* makes 
 int tree_put_beside(struct store *s, struct tree *t, tarn_buf key,
 		    const struct leaf_value *v); /* key's place is in a damaged leaf; the key becomes readable. Not atomic */
 
-/* defer.c */
-bool defer_ready(
-	struct store *s, const struct path *path, tarn_buf key,
-	size_t len); /* after a tree_find() that misses a leaf, or an aim above one: its put can be put off, and there is memory */
-uint64_t defer_blocks(const struct store *s); /* that one such put may take */
-int	 defer_put(struct store *s, struct tree *t, struct path *path, tarn_buf key,
-		   const struct leaf_value *val);			/* right after defer_ready() */
-int	 defer_get(struct store *s, uint64_t id, struct frame **frame); /* a view, not pinned; as cache_get() */
-void	 defer_harden(struct store *s, struct frame *view);		/* it may be changed now */
-unsigned defer_missing(struct store *s, uint64_t id,
-		       struct wanted w[DEFER_PAGES]);	   /* the pages that must be read for it, its base first. 0: none,
-										     * or not now */
-void	 defer_expect(const struct store *s, uint64_t id); /* no lock. It will be asked for: prefetches its place in the table */
-void	 defer_expect_note(const struct store *s, uint64_t id); /* soon: what is noted, when its place has come */
-int	 defer_rescue(struct store *s, struct tree *live, uint64_t id, tarn_buf low,
-		      struct node_child *base); /* its base is damaged: saves the puts that are in the live tree (may be NULL), and
-					       * forgets it. base: what stands for it. 1: some were saved; NOMEM, MISC */
-void	 defer_rebase(struct store *s, uint64_t id, uint64_t from, const struct bptr *to,
-		      uint64_t keys);				     /* if its base has that id: it has been written */
-size_t	 defer_resolve(struct store *s, struct wanted *w, size_t n); /* no lock. Instead of pages that were put off, what must be
-										* read first; those that can be looked at now go. How many are left */
-void	 defer_freeze(struct store *s);
-void	 defer_thaw(struct store *s);
-void	 defer_fini(struct store *s);
-
-/* spill.c */
-bool	 spill_can(const struct store *s);   /* there may be more pages */
-bool	 spill_helps(const struct store *s); /* the same, and there are puts enough for it */
-uint64_t spills_blocks(const struct store *s);
-void	 spills_freeze(struct store *s);
-void	 spills_give(struct store *s); /* checkpoint: what nobody needs any more */
-void	 spills_fini(struct store *s);
-
 /* seek.c: reading without a lock. Finds the leaf where key is or belongs: 0; RESTART; AGAIN, and *w is the page to be read. */
 struct spot {
 	struct frame *frame; /* NULL: the tree is empty */
@@ -710,7 +677,8 @@ int checkpoint(struct store *s); /* wants no lock; runs one, or waits for one th
 int checkpoint_relieve(
 	struct store *s);	 /* makes room: the same, but one that has begun before will do, or what make_room() does */
 int  make_room(struct store *s); /* wants no lock; in memory: spill_now() when that helps, else checkpoint() */
-int  spill_now(struct store *s); /* wants no lock. All puts that were put off leave memory, as far as that can be */
+int  spill_now(struct store *s,
+	       bool anyway); /* wants no lock. Puts that were put off leave memory; when nobody needs that: only if anyway */
 int  space_make(struct store *s, uint64_t blocks, bool reserve_too); /* 0, NOSPACE; with 1 a checkpoint must make room first */
 bool space_spare(struct store *s, uint64_t blocks);		     /* so many are free, and nobody is going to need them */
 void store_poison(struct store *s, int rc);			     /* read-only from now on; takes this thread's sentence */

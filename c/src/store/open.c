@@ -3,7 +3,9 @@
  *
  * Recovery is: the newest whole superblock, the space map, the log replayed into memory, and a checkpoint under a new log epoch, which
  * nothing written before can belong to. A crash in the middle of it leaves everything as it was. */
+#include "defer.h"
 #include "finger.h"
+#include "spill.h"
 #include <stdio.h>
 
 #define LOG_DEFAULT_MIN (UINT64_C(256) << 10)

@@ -2,6 +2,7 @@
 /* store/pace.c: how much memory may be dirty, when a checkpoint should begin, and how long a change takes so that nobody ever has to wait for a
  * whole one. store->lock is held, but in pace_rest. */
 #include "internal.h"
+#include "spill.h"
 
 #include <time.h>
 
@@ -114,7 +115,7 @@ static bool is_much(const struct store *s)
 	       2 * s->cache.dirty_bytes + s->defer.used > dirty_limit(s) / 16 * 15;
 }
 
-/* While a checkpoint runs, later: it gives memory back, and spills are few. */
+/* While a checkpoint runs, later: it gives memory back, too. */
 bool pace_wants_spill(const struct store *s)
 {
 	if (!spill_helps(s))

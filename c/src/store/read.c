@@ -3,6 +3,7 @@
  *
  * What stands in a leaf is copied without a lock, and counts only when the leaf has not changed meanwhile. A value in extents is read from
  * the device: before that the space is held, under the lock, so that its blocks are not used again whatever happens to the key. */
+#include "defer.h"
 #include "finger.h"
 #include "seek.h"
 

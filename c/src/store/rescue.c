@@ -3,7 +3,7 @@
  *
  * What else is in it cannot be read any more. But what was acknowledged must not go with it: in the live tree each key that was put gets a leaf of its own
  * beside the damage, and the rest of the range a pointer that nothing matches. */
-#include "defer.h"
+#include "note.h"
 
 /* Nothing matches this pointer, also when what is there reads as it should one day: old values would be in it. Who drops the tree must
  * look, and leaves the blocks alone: several pointers may be made of this one. */

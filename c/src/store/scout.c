@@ -6,6 +6,8 @@
  * is damaged, is read when its leaf is made. */
 #include "scout.h"
 
+#include "defer.h"
+
 /* What a page that was put off is made from comes once a batch, though many are made from the same page. */
 static bool is_asked_for(const struct scout_batch *b, uint64_t id)
 {

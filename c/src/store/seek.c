@@ -11,6 +11,8 @@
  * frame when it goes on. That may happen to a hint, which nobody believes. */
 #include "seek.h"
 
+#include "defer.h"
+
 #define FETCHES	     256u /* of one call, before it is taken for thrashing */
 #define SPINS	     256
 #define NOT_OPEN     3 /* of run_free() and run_locked(): the tree must be opened first */

@@ -13,7 +13,7 @@
 #include "spill.h"
 
 #include "above.h"
-#include "defer.h"
+#include "note.h"
 
 #define PAGES_MAX (UINT32_C(1) << 20) /* of a half; memory comes to their pointers as they are made */
 #define NOTES	  16u		      /* are looked at in a turn */

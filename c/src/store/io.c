@@ -224,11 +224,7 @@ bool blob_sane(const struct store *s, const struct bptr *ptr, uint32_t len_max)
 
 static int read_blocks(struct store *s, uint64_t block, void *buf, uint64_t len)
 {
-	struct device_queue *q	= queue_take(s);
-	int		     rc = device_read(q, block * BLOCK, buf, len);
-
-	queue_give(s, q);
-	return rc;
+	return device_read(s->queues.first, block * BLOCK, buf, len);
 }
 
 static int gang_read(struct store *s, const struct bptr *ptr, uint8_t **gang)

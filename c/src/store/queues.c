@@ -2,7 +2,7 @@
 /* store/queues.c: queues for I/O without store->lock, and pieces, read and written by their pointers.
  *
  * Always true: one queue at least is open. Who wants to have several I/Os in flight takes a queue and gives it back; more are opened when
- * all are taken, up to a few. An I/O that is waited for needs none of its own (device.h): it goes by way of the first, by as many
+ * all are taken, up to a few. Who has one may wait for store->lock, so nobody who holds that waits for a queue. An I/O that is waited for needs none of its own (device.h): it goes by way of the first, by as many
  * threads at once as there are. A piece is one run of blocks with a checksum. */
 #include "internal.h"
 

@@ -640,14 +640,10 @@ int main(void)
 		DEV_CASE(test_register_arguments),
 	};
 	const struct CMUnitTest once[] = {
-		cmocka_unit_test(test_null_handles),
-		cmocka_unit_test(test_open_options),
-		cmocka_unit_test(test_open_names),
-		cmocka_unit_test(test_create),
-		cmocka_unit_test(test_list_sizes),
-		cmocka_unit_test(test_list_without_room),
-		cmocka_unit_test(test_memory),
-		cmocka_unit_test(test_large_memory_asks_for_huge_pages),
+		cmocka_unit_test(test_null_handles), cmocka_unit_test(test_open_options),
+		cmocka_unit_test(test_open_names),   cmocka_unit_test(test_create),
+		cmocka_unit_test(test_list_sizes),   cmocka_unit_test(test_list_without_room),
+		cmocka_unit_test(test_memory),	     cmocka_unit_test(test_large_memory_asks_for_huge_pages),
 	};
 	int failed = cmocka_run_group_tests(once, scratch_make, scratch_remove);
 

@@ -63,13 +63,13 @@ struct above_place above_find(struct above *a)
 #define EXPECT_FAR  16u /* children ahead: a load from memory takes as long as some of them */
 #define EXPECT_NEAR 8u
 
-void above_expect(const struct above *a, struct above_place at)
+void above_expect(struct store *s, struct above_place at)
 {
 	uint32_t n = node_count(at.f->page, at.f->cap);
 	uint64_t id;
 
 	if (at.slot + EXPECT_FAR < n && (id = node_child_id(at.f->page, at.f->cap, at.slot + EXPECT_FAR)) & VIRTUAL)
-		defer_expect(a->s, id);
+		defer_expect(s, id);
 	if (at.slot + EXPECT_NEAR < n && (id = node_child_id(at.f->page, at.f->cap, at.slot + EXPECT_NEAR)) & VIRTUAL)
-		defer_expect_note(a->s, id);
+		defer_expect_note(s, id);
 }

@@ -26,6 +26,6 @@ void above_begin(struct above *a, const struct tree *t);
 /* store->lock held. Wants !done. */
 struct above_place above_find(struct above *a);
 void above_pass(struct above *a, const struct frame *f, uint32_t slot); /* what stands below that slot has been seen */
-void above_expect(const struct above *a, struct above_place at);	/* leaves behind it will be asked for */
+void above_expect(struct store *s, struct above_place at);		/* leaves behind it will be asked for */
 
 #endif

@@ -341,11 +341,6 @@ static struct frame *take(struct store *s, unsigned k)
 
 /* ---- pages ---- */
 
-static int same(const struct bptr *a, const struct bptr *b)
-{
-	return a->addr == b->addr && a->birth == b->birth && a->len == b->len && hash128_equal(a->sum, b->sum);
-}
-
 int page_verify(struct store *s, const uint8_t *page, const struct wanted *w)
 {
 	const struct bptr *p = &w->ptr;
@@ -463,7 +458,7 @@ int cache_get(struct store *s, uint64_t tree, const struct bptr *ptr, struct fra
 	struct frame *f = cache_find(s, ptr->addr);
 	int	      rc;
 
-	if (f && !f->dirty && !f->view && !same(&f->ptr, ptr)) /* hostile pages only */
+	if (f && !f->dirty && !f->view && !bptr_equal(&f->ptr, ptr)) /* hostile pages only */
 		return fail(CSUM, "block %llu is referred to twice, as different pages", (unsigned long long)ptr->addr);
 	if (!f) {
 		rc = ptr->addr & VIRTUAL ? defer_get(s, ptr->addr, &f) : load(s, &w, &f);

@@ -13,9 +13,7 @@
  *   - a base has no value in extents (its pointer says so), so no space but its own is given up by a put on it.
  * Notes and puts stand in memory of their own (slab.h), which counts against the budget. A note and its puts go when the leaf is written, and others
  * take their place: so while a checkpoint writes what was put off before, as much can be put off again. */
-#include "note.h"
-
-#include "leaf.h"
+#include "merge.h"
 #include "spill.h"
 
 #define LOG_FAR	    (UINT64_C(1) << 24) /* blocks: of a longer log a revision has no low half that would do */
@@ -23,11 +21,6 @@
 #define CHUNK_MOST  (UINT64_C(1) << 20)
 
 /* ---- memory ---- */
-
-static size_t put_room(size_t key_len, size_t len)
-{
-	return offsetof(struct put, bytes) + key_len + len;
-}
 
 void defer_account(struct defer *d)
 {
@@ -166,7 +159,7 @@ static void give_put(struct store *s, const struct deferred *p, uint32_t name)
 	struct defer	 *d = &s->defer;
 	const struct put *u = put_at(d, name);
 
-	d->puts -= is_frozen(s, p) ? 0 : slab_room(put_room(u->key_len, u->len));
+	d->puts -= is_frozen(s, p) ? 0 : slab_room(put_bytes(u->key_len, u->len));
 	slab_give(&d->slabs, name);
 }
 
@@ -224,10 +217,10 @@ struct node_child defer_child(const struct path *path)
 	return node_child(p->page, p->cap, path->slots[path->depth - 1]);
 }
 
-/* A leaf that has gathered many puts is in use: it is worth being read. */
+/* A leaf that has gathered as much as it holds is in use: it is worth being read. */
 static bool takes_more(const struct store *s, const struct deferred *p, uint64_t bytes)
 {
-	return !p || p->bytes + bytes <= s->node_bytes / 2;
+	return !p || p->bytes + bytes <= defer_most(s);
 }
 
 bool defer_ready(struct store *s, const struct path *path, tarn_buf key, size_t len)
@@ -246,7 +239,7 @@ bool defer_ready(struct store *s, const struct path *path, tarn_buf key, size_t 
 		return false;
 	if ((child.ptr.addr & VIRTUAL && !p) || !takes_more(s, p, bytes))
 		return false;
-	return table(s) && reserve(s, put_room(key.len, len));
+	return table(s) && reserve(s, put_bytes(key.len, len));
 }
 
 uint64_t defer_blocks(const struct store *s)
@@ -279,7 +272,7 @@ static bool replace(struct store *s, struct deferred *p, tarn_buf key, const str
 	if (!u)
 		return false;
 	p->bytes = (uint16_t)(p->bytes - u->len + v->len);
-	if (slab_room(put_room(key.len, u->len)) == slab_room(put_room(key.len, v->len))) {
+	if (slab_room(put_bytes(key.len, u->len)) == slab_room(put_bytes(key.len, v->len))) {
 		set_value(u, v);
 		return true;
 	}
@@ -292,7 +285,7 @@ static bool replace(struct store *s, struct deferred *p, tarn_buf key, const str
 
 static void add_put(struct defer *d, struct deferred *p, tarn_buf key, const struct leaf_value *v)
 {
-	uint32_t    name = slab_take(&d->slabs, put_room(key.len, v->len));
+	uint32_t    name = slab_take(&d->slabs, put_bytes(key.len, v->len));
 	struct put *u	 = put_at(d, name);
 
 	u->next	   = p->puts;
@@ -301,7 +294,7 @@ static void add_put(struct defer *d, struct deferred *p, tarn_buf key, const str
 	set_value(u, v);
 	p->puts	 = name;
 	p->bytes = (uint16_t)(p->bytes + PUT_BYTES + key.len + v->len);
-	d->puts += slab_room(put_room(key.len, v->len));
+	d->puts += slab_room(put_bytes(key.len, v->len));
 }
 
 static void supersede(struct store *s, struct tree *t, struct deferred *p)
@@ -372,38 +365,6 @@ int defer_put(struct store *s, struct tree *t, struct path *path, tarn_buf key, 
 
 /* ---- the leaf as it is ---- */
 
-/* Its own memory has what it wants to change. */
-static bool put_in(uint8_t *page, uint32_t cap, tarn_buf key, const struct leaf_value *v)
-{
-	bool	 found;
-	uint32_t slot = node_lower(page, cap, key, &found);
-
-	if (found && node_value(page, cap, slot).revision > v->revision)
-		return true;
-	return node_put_value(page, cap, slot, found, key, v);
-}
-
-/* Those puts of a spill's page that belong to the leaf. */
-static bool put_spilled(const struct frame *from, uint8_t *page, uint32_t cap)
-{
-	bool	 found;
-	uint32_t n = node_count(from->page, from->cap);
-
-	for (uint32_t i = node_lower(from->page, from->cap, node_low(page, cap), &found); i < n; i++) {
-		struct leaf_entry e;
-		struct leaf_value v;
-
-		if (!leaf_entry(from->page, from->cap, i, &e)) /* its checksum was right, and its structure */
-			return false;
-		if (!node_covers(page, cap, (tarn_buf){ e.key, e.klen }))
-			break;
-		v = (struct leaf_value){ e.key + e.klen, e.vlen, false, e.revision };
-		if (!put_in(page, cap, (tarn_buf){ e.key, e.klen }, &v))
-			return false;
-	}
-	return true;
-}
-
 static int fill_spilled(struct store *s, const struct deferred *p, uint32_t number, uint8_t *page, uint32_t cap)
 {
 	struct bptr   ptr = spill_page(s, p->half, number);
@@ -413,7 +374,7 @@ static int fill_spilled(struct store *s, const struct deferred *p, uint32_t numb
 
 	if (rc)
 		return rc;
-	fits = put_spilled(from, page, cap);
+	fits = merge_spilled(from->page, from->cap, page, cap);
 	cache_unpin(from);
 	return !fits;
 }
@@ -424,11 +385,8 @@ int defer_fill(struct store *s, const struct deferred *p, uint8_t *page, uint32_
 
 	for (unsigned i = 0; !rc && spilled_page(p, i); i++)
 		rc = fill_spilled(s, p, spilled_page(p, i), page, cap);
-	for (const struct put *u = put_at(&s->defer, p->puts); !rc && u; u = next_put(&s->defer, u)) {
-		struct leaf_value v = value_of(s, u);
-
-		rc = !put_in(page, cap, (tarn_buf){ u->bytes, u->key_len }, &v);
-	}
+	for (const struct put *u = put_at(&s->defer, p->puts); !rc && u; u = next_put(&s->defer, u))
+		rc = !merge_put(page, cap, u, s->log.lsn);
 	return rc;
 }
 
@@ -490,42 +448,20 @@ static void give_base(struct store *s, const struct deferred *p)
 		snap_give(s, p->tree, &ptr, p->needed ? p->gen - p->needed + 1 : 0, p->gen - p->died);
 }
 
-void defer_harden(struct store *s, struct frame *f)
+void defer_take(struct store *s, struct deferred *p, struct frame *f)
 {
-	struct deferred *p = defer_find(s, f->id);
-
 	f->gen	      = p->gen;
 	f->superseded = p->superseded;
 	f->needed     = p->self_needed ? p->gen + p->self_needed - 1 : 0;
 	f->died	      = p->gen + p->self_died;
-	cache_harden(s, f);
 	give_base(s, p);
 	defer_forget(s, p);
 }
 
-static unsigned want(struct store *s, const struct deferred *p, const struct bptr *ptr, struct wanted *w)
+void defer_harden(struct store *s, struct frame *f)
 {
-	if (ptr->addr & VIRTUAL || cache_find(s, ptr->addr))
-		return 0;
-	*w = (struct wanted){ p->tree, *ptr };
-	return 1;
-}
-
-unsigned defer_missing(struct store *s, uint64_t id, struct wanted w[DEFER_PAGES])
-{
-	const struct deferred *p = defer_find(s, id);
-	struct bptr	       ptr;
-	unsigned	       n = 0;
-
-	if (!p || cache_find(s, id))
-		return 0;
-	ptr = base_of(p);
-	n += want(s, p, &ptr, &w[n]);
-	for (unsigned i = 0; spilled_page(p, i); i++) {
-		ptr = spill_page(s, p->half, spilled_page(p, i));
-		n += want(s, p, &ptr, &w[n]);
-	}
-	return n;
+	defer_take(s, defer_find(s, f->id), f);
+	cache_harden(s, f);
 }
 
 /* Its place in the table, which may be being made: an address is asked for, and nothing is looked at. */

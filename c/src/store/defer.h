@@ -14,9 +14,6 @@ int	 defer_put(struct store *s, struct tree *t, struct path *path, tarn_buf key,
 		   const struct leaf_value *val);			/* right after defer_ready() */
 int	 defer_get(struct store *s, uint64_t id, struct frame **frame); /* a view, not pinned; as cache_get() */
 void	 defer_harden(struct store *s, struct frame *view);		/* it may be changed now */
-unsigned defer_missing(struct store *s, uint64_t id,
-		       struct wanted w[DEFER_PAGES]);	   /* the pages that must be read for it, its base first. 0: none,
-										     * or not now */
 void	 defer_expect(const struct store *s, uint64_t id); /* no lock. It will be asked for: prefetches its place in the table */
 void	 defer_expect_note(const struct store *s, uint64_t id); /* soon: what is noted, when its place has come */
 int	 defer_rescue(struct store *s, struct tree *live, uint64_t id, tarn_buf low,

@@ -5,8 +5,7 @@
  * gathered in a stage, which is one run of blocks and one write. A page counts as clean, and its parents have its pointer, as soon as it is
  * in a stage; it may be evicted when that stage has been written. Nothing is overwritten and no superblock changes: after a crash
  * what was flushed is free space. A write that fails fails the store. */
-#include "defer.h"
-#include "scout.h"
+#include "merge.h"
 #include "spill.h"
 
 #define JOBS 16u
@@ -15,23 +14,28 @@ enum { FULL = 1, PAUSE }; /* no errors */
 
 struct job { /* one page on its way */
 	struct frame *f;
+	uint64_t      id;
 	uint32_t      slot; /* in its parent */
 	struct bptr   ptr;
 	uint64_t      keys;
-	uint8_t	     *at;   /* where its bytes go: in the stage, or memory of its own */
+	uint8_t	     *at;   /* where its bytes go: in the stage, or memory of its own. NULL: it has no place yet */
 	uint8_t	     *gang; /* of one that found no run */
 	bool	      alone, copied;
-	bool	      cold; /* a leaf that was put off, and that nobody has read since */
+	bool	      cold;   /* a leaf that was put off, and that nobody has read since */
+	bool	      merged; /* the same, and f is ours alone, since there is a note still */
+	struct merge  from;   /* what that is made from */
 };
 
 struct flush {
-	struct store *s;
-	struct tree  *z;
-	struct stages stages;
-	struct job    jobs[JOBS];
-	unsigned      n;
-	struct scout  scout;
-	bool	      saved; /* puts on a damaged page are in the live tree only */
+	struct store	 *s;
+	struct tree	 *z;
+	struct stages	  stages;
+	struct job	  jobs[JOBS];
+	unsigned	  n;
+	struct scout	  scout;
+	struct merge_room puts;	  /* of the jobs */
+	uint64_t	  unmade; /* the id of a leaf that could not be merged */
+	bool		  saved;  /* puts on a damaged page are in the live tree only */
 };
 
 static int next_stage(struct flush *fl)
@@ -60,29 +64,24 @@ static int place_alone(struct flush *fl, struct job *j)
 	j->at = device_alloc(j->f->cap);
 	if (!j->at)
 		return fail(NOMEM, "no memory to write a page");
-	rc	     = blob_place(fl->s, j->f->cap, &j->ptr, &j->gang);
+	store_lock(fl->s);
+	rc = blob_place(fl->s, j->f->cap, &j->ptr, &j->gang);
+	pthread_mutex_unlock(&fl->s->lock);
 	j->ptr.birth = birth;
 	j->alone     = true;
 	if (rc)
-		device_free(j->at);
+		device_free(j->at), j->at = NULL;
 	return rc;
 }
 
-/* With the lock. FULL: the stage is. */
-static int place(struct flush *fl, struct frame *f, uint32_t slot, bool fresh, bool cold)
+/* FULL: the stage is. */
+static int place(struct flush *fl, struct job *j, bool fresh)
 {
-	uint64_t    n  = f->cap / BLOCK;
-	struct job *j  = &fl->jobs[fl->n];
-	int	    rc = 0;
-
-	*j    = (struct job){ .f = f, .slot = slot, .ptr = { .len = f->cap, .birth = f->gen }, .cold = cold };
-	j->at = stages_place(&fl->stages, n, &j->ptr.addr);
-	if (!j->at && !fresh)
-		return FULL;
-	if (!j->at)
-		rc = place_alone(fl, j);
-	fl->n += !rc;
-	return rc;
+	j->ptr = (struct bptr){ .len = j->f->cap, .birth = j->ptr.birth };
+	j->at  = stages_place(&fl->stages, j->f->cap / BLOCK, &j->ptr.addr);
+	if (j->at)
+		return 0;
+	return fresh ? place_alone(fl, j) : FULL;
 }
 
 static uint64_t keys_below(const struct frame *f)
@@ -170,23 +169,61 @@ static void relink_others(struct flush *fl, uint64_t id, tarn_buf low, const str
 		relink(s, live, id, low, j);
 }
 
-/* With the lock. parent NULL: the page is the root. */
-static void publish(struct flush *fl, struct frame *parent, const struct job *j)
+/* With the lock. Somebody has wanted to see the leaf, or to change it, meanwhile: so it has a frame, with what we have. */
+static void take_others(struct flush *fl, struct job *j)
 {
-	struct store *s		 = fl->s;
-	uint64_t      id	 = j->f->id;
-	uint64_t      died	 = j->f->died;
-	bool	      superseded = j->f->superseded;
+	struct store *s = fl->s;
+	struct frame *f = cache_find(s, j->id);
 
+	if (!f)
+		return;
+	if (f->view)
+		defer_harden(s, f);
+	s->checkpoint.frozen_left += f->cap;
+	cache_unreserve(s, j->f);
+	j->f	  = f;
+	j->merged = j->cold = false;
+}
+
+/* With the lock. The page can be found by its place, and by its id no more. */
+static void make_clean(struct flush *fl, struct job *j)
+{
+	struct store *s = fl->s;
+	struct wanted w = { j->f->tree, j->ptr };
+
+	if (!j->merged) {
+		cache_make_clean(s, j->f, &j->ptr);
+		s->checkpoint.frozen_left -= MIN(s->checkpoint.frozen_left, j->f->cap);
+		j->f->written = fl->stages.written;
+		return;
+	}
+	cache_publish_unwritten(s, j->f, &w, fl->stages.written);
+	j->f->superseded = false;
+	j->merged	 = false;
+}
+
+/* With the lock. parent NULL: the page is the root. */
+static void publish(struct flush *fl, struct frame *parent, struct job *j)
+{
+	struct store *s = fl->s;
+	uint64_t      died;
+	bool	      superseded;
+
+	if (j->merged) {
+		merge_end(&j->from);
+		take_others(fl, j);
+	}
+	if (j->merged)
+		defer_take(s, defer_find(s, j->id), j->f);
+	died	   = j->f->died;
+	superseded = j->f->superseded;
 	if (parent)
 		set_child(s, parent, j->slot, j);
 	else
 		tree_set_root(fl->z, &j->ptr, j->keys);
-	relink_others(fl, id, node_low(j->f->page, j->f->cap), j);
-	cache_make_clean(s, j->f, &j->ptr);
+	relink_others(fl, j->id, node_low(j->f->page, j->f->cap), j);
+	make_clean(fl, j);
 	s->checkpoint.done += j->f->cap / BLOCK;
-	s->checkpoint.frozen_left -= MIN(s->checkpoint.frozen_left, j->f->cap);
-	j->f->written = fl->stages.written;
 	if (superseded)
 		superseded =
 			!snap_superseded(s, j->f, died); /* nobody needs it; but it may be the base of a leaf that was put off */
@@ -194,22 +231,47 @@ static void publish(struct flush *fl, struct frame *parent, const struct job *j)
 		stages_spent(&fl->stages, j->f);
 }
 
-static int finish_jobs(struct flush *fl, struct frame *parent)
+/* The first n jobs, which have places, are done. */
+static int finish_jobs(struct flush *fl, struct frame *parent, unsigned n)
 {
 	int rc = 0;
 
-	for (unsigned i = 0; !rc && i < fl->n; i++)
+	for (unsigned i = 0; !rc && i < n; i++)
 		rc = copy(fl, &fl->jobs[i]);
 	if (rc)
 		return rc;
 	store_lock(fl->s);
-	for (unsigned i = 0; i < fl->n; i++) {
+	for (unsigned i = 0; i < n; i++) {
 		store_let_in(fl->s);
 		publish(fl, parent, &fl->jobs[i]);
 	}
 	pthread_mutex_unlock(&fl->s->lock);
-	fl->n = 0;
+	memmove(fl->jobs, fl->jobs + n, (fl->n - n) * sizeof(fl->jobs[0]));
+	fl->n -= n;
 	return 0;
+}
+
+/* All of them. */
+static int write_jobs(struct flush *fl, struct frame *parent)
+{
+	bool fresh = false;
+	int  rc	   = 0;
+
+	while (!rc && fl->n) {
+		unsigned n = 0;
+
+		while (!rc && n < fl->n) {
+			rc = place(fl, &fl->jobs[n], fresh && !n);
+			n += !rc;
+		}
+		fresh = rc == FULL;
+		if (rc < 0)
+			return rc;
+		rc = finish_jobs(fl, parent, n);
+		if (!rc && fresh)
+			rc = next_stage(fl);
+	}
+	return rc;
 }
 
 /* ---- leaves that were put off ---- */
@@ -266,59 +328,119 @@ static int make_leaf(struct flush *fl, struct frame *p, uint32_t slot, struct fr
 
 /* ---- trees ---- */
 
-/* With the lock. The child at *slot, if it is dirty. FULL: the stage is. PAUSE: what it is made from
- * is not in memory yet, and there is other work. */
-static int place_child(struct flush *fl, struct frame *p, uint32_t slot, bool fresh)
+static void add_job(struct flush *fl, struct frame *f, uint64_t id, uint32_t slot, uint64_t birth)
 {
-	uint64_t      id = node_child_id(p->page, p->cap, slot);
-	struct frame *f	 = id & VIRTUAL ? cache_find(fl->s, id) : NULL;
-	struct wanted w[DEFER_PAGES];
-	bool	      cold;
-	int	      rc = 0;
+	struct job *j = &fl->jobs[fl->n++];
+
+	j->f	= f;
+	j->id	= id;
+	j->slot = slot;
+	j->ptr	= (struct bptr){ .birth = birth };
+	j->at = j->gang = NULL;
+	j->alone = j->copied = j->cold = j->merged = false;
+}
+
+/* With the lock. The leaf is not made yet. */
+static void add_merge(struct flush *fl, const struct deferred *p, uint32_t slot)
+{
+	struct job *j = &fl->jobs[fl->n];
+
+	add_job(fl, j->from.f, p->id, slot, p->gen);
+	j->cold = j->merged = true;
+}
+
+/* With the lock. The child at slot, if it is dirty. PAUSE: to make it may take long, and there is other work. */
+static int add_child(struct flush *fl, struct frame *p, uint32_t slot)
+{
+	uint64_t	       id   = node_child_id(p->page, p->cap, slot);
+	const struct deferred *note = id & VIRTUAL ? defer_find(fl->s, id) : NULL;
+	struct frame	      *f;
+	bool		       cold;
+	int		       rc = 0;
 
 	if (!(id & VIRTUAL))
 		return 0;
-	cold = !f;
-	if (cold && fl->n && defer_missing(fl->s, id, w))
+	if (note && id != fl->unmade && merge_gather(&fl->scout, note, &fl->puts, &fl->jobs[fl->n].from)) {
+		add_merge(fl, note, slot);
+		return 0;
+	}
+	if (note && fl->n)
 		return PAUSE;
+	f    = cache_find(fl->s, id);
+	cold = !f;
 	if (cold || f->view)
 		rc = make_leaf(fl, p, slot, &f);
-	return rc || !f ? rc : place(fl, f, slot, fresh && !fl->n, cold);
+	if (rc || !f)
+		return rc;
+	add_job(fl, f, id, slot, f->gen);
+	fl->jobs[fl->n - 1].cold = cold;
+	return 0;
 }
 
-/* Places as many dirty children from *slot on as the jobs and the stage take. FULL: the stage is. */
-static int place_children(struct flush *fl, struct frame *p, uint32_t *slot, bool fresh)
+static int add_children(struct flush *fl, struct frame *p, uint32_t *slot)
 {
 	int rc = 0;
 
+	fl->puts.used = 0;
 	store_lock(fl->s);
 	for (; !rc && fl->n < JOBS && *slot < node_count(p->page, p->cap); *slot += !rc) {
 		store_let_in(fl->s);
-		rc = place_child(fl, p, *slot, fresh);
+		if (fl->puts.size)
+			above_expect(fl->s, (struct above_place){ p, *slot });
+		rc = add_child(fl, p, *slot);
 	}
 	pthread_mutex_unlock(&fl->s->lock);
-	return rc == PAUSE ? 0 : rc;
+	return MIN(rc, 0);
+}
+
+/* From the n-th on; those that were merged are not reserved any more. */
+static void drop_jobs(struct flush *fl, unsigned n)
+{
+	store_lock(fl->s);
+	for (unsigned i = n; i < fl->n; i++) {
+		struct job *j = &fl->jobs[i];
+
+		if (!j->merged)
+			continue;
+		merge_end(&j->from);
+		if (j->f)
+			cache_unreserve(fl->s, j->f);
+	}
+	pthread_mutex_unlock(&fl->s->lock);
+	fl->n = n;
+}
+
+/* What cannot be made this way, for want of memory or because what it is made from is malformed, meets its error in another one. */
+static void merge_all(struct flush *fl, uint32_t *slot)
+{
+	for (unsigned i = 0; i < fl->n; i++) {
+		struct job *j = &fl->jobs[i];
+		bool	    ok;
+
+		if (!j->merged)
+			continue;
+		ok   = merge_make(fl->s, &j->from);
+		j->f = j->from.f;
+		if (!ok) {
+			fl->unmade = j->id;
+			*slot	   = j->slot;
+			drop_jobs(fl, i);
+		}
+	}
 }
 
 static int flush_children(struct flush *fl, struct frame *p)
 {
-	uint32_t slot  = 0;
-	bool	 fresh = false;
+	uint32_t slot = 0;
+	int	 rc   = 0;
 
-	while (slot < node_count(p->page, p->cap)) {
-		int rc, done;
-
+	while (!rc && slot < node_count(p->page, p->cap)) {
 		scout_want(&fl->scout, p, slot);
-		rc   = place_children(fl, p, &slot, fresh);
-		done = rc < 0 ? rc : finish_jobs(fl, p);
-
-		if (done)
-			return done;
-		fresh = rc == FULL;
-		if (fresh && (rc = next_stage(fl)))
-			return rc;
+		rc = add_children(fl, p, &slot);
+		merge_all(fl, &slot);
+		rc = rc ? rc : write_jobs(fl, p);
 	}
-	return 0;
+	return rc;
 }
 
 static struct frame *dirty_child(struct flush *fl, struct frame *p, uint32_t slot)
@@ -348,20 +470,6 @@ static int flush_below(struct flush *fl, struct frame *p)
 	return rc;
 }
 
-static int place_root(struct flush *fl, struct frame *root)
-{
-	int rc = FULL;
-
-	for (bool fresh = false; rc == FULL; fresh = true) {
-		if (fresh && (rc = next_stage(fl)))
-			return rc;
-		store_lock(fl->s);
-		rc = place(fl, root, 0, fresh, false);
-		pthread_mutex_unlock(&fl->s->lock);
-	}
-	return rc;
-}
-
 static int flush_one(struct flush *fl, struct tree *z)
 {
 	struct frame *root;
@@ -377,8 +485,10 @@ static int flush_one(struct flush *fl, struct tree *z)
 	if (!root)
 		return fail(MISC, "a dirty page is not in the cache");
 	rc = flush_below(fl, root);
-	rc = rc ? rc : place_root(fl, root);
-	return rc ? rc : finish_jobs(fl, NULL);
+	if (rc)
+		return rc;
+	add_job(fl, root, z->root.addr, 0, root->gen);
+	return write_jobs(fl, NULL);
 }
 
 /* The places of pages that were not published. What is in flight has been waited for. */
@@ -388,6 +498,8 @@ static void give_back(struct flush *fl)
 	for (unsigned i = 0; i < fl->n; i++) {
 		struct job *j = &fl->jobs[i];
 
+		if (!j->at)
+			continue;
 		if (j->copied && j->ptr.flags & BPTR_GANG)
 			blob_free(fl->s, &j->ptr, true);
 		else
@@ -396,7 +508,7 @@ static void give_back(struct flush *fl)
 			device_free(j->at), device_free(j->gang);
 	}
 	pthread_mutex_unlock(&fl->s->lock);
-	fl->n = 0;
+	drop_jobs(fl, 0);
 }
 
 static int end(struct flush *fl, int rc)
@@ -408,6 +520,7 @@ static int end(struct flush *fl, int rc)
 	drained = stages_drain(&fl->stages);
 	give_back(fl);
 	stages_fini(&fl->stages);
+	free(fl->puts.bytes);
 	fl->s->checkpoint.again &= !drained;
 	return drained ? drained : rc;
 }
@@ -429,6 +542,9 @@ int flush_frozen(struct store *s)
 	if (rc)
 		return rc;
 	scout_begin(&fl.scout, s);
+	fl.puts.size  = fl.scout.all ? (size_t)JOBS * s->node_bytes : 0;
+	fl.puts.bytes = malloc(fl.puts.size);
+	fl.puts.size  = fl.puts.bytes ? fl.puts.size : 0;
 	for (struct tree *z = frozen_first(c); !rc && z; z = frozen_next(c, z))
 		rc = flush_one(&fl, z);
 	if (!rc && fl.saved) {

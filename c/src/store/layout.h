@@ -191,4 +191,10 @@ static inline void bptr_put(void *p, const struct bptr *ptr)
 	memcpy(b + BPTR_SUM, ptr->sum.bytes, 16);
 }
 
+/* They name the same bytes. */
+static inline bool bptr_equal(const struct bptr *a, const struct bptr *b)
+{
+	return a->addr == b->addr && a->birth == b->birth && a->len == b->len && hash128_equal(a->sum, b->sum);
+}
+
 #endif

@@ -55,20 +55,31 @@ static inline struct put *next_put(const struct defer *d, const struct put *u)
 	return put_at(d, u->next);
 }
 
-/* No put is far from the end of the log. */
-static inline struct leaf_value value_of(const struct store *s, const struct put *u)
+/* What it takes in memory. */
+static inline size_t put_bytes(size_t key_len, size_t len)
 {
-	uint64_t lsn = s->log.lsn;
+	return offsetof(struct put, bytes) + key_len + len;
+}
 
+/* No put is far from the end of the log. */
+static inline struct leaf_value value_of(const struct put *u, uint64_t lsn)
+{
 	return (struct leaf_value){ u->bytes + u->key_len, u->len, false,
 				    lsn + (uint64_t)(int64_t)(int32_t)(u->revision - (uint32_t)lsn) };
 }
 
+/* Bytes of all puts on a leaf, see deferred.bytes. */
+static inline uint64_t defer_most(const struct store *s)
+{
+	return MIN(s->node_bytes, UINT16_MAX / 2);
+}
+
 /* defer.c */
-struct deferred	 *defer_find(const struct store *s, uint64_t id);	/* NULL: not put off */
-void		  defer_free_puts(struct store *s, struct deferred *p); /* those in memory */
-void		  defer_forget(struct store *s, struct deferred *p);	/* what is p is not there any more */
-void		  defer_account(struct defer *d);
+struct deferred *defer_find(const struct store *s, uint64_t id);       /* NULL: not put off */
+void		 defer_free_puts(struct store *s, struct deferred *p); /* those in memory */
+void defer_take(struct store *s, struct deferred *p, struct frame *f); /* the leaf is in f from now on: the note goes */
+void defer_forget(struct store *s, struct deferred *p);		       /* what is p is not there any more */
+void defer_account(struct defer *d);
 struct node_child defer_child(const struct path *path); /* of a path that ends above a leaf */
 /* What was put comes into a page that has none of it yet, and is nobody's but the caller's. 1: that has no room for it; AGAIN, CSUM, IO: what was spilled cannot be
  * read. */

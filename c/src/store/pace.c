@@ -24,8 +24,8 @@ bool pace_is_full(const struct store *s)
 
 #define LOG_SOON     500     /* per mille of the ring: a checkpoint should begin, at the soonest and */
 #define LOG_LATE     650     /* at the latest */
-#define SPACE_SOON   650     /* the same, per mille of the space that is free, see space_taken() */
-#define SLOW	     750     /* of both: changes take longer, */
+#define SLOW	     850     /* changes take longer, */
+#define SPACE_SOON   720     /* the same, per mille of the space that is free, see space_taken() */
 #define FULL	     970     /* as long as there is */
 #define PACE_MAX_NS  200000u /* of one change, when there is next to no room left */
 #define LAST_ROOM    900     /* per mille: a device that is slow gets time here, */

@@ -7,28 +7,31 @@
 #include "above.h"
 #include "near.h"
 
-#define SCOUT_BATCHES 4u
+#define SCOUT_BATCHES 5u       /* one is in use, the others are on their way */
 #define SCOUT_PAGES   NEAR_MAX /* of a batch, at most */
+#define SCOUT_ASKED   1024u
 
-struct scout_batch {
-	struct near reads;
-	unsigned    n;
-	uint64_t    ids[SCOUT_PAGES];
-};
 struct scout {
-	struct store	   *s;
-	struct above	    above; /* where reading goes on */
-	struct scout_batch *ahead; /* SCOUT_BATCHES, on their way, those begun first at turn. NULL: none is read ahead */
-	unsigned	    turn;
-	struct frame	   *held[SCOUT_PAGES]; /* pinned: of the batch that came last */
-	unsigned	    held_n;
-	uint8_t		   *scratch; /* room for a key */
+	struct store *s;
+	struct above  above; /* where reading goes on */
+	struct near  *all;   /* SCOUT_BATCHES, in turns. NULL: none is read ahead */
+	unsigned      turn;  /* the one in use */
+	unsigned      begun; /* batches */
+	struct {
+		uint64_t addr;
+		unsigned batch;
+	} asked[SCOUT_ASKED]; /* the last pages of spills, by address: the number of the batch that they come with */
+	struct frame **held;  /* pinned: pages of spills that leaves to come may be made from */
+	unsigned       held_n, held_most;
+	uint8_t	      *scratch; /* room for a key */
 };
 
 void scout_begin(struct scout *sc, struct store *s);
 void scout_tree(struct scout *sc, struct tree *z); /* a frozen one */
-/* What the first leaf from slot on is made from is in the cache; else nothing more can be done for it here. */
+/* What the first leaf from slot on is made from is there; else nothing more can be done for it here. */
 void scout_want(struct scout *sc, const struct frame *p, uint32_t slot);
-void scout_end(struct scout *sc);
+/* A base that is sound; it stays until scout_want() is called again. NULL: it was not read, or is damaged. Pages of spills are in the cache. */
+const uint8_t *scout_base(const struct scout *sc, const struct bptr *ptr);
+void	       scout_end(struct scout *sc);
 
 #endif

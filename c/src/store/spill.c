@@ -53,10 +53,11 @@ static void give(struct store *s, struct spills *sp)
 	defer_account(&s->defer);
 }
 
+/* A checkpoint that is under way holds some in memory. */
 void spills_give(struct store *s)
 {
 	store_lock(s);
-	for (unsigned half = 0; half < 2; half++) {
+	for (unsigned half = 0; half < 2 && !s->checkpoint.running; half++) {
 		struct spills *sp = &s->defer.spills[half];
 
 		if (sp->ptrs && !sp->notes && sp->written <= s->checkpoint.written)
@@ -261,7 +262,7 @@ static int add_note(struct writer *w, struct deferred *p)
 		return FULL;
 	slot = node_count(f->page, f->cap);
 	for (size_t i = 0; i < n; i++) {
-		struct leaf_value v = value_of(s, w->puts[i]);
+		struct leaf_value v = value_of(w->puts[i], s->log.lsn);
 
 		node_put_value(f->page, f->cap, slot++, false, (tarn_buf){ w->puts[i]->bytes, w->puts[i]->key_len }, &v);
 	}
@@ -366,7 +367,7 @@ static bool begin(struct writer *w, struct stages *g)
 {
 	struct store *s = g->s;
 
-	*w	= (struct writer){ .g = g, .s = s, .puts_cap = s->node_bytes / 2 / PUT_BYTES + 1 };
+	*w	= (struct writer){ .g = g, .s = s, .puts_cap = defer_most(s) / PUT_BYTES + 1 };
 	w->puts = malloc(w->puts_cap * sizeof(struct put *));
 	if (!above_init(&w->above, s) || !w->puts)
 		return false;

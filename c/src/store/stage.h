@@ -43,8 +43,9 @@ int stages_next(struct stages *g, uint64_t want);
 int  stages_drain(struct stages *g);
 void stages_fini(struct stages *g); /* drained */
 
-/* store->lock held. The bytes for a page of n blocks, and where they are to go. NULL: it does not fit. */
+/* The bytes for a page of n blocks, and where they are to go. NULL: it does not fit. */
 uint8_t *stages_place(struct stages *g, uint64_t n, uint64_t *block);
-void	 stages_spent(struct stages *g, struct frame *f); /* its page is in the present stage, and nobody wants it after that */
+/* store->lock held. Its page is in the present stage, and nobody wants it after that. */
+void stages_spent(struct stages *g, struct frame *f);
 
 #endif

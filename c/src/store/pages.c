@@ -186,16 +186,21 @@ tarn_dev_io *load_io(struct load *l)
 	return &l->io;
 }
 
-struct load *load_read(struct store *s, tarn_dev_io *io)
+static void load_check(struct store *s, struct load *l, const tarn_dev_io *io)
 {
-	struct load *l = container_of(io, struct load, io);
-
 	if (io->rc)
 		l->rc = base_fail(-io->rc, "%s", io->message);
 	else
 		l->rc = piece_check(&l->w.ptr, l->frame->page, "a page of a tree");
 	if (!l->rc)
 		l->rc = page_verify(s, l->frame->page, &l->w);
+}
+
+struct load *load_read(struct store *s, tarn_dev_io *io)
+{
+	struct load *l = container_of(io, struct load, io);
+
+	load_check(s, l, io);
 	return l;
 }
 
@@ -275,8 +280,9 @@ struct many {
 		struct load *load;
 		uint64_t     number;
 	} others[QUEUE_DEPTH];
-	int  rc; /* the first error */
-	char message[TARN_MESSAGE_MAX];
+	tarn_dev_vec vecs[QUEUE_DEPTH]; /* of own: where pages that lie side by side go */
+	int	     rc;		/* the first error */
+	char	     message[TARN_MESSAGE_MAX];
 };
 
 static void note_error(struct many *m, int rc)
@@ -315,22 +321,91 @@ static size_t claim_some(struct many *m, const struct wanted *w, size_t n)
 	return done;
 }
 
-static void read_overlapped(struct many *m, tarn_dev_io **ios, unsigned n)
+static int by_place(const void *a, const void *b)
+{
+	uint64_t x = (*(struct load *const *)a)->w.ptr.addr, y = (*(struct load *const *)b)->w.ptr.addr;
+
+	return (x > y) - (x < y);
+}
+
+/* How many of n loads, from the first on, lie side by side, and may be read by one I/O; its bytes. */
+static unsigned side_by_side(const struct store *s, struct load *const *loads, unsigned n, uint64_t *bytes)
+{
+	unsigned i = 1;
+
+	*bytes = loads[0]->w.ptr.len;
+	while (i < n && loads[i]->w.ptr.addr == loads[0]->w.ptr.addr + *bytes / BLOCK &&
+	       *bytes + loads[i]->w.ptr.len <= device_info(s->dev)->max_transfer)
+		*bytes += loads[i++]->w.ptr.len;
+	return i;
+}
+
+static tarn_dev_io *join(struct load **loads, unsigned n, uint64_t bytes, tarn_dev_vec *vecs)
+{
+	tarn_dev_io *io = load_io(loads[0]);
+
+	if (n == 1)
+		return io;
+	for (unsigned i = 0; i < n; i++) {
+		vecs[i]		 = (tarn_dev_vec){ loads[i]->frame->page, loads[i]->w.ptr.len };
+		loads[i]->joined = i + 1 < n ? loads[i + 1] : NULL;
+	}
+	io->flags     = TARN_DEV_IO_VECTOR;
+	io->buf	      = vecs;
+	io->vec_count = n;
+	io->len	      = bytes;
+	return io;
+}
+
+/* As few I/Os as will do: leaves that one write brought to the device lie there in the order in which a listing wants them. */
+static unsigned join_all(struct many *m, struct load **loads, unsigned n, tarn_dev_io **ios)
+{
+	unsigned n_ios = 0;
+
+	qsort(loads, n, sizeof(*loads), by_place);
+	for (unsigned i = 0; i < n;) {
+		uint64_t bytes;
+		unsigned some = side_by_side(m->s, loads + i, n - i, &bytes);
+
+		ios[n_ios++] = join(loads + i, some, bytes, m->vecs + i);
+		i += some;
+	}
+	return n_ios;
+}
+
+/* All that the completed I/O has read. When it has failed, each page is read alone: the others are not to blame. Their number. */
+static unsigned take(struct many *m, tarn_dev_io *io, struct load **loads)
+{
+	struct load *first = container_of(io, struct load, io);
+	bool	     alone = io->rc && first->joined;
+	unsigned     n	   = 0;
+
+	for (struct load *l = first; l; l = l->joined) {
+		if (alone)
+			read_now(m->s, l);
+		else
+			load_check(m->s, l, io);
+		note_error(m, l->rc);
+		loads[n++] = l;
+	}
+	return n;
+}
+
+static void read_overlapped(struct many *m, struct load **plain, unsigned n)
 {
 	struct device_queue *q = queue_take(m->s);
-	tarn_dev_io	    *done[REAP_MAX];
-	struct load	    *loads[REAP_MAX];
+	tarn_dev_io	    *ios[QUEUE_DEPTH], *done[REAP_MAX];
+	struct load	    *loads[QUEUE_DEPTH];
+	unsigned	     left = join_all(m, plain, n, ios);
 
-	device_submit_many(q, ios, n);
-	while (n) {
-		unsigned got = device_reap(q, 1, REAP_MAX, done);
+	device_submit_many(q, ios, left);
+	while (left) {
+		unsigned got = device_reap(q, 1, REAP_MAX, done), some = 0;
 
-		for (unsigned i = 0; i < got; i++) {
-			loads[i] = load_read(m->s, done[i]);
-			note_error(m, loads[i]->rc);
-		}
-		loads_settle(m->s, loads, got);
-		n -= got;
+		for (unsigned i = 0; i < got; i++)
+			some += take(m, done[i], loads + some);
+		loads_settle(m->s, loads, some);
+		left -= got;
 	}
 	queue_give(m->s, q);
 }
@@ -338,7 +413,7 @@ static void read_overlapped(struct many *m, tarn_dev_io **ios, unsigned n)
 /* Those that need no I/O, or more than one, end first. */
 static void read_own(struct many *m)
 {
-	tarn_dev_io *ios[QUEUE_DEPTH];
+	struct load *plain[QUEUE_DEPTH];
 	unsigned     n = 0;
 
 	loads_reserve(m->s, m->own, m->own_n);
@@ -346,7 +421,7 @@ static void read_own(struct many *m)
 		struct load *l = m->own[i];
 
 		if (l->frame && wanted_is_plain(m->s, &l->w)) {
-			ios[n++] = load_io(l);
+			plain[n++] = l;
 			continue;
 		}
 		if (l->frame)
@@ -355,7 +430,7 @@ static void read_own(struct many *m)
 		loads_settle(m->s, &l, 1);
 	}
 	if (n)
-		read_overlapped(m, ios, n);
+		read_overlapped(m, plain, n);
 }
 
 static void wait_for_others(struct many *m)

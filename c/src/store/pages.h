@@ -21,8 +21,9 @@
 struct load {
 	tarn_dev_io	   io;
 	struct wanted	   w;
-	struct frame	  *frame; /* NULL: none was needed, or there was none */
-	struct load	  *next;  /* in its bucket; of those that are free */
+	struct frame	  *frame;  /* NULL: none was needed, or there was none */
+	struct load	  *next;   /* in its bucket; of those that are free */
+	struct load	  *joined; /* the next one that the same I/O reads */
 	struct store_wait *waits;
 	uint64_t	   number; /* changes when it ends */
 	bool		   stale;  /* something else is written there. Changes under both locks */

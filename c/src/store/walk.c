@@ -265,10 +265,11 @@ static NODE_RACY uint32_t children_before_end(const struct store_range *r, const
  * need: they are fetched together with the one that is missing now. What is not certain here costs a read, and nothing else. */
 static NODE_RACY void look_ahead(struct store *s, struct listing *l, const struct place *p)
 {
-	const struct frame *up	  = p->up.frame;
-	uint64_t	    keys  = l->max ? l->max - l->out->count : UINT64_MAX;
-	uint64_t	    bytes = MIN(l->cap - l->out->used, s->cache.budget / 8);
-	uint32_t	    n	  = children_before_end(l->range, up);
+	const struct frame *up	   = p->up.frame;
+	uint64_t	    keys   = l->max ? l->max - l->out->count : UINT64_MAX;
+	uint64_t	    bytes  = MIN(l->cap - l->out->used, s->cache.budget / 8);
+	uint32_t	    n	   = children_before_end(l->range, up);
+	bool		    begins = !l->out->count; /* anywhere in its first leaf, which may have little of it */
 
 	for (uint32_t slot = p->up.slot; slot < n && l->seek.ahead_n < AHEAD_MAX; slot += reverse(l) ? -1u : 1u) {
 		struct node_child child = node_child(up->page, up->cap, slot);
@@ -276,9 +277,9 @@ static NODE_RACY void look_ahead(struct store *s, struct listing *l, const struc
 		if ((!(child.ptr.addr & VIRTUAL) || child.ptr.len) &&
 		    !cache_peek(&s->cache, child.ptr.addr, hint_get(&s->cache, up, slot)))
 			l->seek.ahead[l->seek.ahead_n++] = (struct wanted){ p->tree->id, child.ptr };
-		if (child.keys >= keys || child.ptr.len >= bytes)
+		if ((child.keys >= keys && !(begins && slot == p->up.slot)) || child.ptr.len >= bytes)
 			break;
-		keys -= child.keys;
+		keys -= begins && slot == p->up.slot ? 0 : child.keys;
 		bytes -= child.ptr.len;
 	}
 	if (!frame_valid(up, p->up.version))

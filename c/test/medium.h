@@ -19,6 +19,21 @@ struct medium {
 	bool	      changed[BLOCKS], read[BLOCKS], unreadable[BLOCKS];
 };
 
+static inline void medium_move(struct medium *m, const tarn_dev_io *io)
+{
+	bool		    pieces = io->flags & TARN_DEV_IO_VECTOR;
+	tarn_dev_vec	    whole  = { io->buf, io->len };
+	const tarn_dev_vec *vec	   = pieces ? io->buf : &whole;
+	uint8_t		   *at	   = m->image + io->offset;
+
+	for (uint32_t i = 0; i < (pieces ? io->vec_count : 1); at += vec[i++].len) {
+		if (io->opcode == TARN_DEV_READ)
+			memcpy(vec[i].ptr, at, vec[i].len);
+		else if (io->opcode == TARN_DEV_WRITE)
+			memcpy(at, vec[i].ptr, vec[i].len);
+	}
+}
+
 static inline int medium_run(struct device *dev, tarn_dev_io *io)
 {
 	struct medium *m = container_of(dev, struct medium, base);
@@ -30,10 +45,7 @@ static inline int medium_run(struct device *dev, tarn_dev_io *io)
 			return fail(IO, "block %llu cannot be read", (unsigned long long)b);
 		m->unreadable[b] &= io->opcode == TARN_DEV_READ;
 	}
-	if (io->opcode == TARN_DEV_READ)
-		memcpy(io->buf, m->image + io->offset, io->len);
-	else if (io->opcode == TARN_DEV_WRITE)
-		memcpy(m->image + io->offset, io->buf, io->len);
+	medium_move(m, io);
 	return 0;
 }
 

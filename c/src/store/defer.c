@@ -13,7 +13,8 @@
  *   - a base has no value in extents (its pointer says so), so no space but its own is given up by a put on it.
  * Notes and puts stand in memory of their own (slab.h), which counts against the budget. A note and its puts go when the leaf is written, and others
  * take their place: so while a checkpoint writes what was put off before, as much can be put off again. */
-#include "merge.h"
+#include "note.h"
+
 #include "spill.h"
 
 #define LOG_FAR	    (UINT64_C(1) << 24) /* blocks: of a longer log a revision has no low half that would do */
@@ -374,7 +375,7 @@ static int fill_spilled(struct store *s, const struct deferred *p, uint32_t numb
 
 	if (rc)
 		return rc;
-	fits = merge_spilled(from->page, from->cap, page, cap);
+	fits = note_put_spilled(from->page, from->cap, page, cap);
 	cache_unpin(from);
 	return !fits;
 }
@@ -386,7 +387,7 @@ int defer_fill(struct store *s, const struct deferred *p, uint8_t *page, uint32_
 	for (unsigned i = 0; !rc && spilled_page(p, i); i++)
 		rc = fill_spilled(s, p, spilled_page(p, i), page, cap);
 	for (const struct put *u = put_at(&s->defer, p->puts); !rc && u; u = next_put(&s->defer, u))
-		rc = !merge_put(page, cap, u, s->log.lsn);
+		rc = !note_put(page, cap, u, s->log.lsn);
 	return rc;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* store/internal.h: the engine's rooms, and what holds between them.
  *
- * open, check -> checkpoint -> flush -> scout -> near, flush -> spill -> stage, above, and apply, aim, read, walk -> pace, tree -> finger, cache, defer -> slab,
+ * open, check -> checkpoint -> flush -> merge -> scout -> near, flush -> spill -> stage, above, and apply, aim, read, walk -> pace, tree -> finger, cache, defer -> slab,
  * pages -> space -> io, queues -> node -> layout, and log and value beside them.
  *
  * One thread at a time changes anything in memory: it holds store->lock, and never waits for the device meanwhile but where a function
@@ -498,7 +498,6 @@ void pages_close(struct store *s); /* nobody waits any more */
 int  page_fetch(struct store	    *s,
 		const struct wanted *w); /* the page is in the cache (or was, a moment ago); waits. IO, CSUM, NOMEM */
 int  page_fetch_many(struct store *s, const struct wanted *w, size_t n); /* all at once; the first error */
-bool page_coming(struct store *s, uint64_t block);			 /* somebody reads it now */
 void page_forget(struct store *s,
 		 uint64_t      block); /* store->lock held. A page gets written there: what is on its way is another one */
 

@@ -3,49 +3,6 @@
  * the leaf, it is still what the frozen tree has there. */
 #include "merge.h"
 
-#include "leaf.h"
-
-/* ---- puts in a leaf ---- */
-
-static bool put_in(uint8_t *page, uint32_t cap, tarn_buf key, const struct leaf_value *v)
-{
-	bool	 found;
-	uint32_t slot = node_lower(page, cap, key, &found);
-
-	if (found && node_value(page, cap, slot).revision > v->revision)
-		return true;
-	return node_put_value(page, cap, slot, found, key, v);
-}
-
-bool merge_put(uint8_t *page, uint32_t cap, const struct put *u, uint64_t lsn)
-{
-	struct leaf_value v = value_of(u, lsn);
-
-	return put_in(page, cap, (tarn_buf){ u->bytes, u->key_len }, &v);
-}
-
-bool merge_spilled(const uint8_t *from, uint32_t from_cap, uint8_t *page, uint32_t cap)
-{
-	bool	 found;
-	uint32_t n = node_count(from, from_cap);
-
-	for (uint32_t i = node_lower(from, from_cap, node_low(page, cap), &found); i < n; i++) {
-		struct leaf_entry e;
-		struct leaf_value v;
-
-		if (!leaf_entry(from, from_cap, i, &e)) /* its checksum was right, and its structure */
-			return false;
-		if (!node_covers(page, cap, (tarn_buf){ e.key, e.klen }))
-			break;
-		v = (struct leaf_value){ e.key + e.klen, e.vlen, false, e.revision };
-		if (!put_in(page, cap, (tarn_buf){ e.key, e.klen }, &v))
-			return false;
-	}
-	return true;
-}
-
-/* ---- a leaf ---- */
-
 #define ALIGN 8u /* of a put */
 
 /* They stay the same, but may be given back by others. */
@@ -112,11 +69,11 @@ static bool fill(const struct merge *m)
 
 	node_pack(m->base.ptr, (uint32_t)m->base.len, page, m->f->cap);
 	for (unsigned i = 0; fits && i < m->spilled_n; i++)
-		fits = merge_spilled(m->spilled[i]->page, m->spilled[i]->cap, page, m->f->cap);
+		fits = note_put_spilled(m->spilled[i]->page, m->spilled[i]->cap, page, m->f->cap);
 	for (size_t at = 0; fits && at < m->puts_bytes;) {
 		const struct put *u = (const struct put *)(m->puts + at);
 
-		fits = merge_put(page, m->f->cap, u, m->lsn);
+		fits = note_put(page, m->f->cap, u, m->lsn);
 		at += ROUND_UP(put_bytes(u->key_len, u->len), ALIGN);
 	}
 	return fits;

@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* store/merge.h: puts come into the leaf that they were put off on; and such leaves are made without the lock, for a checkpoint. */
+/* store/merge.h: leaves that were put off are made without the lock, for a checkpoint. */
 #ifndef TARN_STORE_MERGE_H
 #define TARN_STORE_MERGE_H
 
 #include "note.h"
 #include "scout.h"
-
-/* No lock for these two. The page is nobody's but the caller's. false: it has no room for it. */
-bool merge_put(uint8_t *page, uint32_t cap, const struct put *u, uint64_t lsn); /* lsn: of a time when the put was there */
-bool merge_spilled(const uint8_t *from, uint32_t from_cap, uint8_t *page, uint32_t cap); /* those that belong to it */
 
 /* What a leaf is made from. */
 struct merge {

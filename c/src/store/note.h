@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* store/note.h: what is known of a leaf that was put off, for those who look at it: defer.c, rescue.c, spill.c. store->lock is held. */
+/* store/note.h: what is known of a leaf that was put off, for those who look at it: defer.c, merge.c, rescue.c, scout.c, spill.c. store->lock is held, but where it says otherwise. */
 #ifndef TARN_STORE_NOTE_H
 #define TARN_STORE_NOTE_H
 
@@ -84,6 +84,11 @@ struct node_child defer_child(const struct path *path); /* of a path that ends a
 /* What was put comes into a page that has none of it yet, and is nobody's but the caller's. 1: that has no room for it; AGAIN, CSUM, IO: what was spilled cannot be
  * read. */
 int defer_fill(struct store *s, const struct deferred *p, uint8_t *page, uint32_t cap);
+
+/* note.c: no lock. The page is nobody's but the caller's. false: it has no room for it. */
+bool note_put(uint8_t *page, uint32_t cap, const struct put *u, uint64_t lsn); /* lsn: of a time when the put was there */
+bool note_put_spilled(const uint8_t *from, uint32_t from_cap, uint8_t *page,
+		      uint32_t cap); /* from a page of a spill: those that belong to it */
 
 /* spill.c */
 struct bptr spill_page(const struct store *s, bool half, uint32_t number); /* counted from 1 */

@@ -126,16 +126,6 @@ bool pages_server_is_me(const struct pages *p)
 	return p->has_server && pthread_equal(p->server, pthread_self());
 }
 
-bool page_coming(struct store *s, uint64_t block)
-{
-	bool coming;
-
-	pthread_mutex_lock(&s->pages->lock);
-	coming = load_find(s->pages, block);
-	pthread_mutex_unlock(&s->pages->lock);
-	return coming;
-}
-
 void page_forget(struct store *s, uint64_t block)
 {
 	struct pages *p = s->pages;

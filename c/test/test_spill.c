@@ -91,6 +91,34 @@ static void memory_takes_more_puts_than_fit(void **state)
 	end(&f);
 }
 
+/* A leaf takes many puts before it is read, and values that get longer: all of them go to one page of a spill. */
+static void full_leaves_are_spilled(void **state)
+{
+	uint8_t		      key[16], val[474] = { 0 }; /* eight take what a page has without its header */
+	struct store_mutation m = { .change = STORE_PUT, .tree = TREE, .val = { val, sizeof(val) } };
+	struct fixture	      f;
+	uint64_t	      before;
+
+	(void)state;
+	begin_with_keys(&f);
+	before = stat_of(&f).spilled;
+	for (uint32_t k = 5000; k < 7000; k++) {
+		if (k % (k < 6000 ? 4 : 8)) /* eight of a leaf; four, so that none is read */
+			continue;
+		m.key = key_of(k, key);
+		assert_ok(store_apply(f.store, &m, 1, 0, &f.lsn, NULL));
+	}
+	assert_ok(spill_now(f.store, true));
+	assert_true(stat_of(&f).spilled > before + 100);
+	assert_true(f.store->defer.puts < 8 * sizeof(val)); /* bytes that are left in memory: of a leaf, at the most */
+	for (uint32_t k = 6001; k < 7000; k += 8)
+		assert_right(&f, 0, k, 1);
+	crash(&f);
+	for (uint32_t k = 7000; k < 7100; k++)
+		assert_right(&f, 0, k, 1);
+	end(&f);
+}
+
 /* What they took on the device is free when their leaves have been written. */
 static void blocks_come_back(void **state)
 {
@@ -228,9 +256,13 @@ static void a_full_pool_spills_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(memory_takes_more_puts_than_fit), cmocka_unit_test(blocks_come_back),
-		cmocka_unit_test(the_newest_put_counts),	   cmocka_unit_test(damage_is_found_and_nothing_is_lost),
-		cmocka_unit_test(a_failed_write_is_told),	   cmocka_unit_test(a_full_pool_spills_nothing),
+		cmocka_unit_test(memory_takes_more_puts_than_fit),
+		cmocka_unit_test(blocks_come_back),
+		cmocka_unit_test(full_leaves_are_spilled),
+		cmocka_unit_test(the_newest_put_counts),
+		cmocka_unit_test(damage_is_found_and_nothing_is_lost),
+		cmocka_unit_test(a_failed_write_is_told),
+		cmocka_unit_test(a_full_pool_spills_nothing),
 	};
 
 	return cmocka_run_group_tests_name("spill", tests, NULL, NULL);

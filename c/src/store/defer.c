@@ -218,7 +218,7 @@ struct node_child defer_child(const struct path *path)
 	return node_child(p->page, p->cap, path->slots[path->depth - 1]);
 }
 
-/* A leaf that has gathered as much as it holds is in use: it is worth being read. */
+/* A leaf that has gathered nearly as much as it holds is in use: it is worth being read. */
 static bool takes_more(const struct store *s, const struct deferred *p, uint64_t bytes)
 {
 	return !p || p->bytes + bytes <= defer_most(s);

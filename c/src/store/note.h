@@ -68,10 +68,10 @@ static inline struct leaf_value value_of(const struct put *u, uint64_t lsn)
 				    lsn + (uint64_t)(int64_t)(int32_t)(u->revision - (uint32_t)lsn) };
 }
 
-/* Bytes of all puts on a leaf, see deferred.bytes. */
+/* Bytes of all puts on a leaf, see deferred.bytes: an empty page of a spill has room for them. */
 static inline uint64_t defer_most(const struct store *s)
 {
-	return MIN(s->node_bytes, UINT16_MAX / 2);
+	return MIN(s->node_bytes / 4 * 3, UINT16_MAX / 2);
 }
 
 /* defer.c */

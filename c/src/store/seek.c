@@ -372,12 +372,6 @@ static int refuse_to_wait(struct store *s, const struct seek *k, const struct wa
 	return fail(AGAIN, "it is not in memory");
 }
 
-static bool same_page(const struct bptr *a, const struct bptr *b)
-{
-	return a->addr == b->addr && a->len == b->len && a->flags == b->flags && a->birth == b->birth &&
-	       hash128_equal(a->sum, b->sum);
-}
-
 /* What could not be read, and why. */
 struct damage {
 	struct bptr ptr;
@@ -393,7 +387,7 @@ static int want(struct store *s, struct seek *k, struct wanted *w, struct damage
 		return 0;
 	if (k->flags & STORE_NOWAIT || !w->ptr.addr)
 		return refuse_to_wait(s, k, w);
-	if (d->rc && same_page(&d->ptr, &w->ptr))
+	if (d->rc && bptr_equal(&d->ptr, &w->ptr))
 		return d->rc;
 	d->ptr = w->ptr;
 	d->rc  = fetch(s, k, w);

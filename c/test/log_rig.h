@@ -9,7 +9,7 @@
 #include "harness.h"
 
 #include "../src/device/sim.h"
-#include "../src/store/internal.h"
+#include "../src/store/record.h"
 
 struct rig {
 	struct sim_disk	 *disk; /* NULL: dev stays open */
@@ -109,7 +109,7 @@ static inline void rig_checkpoint(struct rig *r)
 /* With store->lock, or alone. */
 static inline uint64_t rig_append(struct rig *r, const struct store_mutation *muts, size_t n)
 {
-	uint64_t lsn, bytes = log_record_bytes(muts, n);
+	uint64_t lsn, bytes = record_bytes(muts, n);
 
 	assert_ok(log_append(r->s, muts, n, bytes, &lsn));
 	for (size_t i = 0; i < n; i++)

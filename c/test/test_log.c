@@ -30,25 +30,27 @@ static uint64_t commit_text(struct rig *r, const char *key)
 	return lsn;
 }
 
-/* A batch whose record has so many bytes, each word of its values being `word`; false: it does not fit. */
+/* A put of the key "k" has four bytes, and one or two for the length of its value, beside that. */
+enum { PART = 8000, LEAST = 5 };
+
+static size_t value_for(size_t left)
+{
+	if (left > PART + 6)
+		return left < PART + 6 + LEAST ? PART - 8 : PART; /* room for one more */
+	return left == 133 ? 50 : left > 133 ? left - 6 : left - 5;
+}
+
+/* A batch whose record has so many bytes at the most, each word of its values being `word`; false: it does not fit. */
 static bool append_bytes(struct rig *r, size_t bytes, uint64_t word)
 {
-	enum { PART = 8000 };
 	struct store_mutation muts[500];
 	uint64_t	      words[PART / 8];
-	size_t		      n = 0, left = bytes - REC_BYTES, over;
+	size_t		      n = 0;
 
 	for (size_t i = 0; i < PART / 8; i++)
 		put64(&words[i], word);
-	while (left) {
-		size_t len = MIN(left - MUT_BYTES - 1, PART);
-
-		over = left - MUT_BYTES - 1 - len;
-		len -= over && over < MUT_BYTES + 1 ? MUT_BYTES + 1 : 0; /* room for one more */
-		muts[n++] = put("k", words, len);
-		left -= MUT_BYTES + 1 + len;
-	}
-	assert_int_equal(log_record_bytes(muts, n), bytes);
+	for (size_t left = bytes; left; left = bytes - record_bytes(muts, n))
+		muts[n++] = put("k", words, value_for(left));
 	if (!log_fits(r->s, bytes))
 		return false;
 	rig_append(r, muts, n);
@@ -116,7 +118,7 @@ static void test_every_change(void **state)
 	(void)state;
 	rig_make(&r, 4 * MIB, 16, 0, 1);
 	rig_open(&r);
-	assert_int_equal(log_record_bytes(muts, 5), REC_BYTES + 5 * MUT_BYTES + 1 + 1 + 1 + 8);
+	assert_int_equal(record_bytes(muts, 5), 6 + 5 + 4 + 4 + 12);
 	assert_int_equal(rig_append(&r, muts, 5), 1);
 	append_text(&r, "c");
 	assert_ok(log_flush_all(r.s));
@@ -217,7 +219,7 @@ static void test_fits(void **state)
 	commit_blocks(&r, 8);
 	commit_blocks(&r, 4);
 	rig_append(&r, &m, 1);
-	bytes = log_record_bytes(&m, 1);
+	bytes = record_bytes(&m, 1);
 	assert_int_equal(DIV_UP(GROUP_BYTES + 2 * bytes, BLOCK), 5); /* together: at 0, of which no block is free */
 	assert_false(log_fits(r.s, bytes));
 	assert_true(log_fits(r.s, BLOCK / 2));		      /* together three blocks, or three and one: four are free */
@@ -417,6 +419,109 @@ static void test_births_count(void **state)
 	rig_end(&r);
 }
 
+/* ---- Records that share ---- */
+
+enum { BATCHES = 200, BATCH_MAX = 6 };
+
+struct model {
+	struct rng rng;
+	uint64_t   lsn; /* of the last record that was compared */
+};
+
+static struct store_mutation random_mutation(struct rng *rng, uint8_t key[600], uint8_t value[300])
+{
+	size_t		      len = rng_below(rng, 4) ? 16 + rng_below(rng, 20) : 1 + rng_below(rng, 600);
+	struct store_mutation m	  = { .tree = 4 + rng_below(rng, 2) * 1000, .key = { key, len } };
+
+	memset(key, (int)rng_below(rng, 2), 600);
+	for (size_t i = 0; i < 2; i++)
+		key[rng_below(rng, (uint64_t)len)] = (uint8_t)rng_below(rng, 3);
+	memset(value, (int)rng_below(rng, 256), 300);
+	m.change = rng_below(rng, 8) ? STORE_PUT : rng_below(rng, 2) ? STORE_DEL : STORE_SNAP;
+	if (m.change == STORE_PUT)
+		m.val = (tarn_buf){ value, rng_below(rng, 300) };
+	return m;
+}
+
+static size_t random_batch(struct rng *rng, struct store_mutation muts[BATCH_MAX], uint8_t keys[BATCH_MAX][600],
+			   uint8_t values[BATCH_MAX][300])
+{
+	size_t n = 1 + rng_below(rng, BATCH_MAX);
+
+	for (size_t i = 0; i < n; i++)
+		muts[i] = random_mutation(rng, keys[i], values[i]);
+	return n;
+}
+
+static struct model model;
+
+static bool same(tarn_buf a, tarn_buf b)
+{
+	return a.len == b.len && (!a.len || memcmp(a.ptr, b.ptr, a.len) == 0);
+}
+
+static int compare(struct store *s, struct store_mutation *muts, const bool *extents, size_t n, uint64_t lsn)
+{
+	static uint8_t	      keys[BATCH_MAX][600], values[BATCH_MAX][300];
+	struct store_mutation want[BATCH_MAX];
+
+	(void)s, (void)extents;
+	assert_int_equal(lsn, ++model.lsn);
+	assert_int_equal(random_batch(&model.rng, want, keys, values), n);
+	for (size_t i = 0; i < n; i++) {
+		assert_int_equal(muts[i].change, want[i].change);
+		assert_int_equal(muts[i].tree, want[i].tree);
+		assert_true(same(muts[i].key, want[i].change == STORE_SNAP ? (tarn_buf){ 0 } : want[i].key));
+		assert_true(same(muts[i].val, want[i].val));
+	}
+	return 0;
+}
+
+static void test_shared_keys(void **state)
+{
+	static uint8_t	      keys[BATCH_MAX][600], values[BATCH_MAX][300];
+	struct store_mutation muts[BATCH_MAX];
+	struct rig	      r;
+	struct rng	      rng;
+	uint64_t	      batches;
+
+	(void)state;
+	rig_make(&r, 32 * MIB, 2048, 0, 1);
+	rig_open(&r);
+	rng_seed(&rng, test_seed());
+	for (int i = 0; i < BATCHES; i++) {
+		size_t n = random_batch(&rng, muts, keys, values);
+
+		rig_append(&r, muts, n);
+		if (i % 17 == 16)
+			assert_ok(log_flush_all(r.s));
+	}
+	assert_ok(log_flush_all(r.s));
+	rig_shut(&r);
+	rig_open(&r);
+	model.lsn = 0;
+	rng_seed(&model.rng, test_seed());
+	assert_ok(log_replay(r.s, compare, &batches));
+	assert_int_equal(batches, BATCHES);
+	rig_end(&r);
+}
+
+/* A put beside another one in the same object takes four bytes more than the rest of its key and its value. */
+static void test_what_a_put_takes(void **state)
+{
+	struct rig r;
+	size_t	   before;
+
+	(void)state;
+	rig_make(&r, MIB, 16, 0, 1);
+	rig_open(&r);
+	append_text(&r, "an object: first key");
+	before = r.s->log.fill.len;
+	append_text(&r, "an object: other key");
+	assert_int_equal(r.s->log.fill.len - before, 4 + strlen("other key") + strlen("value"));
+	rig_end(&r);
+}
+
 /* ---- Records that nobody wrote ---- */
 
 struct raw {
@@ -424,42 +529,31 @@ struct raw {
 	size_t	len;
 };
 
-static struct raw raw_mutation(unsigned change, unsigned extents, uint64_t tree, uint32_t klen, uint32_t vlen)
+/* A record of one mutation with short numbers. */
+static struct raw raw_mutation(unsigned head, uint8_t tree, uint8_t klen, uint8_t vlen)
 {
-	struct raw raw = { .len = MUT_BYTES + klen + vlen };
-
-	raw.bytes[MUT_CHANGE]  = (uint8_t)change;
-	raw.bytes[MUT_EXTENTS] = (uint8_t)extents;
-	put64(raw.bytes + MUT_TREE, tree);
-	put32(raw.bytes + MUT_KLEN, klen);
-	put32(raw.bytes + MUT_VLEN, vlen);
-	return raw;
+	return (struct raw){ .bytes = { (uint8_t)head, tree, klen, vlen }, .len = 4u + klen + vlen };
 }
 
-/* A good group around that. */
-static void commit_raw(struct rig *r, const struct raw *raw, uint32_t count, uint64_t lsn, uint32_t len)
+/* A good group around that: the last one, of which the first record is that of the key "abc". */
+static void commit_raw(struct rig *r, const struct raw *raw)
 {
 	struct log_buf *fill = &r->s->log.fill;
-	uint8_t	       *p;
 
-	append_text(r, "a");
-	p = fill->data + fill->len;
-	put32(p + REC_LEN, len);
-	put32(p + REC_COUNT, count);
-	put64(p + REC_LSN, lsn);
-	memcpy(p + REC_BYTES, raw->bytes, raw->len);
-	fill->len += REC_BYTES + raw->len;
+	append_text(r, "abc");
+	memcpy(fill->data + fill->len, raw->bytes, raw->len);
+	fill->len += raw->len;
 	assert_ok(log_flush_all(r->s));
 }
 
-static bool raw_replays(const struct raw *raw, uint32_t count, uint64_t lsn, uint32_t len)
+static bool raw_replays(const struct raw *raw)
 {
 	struct rig r;
 	int	   rc;
 
 	rig_make(&r, MIB, 16, 0, 5);
 	rig_open(&r);
-	commit_raw(&r, raw, count, lsn, len);
+	commit_raw(&r, raw);
 	rig_shut(&r);
 	rc = replay(&r);
 	if (rc)
@@ -470,57 +564,108 @@ static bool raw_replays(const struct raw *raw, uint32_t count, uint64_t lsn, uin
 	return !rc;
 }
 
-static bool one_replays(unsigned change, unsigned extents, uint64_t tree, uint32_t klen, uint32_t vlen)
-{
-	struct raw raw = raw_mutation(change, extents, tree, klen, vlen);
+#define replays(...) raw_replays(&(struct raw){ .bytes = { __VA_ARGS__ }, .len = sizeof((uint8_t[]){ __VA_ARGS__ }) })
 
-	return raw_replays(&raw, 1, 2, (uint32_t)(REC_BYTES + raw.len));
+static bool one_replays(unsigned head, uint8_t tree, uint8_t klen, uint8_t vlen)
+{
+	struct raw raw = raw_mutation(head, tree, klen, vlen);
+
+	return raw_replays(&raw);
 }
 
 static void test_strange_records(void **state)
 {
-	struct raw raw = raw_mutation(STORE_PUT, 0, 4, 3, 10);
-	uint32_t   len = (uint32_t)(REC_BYTES + raw.len);
+	enum { SAME = STORE_PUT | RECORD_SAME_TREE, SHARED = SAME | RECORD_SHARED, MORE = STORE_PUT | RECORD_MORE };
+	struct raw two = { .bytes = { MORE, 4, 1, 1, 'k', 'v', STORE_DEL | RECORD_SAME_TREE, 1, 0, 'k' }, .len = 10 };
 
 	(void)state;
-	assert_true(raw_replays(&raw, 1, 2, len));
-	assert_false(raw_replays(&raw, 1, 3, len)); /* a gap */
-	assert_false(raw_replays(&raw, 1, 1, len));
-	assert_false(raw_replays(&raw, 0, 2, len));
-	assert_false(raw_replays(&raw, 2, 2, len));
-	assert_false(raw_replays(&raw, UINT32_MAX, 2, len));
-	assert_false(raw_replays(&raw, 1, 2, len - 1));
-	assert_false(raw_replays(&raw, 1, 2, len + 1));
-	assert_false(raw_replays(&raw, 1, 2, 0));
-	assert_false(raw_replays(&raw, 1, 2, UINT32_MAX));
-	put32(raw.bytes + MUT_KLEN, UINT32_MAX);
-	assert_false(raw_replays(&raw, 1, 2, len));
-	put32(raw.bytes + MUT_VLEN, UINT32_MAX);
-	assert_false(raw_replays(&raw, 1, 2, len));
+	assert_true(replays(STORE_PUT, 4, 1, 1, 'k', 'v'));
+	assert_true(replays(SAME, 1, 1, 'k', 'v'));
+	assert_true(replays(SHARED, 2, 1, 1, 'k', 'v'));
+	assert_true(replays(SHARED, 3, 0, 1, 'v'));
+	assert_false(replays(SHARED, 4, 0, 1, 'v')); /* the last key had three bytes */
+	assert_false(replays(SHARED, 1, 1, 1, 'k', 'v'));
+	assert_false(replays(SHARED, 0, 1, 1, 'k', 'v'));
+	assert_false(replays(SHARED));
+	assert_false(replays(SAME | 0x80, 1, 1, 'k', 'v'));
+	assert_false(replays(SAME, 1, 2, 'k', 'v'));
+	assert_false(replays(SAME, 3, 0, 'k', 'v'));
+	assert_false(replays(SAME, 0x81, 0, 1, 'k', 'v')); /* one, with a zero behind it */
+	assert_false(replays(SAME, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1, 1, 'k', 'v'));
+	assert_false(replays(SAME, 1, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1, 'k', 'v'));
+	assert_false(replays(SAME, 255, 255, 255, 255, 255, 255, 255, 255, 255, 2, 1, 'k', 'v'));
+	assert_false(replays(STORE_PUT, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1, 1, 1, 'k', 'v'));
+	assert_true(raw_replays(&two));
+	for (two.len = 9; two.len; two.len--) /* without its end, there is more to come, or less than it says */
+		assert_false(raw_replays(&two));
 }
 
 static void test_strange_mutations(void **state)
 {
+	enum { EXT = RECORD_EXTENTS };
+
 	(void)state;
-	for (uint64_t tree = 0; tree < 6; tree++)
-		assert_int_equal(one_replays(STORE_PUT, 0, tree, 3, 10), tree != 0 && tree != TREE_SNAPS && tree != TREE_DEAD);
-	assert_false(one_replays(STORE_PUT, 0, 4, 0, 10));
-	assert_false(one_replays(STORE_PUT, 1, 4, 3, 10)); /* no descriptor */
-	assert_false(one_replays(STORE_PUT, 2, 4, 3, 10));
-	assert_true(one_replays(STORE_PUT, 1, 4, 3, EXT_PTRS)); /* of an empty value */
-	assert_true(one_replays(STORE_DEL, 0, 4, 3, 0));
-	assert_false(one_replays(STORE_DEL, 0, 4, 3, 1));
-	assert_false(one_replays(STORE_DEL, 1, 4, 3, 0));
-	assert_false(one_replays(STORE_DEL, 0, 4, 0, 0));
-	assert_true(one_replays(STORE_DROP, 0, 4, 0, 0));
-	assert_false(one_replays(STORE_DROP, 0, 4, 1, 0));
-	assert_true(one_replays(STORE_SNAP, 0, 4, 0, 0));
-	assert_false(one_replays(STORE_SNAP, 0, 4, 0, 8));
-	assert_true(one_replays(STORE_UNSNAP, 0, 4, 0, 8));
-	assert_false(one_replays(STORE_UNSNAP, 0, 4, 0, 0));
-	assert_false(one_replays(STORE_UNSNAP, 0, 4, 1, 8));
-	assert_false(one_replays(STORE_UNSNAP + 1, 0, 4, 0, 0));
-	assert_false(one_replays(255, 0, 4, 3, 0));
+	for (uint8_t tree = 0; tree < 6; tree++)
+		assert_int_equal(one_replays(STORE_PUT, tree, 3, 10), tree != 0 && tree != TREE_SNAPS && tree != TREE_DEAD);
+	assert_false(one_replays(STORE_PUT, 4, 0, 10));
+	assert_false(one_replays(STORE_PUT | EXT, 4, 3, 10));	   /* no descriptor */
+	assert_true(one_replays(STORE_PUT | EXT, 4, 3, EXT_PTRS)); /* of an empty value */
+	assert_true(one_replays(STORE_DEL, 4, 3, 0));
+	assert_false(one_replays(STORE_DEL, 4, 3, 1));
+	assert_false(one_replays(STORE_DEL | EXT, 4, 3, 0));
+	assert_false(one_replays(STORE_DEL, 4, 0, 0));
+	assert_true(one_replays(STORE_DROP, 4, 0, 0));
+	assert_false(one_replays(STORE_DROP, 4, 1, 0));
+	assert_true(one_replays(STORE_SNAP, 4, 0, 0));
+	assert_false(one_replays(STORE_SNAP, 4, 0, 8));
+	assert_true(one_replays(STORE_UNSNAP, 4, 0, 8));
+	assert_false(one_replays(STORE_UNSNAP, 4, 0, 0));
+	assert_false(one_replays(STORE_UNSNAP, 4, 1, 8));
+	for (unsigned change = STORE_UNSNAP + 1; change < 8; change++)
+		assert_false(one_replays(change, 4, 0, 0));
+}
+
+/* A group says which record its first is: the one after the last of the group before. */
+static void test_strange_numbers(void **state)
+{
+	static const uint64_t numbers[] = { 3, 1, 2, 4, 0, UINT64_MAX };
+
+	(void)state;
+	for (size_t i = 0; i < 6; i++) {
+		struct rig r;
+
+		rig_make(&r, MIB, 16, 0, 5);
+		rig_open(&r);
+		append_text(&r, "a");
+		commit_text(&r, "b");
+		append_text(&r, "c");
+		r.s->log.fill.first_lsn = numbers[i];
+		assert_ok(log_flush_all(r.s));
+		rig_shut(&r);
+		if (i == 0) {
+			assert_replays(&r, "1:put a=value 2:put b=value 3:put c=value");
+		} else {
+			assert_error(replay(&r), CSUM);
+			assert_string_equal(transcript, "");
+		}
+		rig_end(&r);
+	}
+}
+
+/* No record at all. */
+static void test_empty_group(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_make(&r, MIB, 16, 0, 5);
+	rig_open(&r);
+	append_text(&r, "a");
+	r.s->log.fill.len = GROUP_BYTES;
+	assert_ok(log_flush_all(r.s));
+	rig_shut(&r);
+	assert_error(replay(&r), CSUM);
+	rig_end(&r);
 }
 
 /* ---- Reading a long log ---- */
@@ -544,7 +689,7 @@ static void fill_ring(struct rig *r, struct rng *rng)
 {
 	size_t max = 64 * KIB;
 
-	while (append_bytes(r, REC_BYTES + MUT_BYTES + 1 + rng_below(rng, max), r->s->log.lsn + 1)) {
+	while (append_bytes(r, LEAST + rng_below(rng, max), r->s->log.lsn + 1)) {
 		max = rng_below(rng, 10) ? 64 * KIB : 3 * MIB;
 		if (rng_below(rng, 3) == 0)
 			assert_ok(log_flush_all(r->s));
@@ -626,7 +771,9 @@ int main(void)
 		cmocka_unit_test(test_write_fails),	    cmocka_unit_test(test_async),
 		cmocka_unit_test(test_lost_value),	    cmocka_unit_test(test_large_value),
 		cmocka_unit_test(test_births_count),	    cmocka_unit_test(test_strange_records),
-		cmocka_unit_test(test_strange_mutations),   cmocka_unit_test(test_long),
+		cmocka_unit_test(test_shared_keys),	    cmocka_unit_test(test_what_a_put_takes),
+		cmocka_unit_test(test_strange_mutations),   cmocka_unit_test(test_strange_numbers),
+		cmocka_unit_test(test_empty_group),	    cmocka_unit_test(test_long),
 		cmocka_unit_test(test_unreadable),	    cmocka_unit_test(test_another_life),
 	};
 

@@ -112,7 +112,7 @@ static int append(void)
 
 	describe(&b, id);
 	rc = make_values(&b, id);
-	if (!rc && !log_fits(w.rig.s, log_record_bytes(b.muts, b.n)))
+	if (!rc && !log_fits(w.rig.s, record_bytes(b.muts, b.n)))
 		rc = fail(AGAIN, "the log is full");
 	if (rc) {
 		drop_values(&b);
@@ -341,7 +341,7 @@ static uint64_t append_mine(struct crowd *c, uint64_t name)
 	put64(key, name);
 	while (!lsn) {
 		pthread_mutex_lock(&c->rig.s->lock);
-		if (log_fits(c->rig.s, log_record_bytes(&m, 1))) {
+		if (log_fits(c->rig.s, record_bytes(&m, 1))) {
 			lsn	      = rig_append(&c->rig, &m, 1);
 			c->owner[lsn] = name;
 		}

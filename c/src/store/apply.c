@@ -6,6 +6,7 @@
  * record, which nobody has acknowledged, may or may not survive. */
 #include "defer.h"
 #include "finger.h"
+#include "record.h"
 #include "seek.h"
 
 struct batch {
@@ -505,7 +506,7 @@ static int apply(struct store *s, void *arg)
 	if (rc)
 		return rc;
 	show_made(b, true);
-	b->bytes = log_record_bytes(b->muts, b->n);
+	b->bytes = record_bytes(b->muts, b->n);
 	rc	 = prepare(s, b);
 	if (!rc && !b->n)
 		*b->lsn = s->log.lsn; /* nothing changes: who commits that waits for what the checks have seen */

@@ -160,7 +160,7 @@ static void push(struct feed *f, const struct log_group *g)
 
 uint64_t feed_first_lsn(const uint8_t *group)
 {
-	return get64(group + GROUP_BYTES + REC_LSN);
+	return get64(group + GROUP_LSN);
 }
 
 void feed_begin_group(struct log *l, uint64_t blocks)
@@ -276,8 +276,8 @@ bool feed_header_ok(const struct store *s, const uint8_t *g, uint64_t pos)
 	uint64_t n = get32(g + GROUP_BLOCKS);
 
 	return get32(g + GROUP_MAGIC) == GROUP_MAGIC_NUMBER && memcmp(g + GROUP_TARGET, s->target.bytes, 16) == 0 &&
-	       get64(g + GROUP_POS) == pos && n >= 1 && n <= s->log.blocks - pos &&
-	       get32(g + GROUP_LEN) >= REC_BYTES + MUT_BYTES && get32(g + GROUP_LEN) <= n * BLOCK - GROUP_BYTES;
+	       get64(g + GROUP_POS) == pos && n >= 1 && n <= s->log.blocks - pos && get32(g + GROUP_LEN) >= RECORD_BYTES_MIN &&
+	       get32(g + GROUP_LEN) <= n * BLOCK - GROUP_BYTES;
 }
 
 static bool is_group(struct store *s, uint8_t *data, const struct log_group *g)

@@ -195,11 +195,17 @@ static inline struct tree *frozen_next(const struct checkpoint *c, const struct 
 	return z == c->frozen_last ? NULL : z->newer;
 }
 
+struct record_context { /* what the next mutation of a group may leave out, see layout.h */
+	uint64_t tree;
+	uint8_t	 len; /* of the key, as far as it counts */
+	uint8_t	 key[RECORD_SHARED_MAX];
+};
 struct log_buf {
-	uint8_t *data; /* header and records; aligned */
-	size_t	 cap, len;
-	uint64_t last_lsn;
-	uint64_t extents; /* bytes of the values in extents that its records name */
+	uint8_t		     *data; /* header and records; aligned */
+	size_t		      cap, len;
+	uint64_t	      first_lsn, last_lsn;
+	uint64_t	      extents; /* bytes of the values in extents that its records name */
+	struct record_context context;
 };
 struct log_place { /* where replay begins */
 	uint64_t       pos, seq, epoch;
@@ -632,11 +638,11 @@ int  log_init(struct store *s);
 void log_fini(struct store *s);
 int  log_measure(
 	 struct store *s); /* chooses how a group is made durable. After the replay, and a checkpoint of it: it writes zeros */
-uint64_t log_record_bytes(const struct store_mutation *muts, size_t n);
 uint64_t log_record_max(const struct store *s);
 bool	 log_fits(struct store *s, uint64_t bytes);
 uint64_t log_used(struct store *s); /* per mille of the ring, with what is not written yet */
-int	 log_append(struct store *s, const struct store_mutation *muts, size_t n, uint64_t bytes, uint64_t *lsn);
+int	 log_append(struct store *s, const struct store_mutation *muts, size_t n, uint64_t bytes,
+		    uint64_t *lsn);	 /* bytes: record_bytes() */
 int	 log_flush_all(struct store *s); /* no lock. Everything appended is durable, or the log has failed */
 void	 log_mark(struct store *s, struct log_place *place,
 		  uint64_t *lsn); /* where a replay of what is appended from now on begins; *lsn: of the
@@ -649,8 +655,6 @@ uint64_t log_memory(const struct store *s);			  /* no lock. Bytes of its buffers
 typedef int (*log_replay_fn)(struct store *s, struct store_mutation *muts, const bool *extents, size_t n, uint64_t lsn);
 int  log_replay(struct store *s, log_replay_fn fn, uint64_t *batches);
 bool group_sum_ok(uint8_t *g); /* no lock. Of a group in memory whose header is sane; writes to it meanwhile */
-bool mutation_parse(const uint8_t **p, const uint8_t *end, struct store_mutation *m,
-		    bool *extents); /* no lock. Of a record; moves *p behind it. false: it is none */
 
 uint64_t log_writing(const struct log *l); /* log.lock. Blocks of the ring that the group being written takes; 0: none is */
 

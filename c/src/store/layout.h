@@ -16,7 +16,7 @@
 #include "../base/base.h"
 
 #define BLOCK	       4096u
-#define FORMAT_VERSION 2u
+#define FORMAT_VERSION 3u
 #define SB_COPIES      4u
 
 /* Superblock. The first 40 bytes keep their meaning in every version. */
@@ -128,14 +128,27 @@ enum {
 	GROUP_TARGET = 40, /* uuid */
 	GROUP_CHAIN  = 56, /* hash128: GROUP_SUM of the group before */
 	GROUP_SUM    = 72, /* hash128 of all its blocks with this field zero */
+	GROUP_LSN    = 88, /* u64: of its first record; the others count on from there */
 	GROUP_BYTES  = 96,
 };
 #define GROUP_MAGIC_NUMBER 0x474f4c54u
 #define GROUP_LOOSE	   1u /* the values that it names may not have been durable when it was written */
 
-/* Log record: one batch. Then its mutations. */
-enum { REC_LEN = 0, REC_COUNT = 4, REC_LSN = 8, REC_BYTES = 16 };
-enum { MUT_CHANGE = 0, MUT_EXTENTS = 1, MUT_KLEN = 4, MUT_TREE = 8, MUT_VLEN = 16, MUT_BYTES = 24 };
+/* Log record: one batch, its mutations one after the other. A mutation is a byte of flags and the change; its tree, unless that is the tree of
+ * the mutation before it in the group (0 before the first); how many bytes its key begins with that the last key before it in the group begins with, if any (u8);
+ * how long the rest of the key and the value are; these two. Numbers have seven bits in a byte, the low ones first, and the high bit in each
+ * byte but the last. Of UNSNAP the value is the epoch, a u64; of a value in extents it is the descriptor. */
+enum {
+	RECORD_CHANGE	 = 0x07, /* enum store_change */
+	RECORD_EXTENTS	 = 0x08, /* the value is a descriptor */
+	RECORD_MORE	 = 0x10, /* the record has another mutation */
+	RECORD_SAME_TREE = 0x20,
+	RECORD_SHARED	 = 0x40,
+	RECORD_HEAD	 = 0x7f,
+};
+#define RECORD_SHARED_MIN 2u
+#define RECORD_SHARED_MAX 255u
+#define RECORD_BYTES_MIN  4u
 
 /* Record of a tree in tree 0, under its id in big-endian. */
 enum { TREE_ROOT = 0, TREE_KEYS = 32, TREE_BYTES = 40 };
@@ -163,7 +176,7 @@ enum {
 _Static_assert(SB_SPACE + BPTR_BYTES <= SB_FREE && SB_FREE + 8 <= SB_META && SB_META + SB_META_MAX <= BLOCK, "superblock");
 _Static_assert(BPTR_SUM + 16 == BPTR_BYTES && INNER_CHILD + BPTR_BYTES == INNER_KEYS, "block pointer");
 _Static_assert(INDEX_PAGE + BPTR_BYTES == INDEX_FREE && INDEX_FREE + 8 == INDEX_BYTES, "an entry of the space map's index");
-_Static_assert(GROUP_SUM + 16 <= GROUP_BYTES && NODE_HIGH_LEN + 4 <= NODE_SLOTS, "headers");
+_Static_assert(GROUP_SUM + 16 == GROUP_LSN && GROUP_LSN + 8 == GROUP_BYTES && NODE_HIGH_LEN + 4 <= NODE_SLOTS, "headers");
 _Static_assert(LEAF_KLEN_BITS + 1 + LEAF_VLEN_BITS == 32 && TARN_KEY_MAX + 16 < 1u << LEAF_KLEN_BITS, "a leaf entry's lengths");
 
 static inline struct bptr bptr_get(const void *p)

@@ -16,7 +16,7 @@
  *
  * A group that names values in extents is made durable by the same flush as these. A crash may then keep the group and lose some of
  * them; replay finds out (GROUP_LOOSE). Very large ones, which it would have to read for long, are flushed before. */
-#include "internal.h"
+#include "record.h"
 #include <limits.h>
 #include <linux/futex.h>
 #include <stdio.h>
@@ -72,40 +72,6 @@ void log_fini(struct store *s)
 uint64_t log_memory(const struct store *s)
 {
 	return s->log.memory;
-}
-
-/* ---- What a record takes ---- */
-
-/* Bytes of the record beside the key: of the value, or of what stands for it. */
-static uint32_t value_len(const struct store_mutation *m)
-{
-	uint8_t	 desc[EXT_BYTES_MAX];
-	uint32_t len = (uint32_t)m->val.len;
-
-	switch (m->change) {
-	case STORE_PUT:
-		if (m->value)
-			value_describe(m->value, desc, &len);
-		return len;
-	case STORE_UNSNAP:
-		return 8; /* the epoch */
-	default:
-		return 0;
-	}
-}
-
-static uint32_t key_len(const struct store_mutation *m)
-{
-	return m->change == STORE_PUT || m->change == STORE_DEL ? (uint32_t)m->key.len : 0;
-}
-
-uint64_t log_record_bytes(const struct store_mutation *muts, size_t n)
-{
-	uint64_t bytes = REC_BYTES;
-
-	for (size_t i = 0; i < n; i++)
-		bytes += MUT_BYTES + key_len(&muts[i]) + value_len(&muts[i]);
-	return bytes;
 }
 
 uint64_t log_record_max(const struct store *s)
@@ -244,38 +210,24 @@ static uint64_t kept_max(const struct store *s)
 	return MAX(KEPT_MIN, MIN(KEPT_MAX, s->cache.budget / 32));
 }
 
-/* What stands in the record for the value; desc lends room. */
-static const uint8_t *value_bytes(const struct store_mutation *m, uint8_t desc[EXT_BYTES_MAX], uint32_t *len)
+static void begin_group(struct log *l, struct log_buf *fill)
 {
-	*len = value_len(m);
-	if (m->change == STORE_UNSNAP)
-		return put64(desc, m->revision), desc;
-	if (m->change == STORE_PUT && m->value)
-		return value_describe(m->value, desc, len), desc;
-	return m->val.ptr;
+	fill->len	   = GROUP_BYTES;
+	fill->first_lsn	   = l->lsn + 1;
+	fill->context.tree = 0;
+	fill->context.len  = 0;
 }
 
-static uint8_t *put_mutation(struct log_buf *b, uint8_t *p, const struct store_mutation *m)
+static uint64_t bytes_in_extents(const struct store_mutation *muts, size_t n)
 {
-	uint8_t	       desc[EXT_BYTES_MAX];
-	uint32_t       klen = key_len(m), vlen;
-	const uint8_t *val  = value_bytes(m, desc, &vlen);
-	bool	       ext  = m->change == STORE_PUT && m->value;
+	uint8_t	 desc[EXT_BYTES_MAX];
+	uint64_t bytes = 0;
+	uint32_t len;
 
-	memset(p, 0, MUT_BYTES);
-	p[MUT_CHANGE]  = (uint8_t)m->change;
-	p[MUT_EXTENTS] = ext;
-	put32(p + MUT_KLEN, klen);
-	put64(p + MUT_TREE, m->tree);
-	put32(p + MUT_VLEN, vlen);
-	p += MUT_BYTES;
-	if (klen)
-		memcpy(p, m->key.ptr, klen);
-	if (vlen)
-		memcpy(p + klen, val, vlen);
-	if (ext)
-		b->extents += value_size(desc);
-	return p + klen + vlen;
+	for (size_t i = 0; i < n; i++)
+		if (muts[i].change == STORE_PUT && muts[i].value)
+			value_describe(muts[i].value, desc, &len), bytes += value_size(desc);
+	return bytes;
 }
 
 /* Only for want of memory does this fail; then nothing has been appended. */
@@ -283,23 +235,17 @@ int log_append(struct store *s, const struct store_mutation *muts, size_t n, uin
 {
 	struct log     *l    = &s->log;
 	struct log_buf *fill = &l->fill;
-	uint8_t	       *p;
 	int		rc;
 
 	pthread_mutex_lock(&l->lock);
 	rc = buf_reserve(l, fill, ROUND_UP(MAX(fill->len, GROUP_BYTES) + bytes, BLOCK));
 	if (rc)
 		goto out;
-	fill->len = MAX(fill->len, GROUP_BYTES);
-	p	  = fill->data + fill->len;
-	put32(p + REC_LEN, (uint32_t)bytes);
-	put32(p + REC_COUNT, (uint32_t)n);
-	put64(p + REC_LSN, ++l->lsn);
-	p += REC_BYTES;
-	for (size_t i = 0; i < n; i++)
-		p = put_mutation(fill, p, &muts[i]);
-	fill->len += bytes;
-	fill->last_lsn = *lsn = l->lsn;
+	if (!fill->len)
+		begin_group(l, fill);
+	fill->len = (size_t)(record_write(&fill->context, fill->data + fill->len, muts, n) - fill->data);
+	fill->extents += bytes_in_extents(muts, n);
+	fill->last_lsn = *lsn = ++l->lsn;
 	l->used_then	      = used_ahead(l);
 out:
 	pthread_mutex_unlock(&l->lock);
@@ -325,6 +271,7 @@ static void seal(const struct store *s, uint64_t pos, uint32_t flags, struct has
 	put32(g + GROUP_FLAGS, flags);
 	memcpy(g + GROUP_TARGET, s->target.bytes, 16);
 	memcpy(g + GROUP_CHAIN, l->chain.bytes, 16);
+	put64(g + GROUP_LSN, l->flush.first_lsn);
 	*sum = hash128(g, n * BLOCK);
 	memcpy(g + GROUP_SUM, sum->bytes, 16);
 }

@@ -17,7 +17,7 @@
  *
  * In this order, before anything is written: follow the groups, and look at their records; look behind the end; look at the last one's values;
  * mark what records name as used. Then they are handed out. */
-#include "internal.h"
+#include "record.h"
 #include "window.h"
 
 struct place { /* of the group that is looked for */
@@ -26,18 +26,16 @@ struct place { /* of the group that is looked for */
 };
 
 struct scan {
-	struct store	      *s;
-	struct window	       w;
-	struct place	       at, last; /* last: of the group before it, when there is one */
-	uint64_t	       groups;
-	uint32_t	       flags; /* of the last group */
-	uint64_t	       lsn;   /* of the last record; 0: none yet */
-	uint64_t	       batches;
-	bool		       names; /* one of them names a value in extents */
-	struct store_mutation *muts;  /* of a record */
-	bool		      *extents;
-	size_t		       room; /* of both */
-	log_replay_fn	       fn;   /* NULL: only looks at them */
+	struct store *s;
+	struct window w;
+	struct place  at, last; /* last: of the group before it, when there is one */
+	uint64_t      groups;
+	uint32_t      flags; /* of the last group */
+	uint64_t      lsn;   /* of the last record; 0: none yet */
+	uint64_t      batches;
+	bool	      names; /* one of them names a value in extents */
+	struct record rec;
+	log_replay_fn fn; /* NULL: only looks at them */
 };
 
 /* A header of this store's log, in this epoch, of a group that ends in the ring. */
@@ -151,115 +149,34 @@ static int malformed(const struct scan *scan)
 		    (unsigned long long)scan->at.seq - 1);
 }
 
-/* Key, value and flag are such as this change has. */
-static bool shape_ok(const struct store_mutation *m, uint32_t extents)
+/* The record at r. Numbers ascend by one from the first on. */
+static int scan_record(struct scan *scan, struct record_reader *r)
 {
-	bool engines_own = m->tree == 0 || m->tree == TREE_SNAPS || m->tree == TREE_DEAD;
+	struct record *rec = &scan->rec;
+	int	       rc  = record_read(r, rec);
 
-	if (engines_own || m->key.len > STORE_KEY_MAX || extents > (m->change == STORE_PUT))
-		return false;
-	switch (m->change) {
-	case STORE_PUT:
-		return m->key.len && (extents ? value_sane(m->val.ptr, (uint32_t)m->val.len) : m->val.len <= LEAF_VALUE_MAX);
-	case STORE_DEL:
-		return m->key.len && !m->val.len;
-	case STORE_DROP:
-	case STORE_SNAP:
-		return !m->key.len && !m->val.len;
-	case STORE_UNSNAP:
-		return !m->key.len && m->val.len == 8;
-	case STORE_CHECK: /* none is in a record */
-		break;
-	}
-	return false;
-}
-
-bool mutation_parse(const uint8_t **p, const uint8_t *end, struct store_mutation *m, bool *extents)
-{
-	const uint8_t *at = *p;
-	uint64_t       klen, vlen;
-
-	if (end - at < (ptrdiff_t)MUT_BYTES)
-		return false;
-	klen = get32(at + MUT_KLEN);
-	vlen = get32(at + MUT_VLEN);
-	if (klen + vlen > (uint64_t)(end - at) - MUT_BYTES)
-		return false;
-	*m = (struct store_mutation){ .change = at[MUT_CHANGE],
-				      .tree   = get64(at + MUT_TREE),
-				      .key    = { at + MUT_BYTES, klen },
-				      .val    = { at + MUT_BYTES + klen, vlen } };
-	if (!shape_ok(m, at[MUT_EXTENTS]))
-		return false;
-	*extents = at[MUT_EXTENTS];
-	if (m->change == STORE_UNSNAP) {
-		m->revision = get64(m->val.ptr);
-		m->val	    = (tarn_buf){ 0 };
-	}
-	*p = at + MUT_BYTES + klen + vlen;
-	return true;
-}
-
-static int reserve(struct scan *scan, size_t n)
-{
-	size_t room = MAX(n, 2 * scan->room);
-
-	if (n <= scan->room)
-		return 0;
-	free(scan->muts);
-	free(scan->extents);
-	scan->muts    = calloc(room, sizeof(*scan->muts));
-	scan->extents = calloc(room, sizeof(*scan->extents));
-	scan->room    = scan->muts && scan->extents ? room : 0;
-	return scan->room ? 0 : fail(NOMEM, "no memory to replay a batch of %zu changes", n);
-}
-
-/* A record of n changes that ends at stop. */
-static int scan_batch(struct scan *scan, const uint8_t *at, const uint8_t *stop, size_t n)
-{
-	int rc = reserve(scan, n);
-
+	if (rc == RECORD_BAD || (!rc && scan->lsn && rec->lsn != scan->lsn + 1))
+		return malformed(scan);
 	if (rc)
 		return rc;
-	for (size_t i = 0; i < n; i++)
-		if (!mutation_parse(&at, stop, &scan->muts[i], &scan->extents[i]))
-			return malformed(scan);
-	if (at != stop)
-		return malformed(scan);
+	scan->lsn = rec->lsn;
 	if (scan->lsn <= scan->s->sb.lsn)
 		return 0;
 	scan->batches++;
-	for (size_t i = 0; i < n; i++)
-		scan->names |= scan->extents[i];
-	return scan->fn ? scan->fn(scan->s, scan->muts, scan->extents, n, scan->lsn) : 0;
-}
-
-/* One record; *p moves behind it. Numbers ascend by one from the first on. */
-static int scan_record(struct scan *scan, const uint8_t **p, const uint8_t *end)
-{
-	const uint8_t *at = *p, *stop;
-	uint64_t       n, lsn;
-
-	if (end - at < (ptrdiff_t)REC_BYTES || get32(at + REC_LEN) < REC_BYTES || get32(at + REC_LEN) > end - at)
-		return malformed(scan);
-	stop = at + get32(at + REC_LEN);
-	n    = get32(at + REC_COUNT);
-	lsn  = get64(at + REC_LSN);
-	at += REC_BYTES;
-	if (!lsn || (scan->lsn && lsn != scan->lsn + 1) || !n || n > (uint64_t)(stop - at) / MUT_BYTES)
-		return malformed(scan);
-	scan->lsn = lsn;
-	*p	  = stop;
-	return scan_batch(scan, at, stop, (size_t)n);
+	for (size_t i = 0; i < rec->n; i++)
+		scan->names |= rec->extents[i];
+	return scan->fn ? scan->fn(scan->s, rec->muts, rec->extents, rec->n, scan->lsn) : 0;
 }
 
 static int scan_records(struct scan *scan, const uint8_t *group)
 {
-	const uint8_t *p = group + GROUP_BYTES, *end = p + get32(group + GROUP_LEN);
-	int	       rc = 0;
+	struct record_reader r;
+	int		     rc;
 
-	while (!rc && p < end)
-		rc = scan_record(scan, &p, end);
+	record_first(&r, group);
+	do
+		rc = scan_record(scan, &r);
+	while (!rc && !record_is_last(&r));
 	return rc;
 }
 
@@ -389,8 +306,7 @@ int log_replay(struct store *s, log_replay_fn fn, uint64_t *batches)
 
 	rc = rc ? rc : replay(&scan, fn);
 	window_close(&scan.w);
-	free(scan.muts);
-	free(scan.extents);
+	record_free(&scan.rec);
 	l->pos	   = scan.at.pos;
 	l->seq	   = scan.at.seq;
 	l->used	   = scan.at.used;

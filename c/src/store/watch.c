@@ -9,6 +9,7 @@
  * Of a value in extents the log has the descriptor: addresses and checksums. Nothing keeps its blocks once the key has another value, so
  * they are held while they are read, and the checksums say whether they were used again before. */
 #include "feed.h"
+#include "record.h"
 
 #define LOOK_MAX (UINT64_C(1) << 20) /* bytes of log that one call looks through */
 
@@ -21,9 +22,13 @@ struct store_watch {
 	size_t	      strip;
 	bool	      keys_only;
 	uint64_t      place; /* of the group in which the next record was last seen, and where in it: only a hint */
-	size_t	      offset;
-	tarn_buf      prefix, end;
-	uint8_t	      memory[]; /* of both */
+	struct {
+		size_t		      offset;
+		uint64_t	      lsn;
+		struct record_context before;
+	} seen;
+	tarn_buf prefix, end;
+	uint8_t	 memory[]; /* of both */
 };
 
 /* The record that ended it has been looked at. */
@@ -41,6 +46,7 @@ struct out {
 	unsigned      flags;
 	tarn_changes *changes;
 	bool	      full;
+	struct record rec;
 };
 
 struct entry {
@@ -203,22 +209,14 @@ static int malformed(const struct store_watch *w)
 		    (unsigned long long)w->next);
 }
 
-/* The next record, from `at` to `stop`: as far as there is room. */
-static int read_record(struct store_watch *w, const uint8_t *at, const uint8_t *stop, size_t n, struct out *out)
+/* The next record: as far as there is room. */
+static int look_through(struct store_watch *w, const struct record *rec, struct out *out)
 {
-	struct store_mutation m;
-	bool		      extents;
-	int		      rc = 0;
+	for (; w->skip < rec->n; w->skip++) {
+		int rc = look_at(w, &rec->muts[w->skip], rec->extents[w->skip], out);
 
-	for (size_t i = 0; i < n; i++) {
-		if (!mutation_parse(&at, stop, &m, &extents))
-			return malformed(w);
-		if (i < w->skip)
-			continue;
-		rc = look_at(w, &m, extents, out);
 		if (rc || out->full)
 			return rc;
-		w->skip = i + 1;
 	}
 	w->next++;
 	w->skip = 0;
@@ -227,32 +225,38 @@ static int read_record(struct store_watch *w, const uint8_t *at, const uint8_t *
 }
 
 /* One record of a group: an earlier one, or the next. */
-static int step(struct store_watch *w, const uint8_t **p, const uint8_t *end, struct out *out)
+static int step(struct store_watch *w, struct record_reader *r, struct out *out)
 {
-	const uint8_t *at = *p, *stop;
-	int	       rc = 0;
+	struct record_reader after = *r;
+	int		     rc	   = record_read(&after, &out->rec);
 
-	if (end - at < (ptrdiff_t)REC_BYTES || get32(at + REC_LEN) < REC_BYTES || get32(at + REC_LEN) > end - at ||
-	    get64(at + REC_LSN) > w->next)
+	if (rc == RECORD_BAD || r->lsn > w->next)
 		return malformed(w);
-	stop = at + get32(at + REC_LEN);
-	if (get64(at + REC_LSN) == w->next)
-		rc = read_record(w, at + REC_BYTES, stop, get32(at + REC_COUNT), out);
+	if (!rc && r->lsn == w->next)
+		rc = look_through(w, &out->rec, out);
 	if (!rc && !out->full)
-		*p = stop;
+		*r = after;
 	return rc;
 }
 
+/* From where the next record was last seen on, if that was in this group. */
 static int read_group(struct store_watch *w, const struct log_group *g, const uint8_t *group, struct out *out)
 {
-	const uint8_t *end = group + GROUP_BYTES + get32(group + GROUP_LEN);
-	const uint8_t *p   = group + (w->place == g->place ? w->offset : GROUP_BYTES);
-	int	       rc  = 0;
+	struct record_reader r;
+	int		     rc = 0;
 
-	while (!rc && p < end && !out->full && !has_ended(w))
-		rc = step(w, &p, end, out);
-	w->place  = g->place;
-	w->offset = (size_t)(p - group);
+	record_first(&r, group);
+	if (w->place == g->place) {
+		r.at += w->seen.offset;
+		r.lsn	 = w->seen.lsn;
+		r.before = w->seen.before;
+	}
+	while (!rc && !record_is_last(&r) && !out->full && !has_ended(w))
+		rc = step(w, &r, out);
+	w->place       = g->place;
+	w->seen.offset = (size_t)(r.at - group) - GROUP_BYTES;
+	w->seen.lsn    = r.lsn;
+	w->seen.before = r.before;
 	return rc;
 }
 
@@ -296,6 +300,7 @@ int store_watch_next(struct store_watch *w, uint64_t values, void *buf, size_t c
 	*changes = (tarn_changes){ 0 };
 	while (!rc && !out.full && !has_ended(w) && looked < LOOK_MAX)
 		rc = next_group(w, &out, flags, &looked);
+	record_free(&out.rec);
 	if (!rc && has_ended(w) && !changes->count)
 		rc = destroyed(w);
 	fill_range(w, changes);

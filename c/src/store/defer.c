@@ -121,14 +121,14 @@ struct deferred *defer_find(const struct store *s, uint64_t id)
 	const struct defer *d = &s->defer;
 	struct deferred	   *p = d->n ? note_at(d, *bucket(d, id)) : NULL;
 
-	while (p && p->id != id)
+	while (p && note_id(p) != id)
 		p = note_at(d, p->chain);
 	return p;
 }
 
 static void add(struct defer *d, struct deferred *p, uint32_t name)
 {
-	uint32_t *b = bucket(d, p->id);
+	uint32_t *b = bucket(d, note_id(p));
 
 	p->chain = *b;
 	*b	 = name;
@@ -140,7 +140,7 @@ static void add(struct defer *d, struct deferred *p, uint32_t name)
 /* Its name. */
 static uint32_t unchain(struct defer *d, const struct deferred *p)
 {
-	uint32_t *at = bucket(d, p->id), name;
+	uint32_t *at = bucket(d, note_id(p)), name;
 
 	while (note_at(d, *at) != p)
 		at = &note_at(d, *at)->chain;
@@ -152,7 +152,7 @@ static uint32_t unchain(struct defer *d, const struct deferred *p)
 /* A checkpoint that has begun writes them. */
 static bool is_frozen(const struct store *s, const struct deferred *p)
 {
-	return p->gen <= s->checkpoint.gen;
+	return note_gen(s, p) <= s->checkpoint.gen;
 }
 
 static void give_put(struct store *s, const struct deferred *p, uint32_t name)
@@ -224,6 +224,14 @@ static bool takes_more(const struct store *s, const struct deferred *p, uint64_t
 	return !p || p->bytes + bytes <= defer_most(s);
 }
 
+/* What it says in few bits is what it is. */
+static bool note_says_it(const struct store *s, uint64_t tree, const struct node_child *child, const struct deferred *p)
+{
+	uint64_t behind = p ? p->died + s->gen - note_gen(s, p) : 0, born = p ? 0 : s->gen - child->ptr.birth;
+
+	return tree <= UINT32_MAX && child->keys <= UINT16_MAX && behind <= UINT16_MAX && born <= UINT32_MAX;
+}
+
 bool defer_ready(struct store *s, const struct path *path, tarn_buf key, size_t len)
 {
 	uint64_t	  bytes = PUT_BYTES + key.len + len;
@@ -238,7 +246,8 @@ bool defer_ready(struct store *s, const struct path *path, tarn_buf key, size_t 
 		p = defer_find(s, child.ptr.addr);
 	else if (child.ptr.flags || child.ptr.len > MAX(s->node_bytes, BLOCK))
 		return false;
-	if ((child.ptr.addr & VIRTUAL && !p) || !takes_more(s, p, bytes))
+	if ((child.ptr.addr & VIRTUAL && !p) || !takes_more(s, p, bytes) ||
+	    !note_says_it(s, path->frames[path->depth - 1]->tree, &child, p))
 		return false;
 	return table(s) && reserve(s, put_bytes(key.len, len));
 }
@@ -300,11 +309,11 @@ static void add_put(struct defer *d, struct deferred *p, tarn_buf key, const str
 
 static void supersede(struct store *s, struct tree *t, struct deferred *p)
 {
-	uint64_t needed = tree_needed(t, p->gen);
+	uint64_t gen = note_gen(s, p);
 
 	p->superseded  = true;
-	p->self_needed = needed ? (uint32_t)(needed - p->gen) + 1 : 0;
-	p->self_died   = (uint32_t)(s->gen - p->gen);
+	p->self_needed = tree_needed(t, gen);
+	p->self_died   = (uint16_t)(s->gen - gen);
 }
 
 /* The leaf at path, which the tree shares or which is on disk, as one of the tree's own. */
@@ -314,24 +323,24 @@ static struct deferred *defer_leaf(struct store *s, struct tree *t, struct path 
 	struct frame	 *up	= path->frames[path->depth - 1];
 	uint32_t	  name	= slab_take(&s->defer.slabs, sizeof(struct deferred));
 	struct deferred	 *p	= note_at(&s->defer, name);
-	uint64_t	  needed;
+	uint64_t	  id	= VIRTUAL | s->cache.next_virtual++;
 
-	*p = (struct deferred){ .id   = VIRTUAL | s->cache.next_virtual++,
-				.tree = t->id,
-				.gen  = s->gen,
-				.keys = (uint32_t)child.keys,
-				.half = s->defer.half };
-	bptr_put(p->base, &child.ptr);
+	*p = (struct deferred){ .id_low	 = (uint32_t)id,
+				.id_high = (uint16_t)(id >> 32),
+				.tree	 = (uint32_t)t->id,
+				.gen	 = (uint32_t)s->gen,
+				.keys	 = (uint16_t)child.keys,
+				.half	 = s->defer.half };
+	set_base(p, &child.ptr);
 	if (frozen) {
 		supersede(s, t, frozen);
 		p->bytes = p->bytes_below = frozen->bytes;
 	} else {
-		needed	  = tree_needed(t, child.ptr.birth);
 		p->owned  = true;
-		p->needed = needed ? (uint32_t)(p->gen - needed) + 1 : 0;
+		p->needed = tree_needed(t, child.ptr.birth);
 	}
 	add(&s->defer, p, name);
-	link = (struct node_child){ { .addr = p->id, .len = child.ptr.len }, child.keys };
+	link = (struct node_child){ { .addr = id, .len = child.ptr.len }, child.keys };
 	frame_begin(up);
 	node_set_child(up->page, up->cap, path->slots[path->depth - 1], &link);
 	frame_end(up);
@@ -350,16 +359,15 @@ int defer_put(struct store *s, struct tree *t, struct path *path, tarn_buf key, 
 	p  = id & VIRTUAL ? defer_find(s, id) : NULL;
 	if (id & VIRTUAL && !p)
 		return fail(MISC, "a page that was put off is not known");
-	if (!p || p->gen <= t->gen)
+	if (!p || note_gen(s, p) <= t->gen)
 		p = defer_leaf(s, t, path, p);
-	p->died += (uint32_t)(s->gen - p->gen);
-	p->needed += p->needed ? (uint32_t)(s->gen - p->gen) : 0;
-	p->gen = s->gen; /* no page is younger than its parent */
+	p->died = (uint16_t)(p->died + s->gen - note_gen(s, p));
+	p->gen	= (uint32_t)s->gen; /* no page is younger than its parent */
 	if (!replace(s, p, key, val))
 		add_put(&s->defer, p, key, val);
 	hint_set(&s->cache, path->frames[path->depth - 1], path->slots[path->depth - 1], HINT_PUTS);
 	defer_account(&s->defer);
-	count_blocks(&s->defer, p, MAX(base_of(p).len, defer_child(path).ptr.len));
+	count_blocks(&s->defer, p, MAX(base_of(s, p).len, defer_child(path).ptr.len));
 	s->defer.count++;
 	return 0;
 }
@@ -404,8 +412,8 @@ static int make_view(struct store *s, const struct deferred *p, const struct fra
 		rc = defer_fill(s, p, f->page, f->cap);
 		if (!rc) {
 			f->tree = p->tree;
-			f->gen	= p->gen;
-			cache_show(s, f, p->id);
+			f->gen	= note_gen(s, p);
+			cache_show(s, f, note_id(p));
 			*view = f;
 			return 0;
 		}
@@ -425,7 +433,7 @@ int defer_get(struct store *s, uint64_t id, struct frame **frame)
 
 	if (!p)
 		return fail(MISC, "a dirty page is not in the cache");
-	ptr = base_of(p);
+	ptr = base_of(s, p);
 	rc  = cache_get(s, p->tree, &ptr, &base);
 	if (rc)
 		return rc;
@@ -441,20 +449,22 @@ int defer_get(struct store *s, uint64_t id, struct frame **frame)
 	return rc;
 }
 
+/* Snapshots that need it are older than what took its place. */
 static void give_base(struct store *s, const struct deferred *p)
 {
-	struct bptr ptr = base_of(p);
+	struct bptr ptr	 = base_of(s, p);
+	uint64_t    died = note_gen(s, p) - p->died;
 
 	if (p->owned)
-		snap_give(s, p->tree, &ptr, p->needed ? p->gen - p->needed + 1 : 0, p->gen - p->died);
+		snap_give(s, p->tree, &ptr, p->needed ? died - 1 : 0, died);
 }
 
 void defer_take(struct store *s, struct deferred *p, struct frame *f)
 {
-	f->gen	      = p->gen;
+	f->gen	      = note_gen(s, p);
 	f->superseded = p->superseded;
-	f->needed     = p->self_needed ? p->gen + p->self_needed - 1 : 0;
-	f->died	      = p->gen + p->self_died;
+	f->died	      = f->gen + p->self_died;
+	f->needed     = p->self_needed ? f->died - 1 : 0;
 	give_base(s, p);
 	defer_forget(s, p);
 }
@@ -489,10 +499,10 @@ void defer_rebase(struct store *s, uint64_t id, uint64_t from, const struct bptr
 {
 	struct deferred *p = defer_find(s, id);
 
-	if (!p || base_of(p).addr != from)
+	if (!p || base_of(s, p).addr != from)
 		return;
-	bptr_put(p->base, to);
-	p->keys	       = (uint32_t)keys;
+	set_base(p, to);
+	p->keys	       = (uint16_t)keys;
 	p->bytes       = (uint16_t)(p->bytes - p->bytes_below);
 	p->bytes_below = 0;
 	count_blocks(&s->defer, p, to->len);

@@ -345,7 +345,7 @@ static void add_merge(struct flush *fl, const struct deferred *p, uint32_t slot)
 {
 	struct job *j = &fl->jobs[fl->n];
 
-	add_job(fl, j->from.f, p->id, slot, p->gen);
+	add_job(fl, j->from.f, note_id(p), slot, note_gen(fl->s, p));
 	j->cold = j->merged = true;
 }
 

@@ -100,10 +100,10 @@ struct frame {
 	bool		 dirty, superseded, view; /* view: of a page that was put off (defer.c); not dirty */
 	uint32_t	 pins; /* by who holds store->lock, or has frozen it, or is to write what is made from it */
 	uint64_t	 tree;
-	uint64_t	 gen;	 /* of a dirty page: when it became dirty, its birth */
-	_Atomic uint32_t chain;	 /* number of the next frame in its bucket */
-	uint32_t	 mark;	 /* the batch that counted it */
-	uint64_t	 needed; /* of a superseded page: the generation of the newest snapshot that needs it; 0: none does */
+	uint64_t	 gen;	/* of a dirty page: when it became dirty, its birth */
+	_Atomic uint32_t chain; /* number of the next frame in its bucket */
+	uint32_t	 mark;	/* the batch that counted it */
+	uint64_t needed; /* of a superseded page: a generation that no snapshot which needs it is younger than; 0: none does */
 	union {
 		uint64_t died;	  /* of a superseded page: the generation that made a copy of it */
 		uint64_t written; /* of a clean page: the number of the write that it was in; not to be evicted before that has
@@ -270,8 +270,10 @@ struct log {
 };
 
 /* defer: pages that were put off, see defer.c; and what of the puts on them has left memory, see spill.c. */
-#define SPILLS	    7u		 /* pages of them that have puts of one leaf, at the most */
-#define DEFER_PAGES (1 + SPILLS) /* that a leaf which was put off is made from, at the most */
+#define SPILLS		7u	     /* pages of them that have puts of one leaf, at the most */
+#define DEFER_PAGES	(1 + SPILLS) /* that a leaf which was put off is made from, at the most */
+#define SPILL_PAGE_BITS 20u
+#define SPILL_PAGE_MAX	((UINT32_C(1) << SPILL_PAGE_BITS) - 1)
 struct spills {
 	uint8_t *ptrs;	  /* to their pages; NULL: there are none */
 	uint32_t n;	  /* pages */

@@ -22,7 +22,7 @@ static bool copy_puts(const struct store *s, const struct deferred *p, struct me
 
 static bool find_base(const struct scout *sc, const struct deferred *p, struct merge *m)
 {
-	struct bptr ptr = base_of(p);
+	struct bptr ptr = base_of(sc->s, p);
 
 	m->base = (tarn_buf){ scout_base(sc, &ptr), ptr.len };
 	return m->base.ptr && !node_level(m->base.ptr);

@@ -12,37 +12,84 @@ struct put {
 	uint8_t	 bytes[]; /* key, value */
 };
 
+/* As small as can be: there may be as many as there are leaves. Generations are their low halves: none is far behind the present one. */
 struct deferred {
-	uint64_t id, tree, gen;
-	uint32_t needed, died; /* as in a frame, of the base when it is owned: so many generations before gen, and needed
-				  * one more. 0: no snapshot needs it */
-	uint32_t self_needed;  /* of the leaf itself: so many after gen, and one. 0: none needs it */
-	uint32_t self_died;    /* so many after gen */
-	uint32_t chain;	       /* the next one in its bucket */
-	uint32_t keys;	       /* below base */
-	uint32_t puts;	       /* the first of them that are in memory; they have different keys */
-	uint16_t bytes;	       /* what all puts add to the leaf at the most, */
-	uint16_t bytes_below;  /* those on a base that was put off, too: so much of it */
-	uint8_t	 blocks;       /* that writing it takes at the most */
-	bool	 owned : 1;    /* nobody else gives up the blocks of the base */
-	bool	 superseded : 1;
-	bool	 half : 1; /* of the spills */
-	uint8_t	 base[BPTR_BYTES];
-	uint8_t	 spilled[SPILLS][3]; /* pages of spills that have puts of this leaf, counted from 1; the first 0 ends them */
+	uint32_t id_low;
+	uint16_t id_high;
+	uint16_t keys; /* below base */
+	uint32_t tree, gen;
+	uint32_t chain;				  /* the next one in its bucket */
+	uint32_t puts;				  /* the first of them that are in memory; they have different keys */
+	uint16_t bytes;				  /* what all puts add to the leaf at the most, */
+	uint16_t bytes_below;			  /* those on a base that was put off, too: so much of it */
+	uint16_t died;				  /* the leaf has its base no more since so many generations before gen */
+	uint16_t self_died;			  /* superseded: so many after gen */
+	uint8_t	 blocks;			  /* that writing it takes at the most */
+	bool	 owned : 1;			  /* nobody else gives up the blocks of the base */
+	bool	 needed : 1;			  /* by snapshots: the base when it is owned, */
+	bool	 superseded : 1, self_needed : 1; /* and the leaf itself */
+	bool	 half : 1;			  /* of the spills */
+	uint8_t	 spilled[(SPILLS * SPILL_PAGE_BITS + 7) /
+			 8]; /* pages of spills that have puts of this leaf, counted from 1; the first 0 ends them */
+	uint32_t base_birth;
+	uint64_t base_where;
+	uint8_t	 base_sum[16];
 };
-_Static_assert(sizeof(struct deferred) == 112, "there may be as many as there are leaves");
+_Static_assert(sizeof(struct deferred) == 80, "there may be as many as there are leaves");
+
+static inline uint64_t note_id(const struct deferred *p)
+{
+	return (uint64_t)p->id_high << 32 | p->id_low;
+}
+
+/* The generation, not after the present one, whose low half that is. */
+static inline uint64_t note_generation(const struct store *s, uint32_t low)
+{
+	return s->gen - (uint32_t)((uint32_t)s->gen - low);
+}
+
+static inline uint64_t note_gen(const struct store *s, const struct deferred *p)
+{
+	return note_generation(s, p->gen);
+}
 
 #define PUT_BYTES (SLOT_BYTES + LEAF_KEY)
 
-static inline struct bptr base_of(const struct deferred *p)
+static inline struct bptr base_of(const struct store *s, const struct deferred *p)
 {
-	return bptr_get(p->base);
+	uint8_t bytes[BPTR_BYTES];
+
+	put64(bytes + BPTR_WHERE, p->base_where);
+	put64(bytes + BPTR_BIRTH, note_generation(s, p->base_birth));
+	memcpy(bytes + BPTR_SUM, p->base_sum, 16);
+	return bptr_get(bytes);
 }
 
-/* 0: it has no puts on more pages. */
+static inline void set_base(struct deferred *p, const struct bptr *base)
+{
+	uint8_t bytes[BPTR_BYTES];
+
+	bptr_put(bytes, base);
+	p->base_where = get64(bytes + BPTR_WHERE);
+	p->base_birth = (uint32_t)base->birth;
+	memcpy(p->base_sum, bytes + BPTR_SUM, 16);
+}
+
+/* Numbers of pages are stored side by side, five half bytes each. 0: it has no puts on more pages. */
 static inline uint32_t spilled_page(const struct deferred *p, unsigned i)
 {
-	return i < SPILLS ? p->spilled[i][0] | (uint32_t)p->spilled[i][1] << 8 | (uint32_t)p->spilled[i][2] << 16 : 0;
+	const uint8_t *at = p->spilled + i * SPILL_PAGE_BITS / 8;
+
+	return i < SPILLS ? (at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16) >> i % 2 * 4 & SPILL_PAGE_MAX : 0;
+}
+
+/* The next one, in the place of a 0. */
+static inline void set_spilled_page(struct deferred *p, unsigned i, uint32_t number)
+{
+	uint8_t *at = p->spilled + i * SPILL_PAGE_BITS / 8;
+
+	number <<= i % 2 * 4;
+	at[0] |= (uint8_t)number, at[1] |= (uint8_t)(number >> 8), at[2] |= (uint8_t)(number >> 16);
 }
 
 static inline struct put *put_at(const struct defer *d, uint32_t name)

@@ -18,7 +18,7 @@ static struct bptr condemned(struct bptr ptr)
 /* The one that it is made from; NULL: that is a page. */
 static struct deferred *below(const struct store *s, const struct deferred *p)
 {
-	struct bptr ptr = base_of(p);
+	struct bptr ptr = base_of(s, p);
 
 	return ptr.addr & VIRTUAL ? defer_find(s, ptr.addr) : NULL;
 }
@@ -26,7 +26,7 @@ static struct deferred *below(const struct store *s, const struct deferred *p)
 /* p has what it does to the page of that id, or other pages that were put off do between them. */
 static bool leads_to(const struct store *s, const struct deferred *p, uint64_t id)
 {
-	while (p && p->id != id)
+	while (p && note_id(p) != id)
 		p = below(s, p);
 	return p;
 }
@@ -127,7 +127,7 @@ static void set_condemned(struct path *path, const struct node_child *base)
 /* A view of it may be in memory still. */
 static void abandon(struct store *s, struct deferred *p)
 {
-	struct frame *view = cache_find(s, p->id);
+	struct frame *view = cache_find(s, note_id(p));
 
 	if (view)
 		frame_retire(view);
@@ -144,7 +144,7 @@ static int move_beside(struct store *s, struct tree *t, struct path *path, const
 		set_condemned(path, base);
 	path_release(path);
 	rc = rc ? rc : put_all_beside(s, t, puts);
-	if (p->gen > t->gen)
+	if (note_gen(s, p) > t->gen)
 		abandon(s, p);
 	if (rc)
 		store_poison(s, rc);
@@ -199,7 +199,7 @@ int defer_rescue(struct store *s, struct tree *live, uint64_t id, tarn_buf low, 
 	rc = check_spilled(s, p);
 	if (rc)
 		return rc;
-	*base = (struct node_child){ condemned(base_of(p)), p->keys };
+	*base = (struct node_child){ condemned(base_of(s, p)), p->keys };
 	rc    = live ? rescue(s, live, id, low, base) : 0;
 	if (rc >= 0 && defer_find(s, id) == p)
 		abandon(s, p);

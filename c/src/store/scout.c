@@ -51,7 +51,7 @@ static const struct deferred *note_of(const struct scout *sc, uint64_t id)
 {
 	const struct deferred *p = id & VIRTUAL ? defer_find(sc->s, id) : NULL;
 
-	return p && !(base_of(p).addr & VIRTUAL) ? p : NULL;
+	return p && !(base_of(sc->s, p).addr & VIRTUAL) ? p : NULL;
 }
 
 /* What it is made from; nothing else is made from its base. There is room for that. */
@@ -62,7 +62,7 @@ static unsigned want(struct scout *sc, uint64_t id, unsigned room, struct near_p
 
 	if (!p)
 		return 0;
-	pages[n++] = (struct near_page){ .w = { p->tree, base_of(p) } };
+	pages[n++] = (struct near_page){ .w = { p->tree, base_of(sc->s, p) } };
 	for (unsigned i = 0; spilled_page(p, i); i++)
 		n += want_spilled(sc, p, spilled_page(p, i), room - n - (SPILLS - 1 - i), pages + n);
 	return n;
@@ -178,7 +178,7 @@ static uint64_t first_missing(struct scout *sc, uint64_t id)
 	store_lock(sc->s);
 	p = note_of(sc, id);
 	if (p) {
-		ptr	= base_of(p);
+		ptr	= base_of(sc->s, p);
 		missing = scout_base(sc, &ptr) ? 0 : ptr.addr;
 	}
 	for (unsigned i = 0; p && !missing && spilled_page(p, i); i++) {

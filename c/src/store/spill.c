@@ -15,10 +15,10 @@
 #include "above.h"
 #include "note.h"
 
-#define PAGES_MAX (UINT32_C(1) << 20) /* of a half; memory comes to their pointers as they are made */
-#define NOTES	  16u		      /* are looked at in a turn */
-#define GIVES	  64u		      /* pages are given up in a turn */
-#define WORTH	  64u		      /* of the budget: puts enough for a spill */
+#define PAGES_MAX SPILL_PAGE_MAX /* of a half; memory comes to their pointers as they are made */
+#define NOTES	  16u		 /* are looked at in a turn */
+#define GIVES	  64u		 /* pages are given up in a turn */
+#define WORTH	  64u		 /* of the budget: puts enough for a spill */
 
 enum { FULL = 1, END }; /* no errors */
 
@@ -243,13 +243,6 @@ static unsigned free_place(const struct deferred *p)
 	return i;
 }
 
-static void note_page(struct deferred *p, uint32_t number)
-{
-	uint8_t *at = p->spilled[free_place(p)];
-
-	at[0] = (uint8_t)number, at[1] = (uint8_t)(number >> 8), at[2] = (uint8_t)(number >> 16);
-}
-
 /* With the lock. FULL: the page is. */
 static int add_note(struct writer *w, struct deferred *p)
 {
@@ -267,7 +260,7 @@ static int add_note(struct writer *w, struct deferred *p)
 		node_put_value(f->page, f->cap, slot++, false, (tarn_buf){ w->puts[i]->bytes, w->puts[i]->key_len }, &v);
 	}
 	w->sp->notes += !spilled_page(p, 0);
-	note_page(p, w->sp->n);
+	set_spilled_page(p, free_place(p), w->sp->n);
 	s->defer.spilled += n;
 	defer_free_puts(s, p);
 	return 0;
@@ -278,7 +271,7 @@ static bool is_to_go(const struct writer *w, const struct deferred *p)
 {
 	unsigned i = p ? free_place(p) : SPILLS;
 
-	return i < SPILLS && p->puts && p->gen > w->s->checkpoint.gen && p->half == w->half &&
+	return i < SPILLS && p->puts && note_gen(w->s, p) > w->s->checkpoint.gen && p->half == w->half &&
 	       (!i || spilled_page(p, i - 1) <= w->first);
 }
 

@@ -296,7 +296,7 @@ static void *write_on(void *arg)
 	struct writer *w = arg;
 	struct rng     rng;
 	uint64_t       epochs[8] = { 0 };
-	static char    val[40000];
+	static char    val[8000]; /* in extents; and all of them, in each of the snapshots, fit into the pool */
 
 	rng_seed(&rng, test_seed());
 	while (!w->stop) {

@@ -7,6 +7,7 @@
 #include "defer.h"
 #include "finger.h"
 #include "record.h"
+#include "rows.h"
 #include "seek.h"
 
 struct batch {
@@ -487,12 +488,14 @@ static int commit_to(struct store *s, struct batch *b)
 	if (rc)
 		return rc;
 	s->nowait = false; /* a page that has been evicted since must be read now, whoever waits */
+	rows_begin(s, b->muts, b->n);
 	if (b->n > 1)
 		atomic_fetch_add(&s->batches, 1);
 	free_runs(s, &b->freed);
 	rc = change(s, b, *b->lsn);
 	if (b->n > 1)
 		atomic_fetch_add(&s->batches, 1);
+	rows_end(s, b->muts, b->n, rc ? 0 : *b->lsn);
 	if (rc)
 		store_poison(s, rc);
 	return rc;

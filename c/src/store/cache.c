@@ -168,9 +168,15 @@ static void rename_frame(struct cache *c, struct frame *f, uint64_t id)
 
 static uint64_t limit(const struct store *s)
 {
-	uint64_t other = s->space.bytes + log_memory(s) + s->defer.bytes + s->checkpoint.dead_cap * sizeof(struct dead_run);
+	uint64_t other = s->space.bytes + log_memory(s) + s->defer.bytes + s->rows.bytes +
+			 s->checkpoint.dead_cap * sizeof(struct dead_run);
 
 	return MAX(s->cache.budget > other ? s->cache.budget - other : 0, LEAST);
+}
+
+bool cache_is_full(const struct store *s)
+{
+	return s->cache.bytes + class_bytes(0) > limit(s);
 }
 
 static void push(uint32_t *list, struct frame *f)

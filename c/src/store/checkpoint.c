@@ -8,6 +8,7 @@
  * free. When memory fails on the way, nothing is lost: what is frozen stays, and the next checkpoint goes on with it. Any other failure once
  * something is frozen fails the store. */
 #include "defer.h"
+#include "rows.h"
 #include "spill.h"
 #include <stdio.h>
 
@@ -130,6 +131,7 @@ static int freeze(struct store *s, struct log_place *place, uint64_t *lsn)
 	c->gen	   = s->gen;
 	freeze_trees(s);
 	defer_freeze(s);
+	rows_at_checkpoint(s);
 	c->frozen_bytes = c->frozen_left = dirty_memory(s);
 	c->frozen_wide			 = s->cache.dirty_wide;
 	c->frozen_puts			 = s->defer.used;

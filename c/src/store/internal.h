@@ -327,6 +327,21 @@ struct fingers {
 	struct span_bits  spans[256]; /* by how keys begin */
 };
 
+/* rows: single keys with their values, see rows.c. */
+struct row_set;
+struct rows {
+	struct row_set	*sets;		      /* NULL: there have never been any */
+	uint64_t	 most;		      /* sets that there is address space for */
+	_Atomic uint64_t shape;		      /* which set is whose; written with store->lock */
+	_Atomic uint64_t owner;		      /* of rows: which time it is that there are some; 0: there are none */
+	uint64_t	 times;		      /* they have begun */
+	uint64_t	 bytes;		      /* of memory */
+	uint64_t	 patience;	      /* gets that must miss before they begin */
+	_Atomic uint64_t missed, hits, added; /* the last two: since the lsn was that */
+	uint64_t	 lsn;
+	_Atomic bool	 grows;
+};
+
 struct store {
 	struct device	 *dev;
 	pthread_mutex_t	  lock;
@@ -346,6 +361,7 @@ struct store {
 	struct space   space;
 	struct cache   cache;
 	struct fingers fingers;
+	struct rows    rows;
 	struct defer   defer;
 	struct pages  *pages;
 	struct log     log;
@@ -422,6 +438,7 @@ int  cache_grow(struct store *s, struct frame **f,
 									* as it was */
 void cache_show(struct store *s, struct frame *f, uint64_t id); /* a reserved frame: it is a view, and can be found now */
 void cache_harden(struct store *s, struct frame *f);		/* a view becomes a dirty page */
+bool cache_is_full(const struct store *s);			/* the next page takes the place of another */
 void cache_shrink(struct store *s);			 /* until it is within the budget again, as far as pages may be evicted */
 void cache_drop_spare(struct store *s, struct frame *f); /* when it may be evicted */
 int  page_verify(struct store *s, const uint8_t *page,

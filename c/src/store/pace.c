@@ -6,15 +6,21 @@
 
 #include <time.h>
 
+/* Without the rows of keys that are read. */
+static uint64_t budget(const struct store *s)
+{
+	return s->cache.budget - s->rows.bytes;
+}
+
 /* Of pages; and of these with what was put off, which takes the place of clean pages that it had no use for. */
 uint64_t pace_pages_limit(const struct store *s)
 {
-	return MAX(s->cache.budget / 4 * 3, 32 * BLOCK);
+	return MAX(budget(s) / 4 * 3, 32 * BLOCK);
 }
 
 static uint64_t dirty_limit(const struct store *s)
 {
-	return s->large_waits ? pace_pages_limit(s) : MAX(s->cache.budget / 32 * 29, 32 * BLOCK);
+	return s->large_waits ? pace_pages_limit(s) : MAX(budget(s) / 32 * 29, 32 * BLOCK);
 }
 
 bool pace_is_full(const struct store *s)

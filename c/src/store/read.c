@@ -5,10 +5,11 @@
  * the device: before that the space is held, under the lock, so that its blocks are not used again whatever happens to the key. */
 #include "defer.h"
 #include "finger.h"
+#include "rows.h"
 #include "seek.h"
 
 #define PATIENCE  64
-#define SMALL_MAX 512u /* bytes of a value that go by way of the stack */
+#define SMALL_MAX ROW_VALUE_MAX /* bytes of a value that go by way of the stack */
 #define GROUP	  16u
 #define WANTS_MAX 128u
 #define PASSES	  16
@@ -17,11 +18,13 @@
  * there at once, when it is certain that the key has a value that fits: so only when that changes before the copy is whole can the
  * answer be NONEXIST or REC2BIG and the buffer be touched, by what was the value when the call began. */
 struct answer {
-	void	*buf;
-	size_t	 room, len; /* bytes of buf, of the value */
-	uint64_t rev;
-	uint8_t *bytes; /* SMALL_MAX of them: a small value, or the descriptor of one in extents */
-	bool	 found, extents;
+	void		*buf;
+	size_t		 room, len; /* bytes of buf, of the value */
+	uint64_t	 rev;
+	uint8_t		*bytes; /* SMALL_MAX of them: a small value, or the descriptor of one in extents */
+	bool		 found, extents;
+	struct row_place row;	/* of the key */
+	bool		 fresh; /* its leaf was not known: it may have come for this key alone */
 };
 
 _Static_assert(EXT_BYTES_MAX <= SMALL_MAX, "a descriptor is small");
@@ -82,6 +85,44 @@ static int give(const struct answer *a, size_t *len, uint64_t *rev)
 	return 0;
 }
 
+/* ---- rows ---- */
+
+/* *a is what the row has. */
+static NODE_RACY bool look_at_row(struct store *s, struct answer *a, tarn_buf key)
+{
+	struct row row = { .bytes = a->bytes };
+
+	if (!a->row.open || !row_get(s, &a->row, key, &row))
+		return false;
+	a->found   = true;
+	a->extents = a->fresh = false;
+	a->len		      = row.len;
+	a->rev		      = row.revision;
+	return true;
+}
+
+/* What was found in the leaf can be a row. The leaf may go then, unless somebody else finds something in it. */
+static void look_afresh(struct answer *a, uint64_t life, const struct spot *spot)
+{
+	struct frame *f = spot->frame;
+
+	a->fresh = a->found && !a->extents && a->len <= SMALL_MAX && fits(a) &&
+		   atomic_load_explicit(&f->live, memory_order_relaxed) != (life | spot->version);
+	if (a->fresh && a->row.open)
+		atomic_store_explicit(&f->touched, false, memory_order_relaxed);
+}
+
+/* The answer is certain. */
+static void keep_row(struct store *s, const struct answer *a, tarn_buf key)
+{
+	if (!a->fresh)
+		return;
+	if (a->row.open)
+		row_add(s, &a->row, key, &(struct row){ a->rev, (uint32_t)a->len, a->bytes });
+	else if (!a->row.owner)
+		row_missed(s);
+}
+
 /* ---- one key ---- */
 
 struct get {
@@ -100,6 +141,10 @@ static NODE_RACY int find_and_look(struct store *s, struct get *g, struct wanted
 	struct spot  spot;
 	int	     rc;
 
+	g->answer.fresh = false;
+	g->answer.row	= row_find(s, life, g->key);
+	if (look_at_row(s, &g->answer, g->key))
+		return 0;
 	if (life)
 		finger_come(s, hash);
 	if (life && finger_enter(s, life, hash, g->key, &spot)) {
@@ -111,9 +156,12 @@ static NODE_RACY int find_and_look(struct store *s, struct get *g, struct wanted
 	}
 	rc = tree_seek(s, t, g->key, &spot, w);
 	rc = rc ? rc : look(&g->answer, &spot);
-	if (!rc)
-		finger_set(s, life, hash, g->key, &spot);
-	return rc;
+	if (rc)
+		return rc;
+	if (life)
+		look_afresh(&g->answer, life, &spot);
+	finger_set(s, life, hash, g->key, &spot);
+	return 0;
 }
 
 static NODE_RACY int get(struct store *s, void *arg, struct wanted *w)
@@ -164,6 +212,7 @@ int store_get(struct store *s, struct store_at at, tarn_buf key, void *buf, size
 		*len = rc == -TARN_E_NONEXIST ? 0 : *len;
 		return rc;
 	}
+	keep_row(s, &g.answer, key);
 	rc = give(&g.answer, len, rev);
 	if (rc == -TARN_E_NONEXIST)
 		return base_fail_about(TARN_E_NONEXIST, "there is no such ", "key", "");
@@ -176,9 +225,10 @@ int store_get(struct store *s, struct store_at at, tarn_buf key, void *buf, size
 
 /* Some keys go down the tree together, a level at a time: while the page of one comes from memory, the others are searched. What is not
  * simple (a change meanwhile, a value in extents, damage) is left to store_get(). */
+#define ROW 2
 struct lane {
 	struct store_get *get;
-	int		  rc; /* RESTART: not simple. AGAIN: the page in `wanted` is missing */
+	int		  rc; /* RESTART: not simple. AGAIN: the page in `wanted` is missing. ROW: it is answered */
 	uint64_t	  hash;
 	bool		  fingered; /* a finger knew the leaf */
 	struct spot	  spot;
@@ -240,10 +290,22 @@ static NODE_RACY void lane_look(struct store *s, uint64_t life, struct lane *l)
 	l->rc = look(&l->answer, &l->spot);
 	if (l->rc)
 		return;
-	if (l->fingered)
+	if (l->fingered) {
 		finger_found(s, l->hash, &l->spot);
-	else
-		finger_set(s, life, l->hash, l->get->key, &l->spot);
+		return;
+	}
+	if (life)
+		look_afresh(&l->answer, life, &l->spot);
+	finger_set(s, life, l->hash, l->get->key, &l->spot);
+}
+
+static NODE_RACY void look_at_rows(struct store *s, struct many *m, uint64_t life)
+{
+	for (unsigned i = 0; i < m->n; i++)
+		m->lanes[i].answer.row = row_find(s, life, m->lanes[i].get->key);
+	for (unsigned i = 0; i < m->n; i++)
+		if (look_at_row(s, &m->lanes[i].answer, m->lanes[i].get->key))
+			m->lanes[i].rc = ROW;
 }
 
 /* Those that have a finger are in their leaves. */
@@ -258,7 +320,7 @@ static NODE_RACY void point(struct store *s, struct many *m, uint64_t life)
 	for (unsigned i = 0; i < m->n; i++) {
 		struct lane *l = &m->lanes[i];
 
-		l->fingered = finger_enter(s, life, l->hash, l->get->key, &l->spot);
+		l->fingered = !l->rc && finger_enter(s, life, l->hash, l->get->key, &l->spot);
 	}
 }
 
@@ -275,7 +337,10 @@ static NODE_RACY int group(struct store *s, void *arg, struct wanted *w)
 		m->lanes[i].rc	     = 0;
 		m->lanes[i].fingered = false;
 		m->lanes[i].spot     = root;
+
+		m->lanes[i].answer.fresh = false;
 	}
+	look_at_rows(s, m, life);
 	if (life)
 		point(s, m, life);
 	while (step_down(s, m))
@@ -304,6 +369,9 @@ static void lane_end(struct store *s, struct many *m, struct lane *l)
 		want(m, &l->wanted);
 		return;
 	}
+	l->rc = l->rc == ROW ? 0 : l->rc;
+	if (!l->rc)
+		keep_row(s, &l->answer, g->key);
 	if (l->rc || (l->answer.extents && fits(&l->answer))) {
 		l->rc = store_get(s, m->seek.at, g->key, g->buf, &g->len, &g->rev, m->seek.flags);
 		m->blocked |= l->rc == -TARN_E_AGAIN;

@@ -194,6 +194,8 @@ struct store_stat {
 	uint64_t batch_max; /* bytes of log record in one batch */
 	uint64_t put_off;   /* puts since it was opened whose leaf was not read for them */
 	uint64_t spilled;   /* of them, those that have left memory before their leaf was written */
+	uint64_t
+		row_bytes; /* of memory, for keys that are wanted often, and whose leaves are not there; part of the cache's budget */
 	uint32_t format_version;
 	uint32_t inline_max; /* a larger value goes to extents */
 	bool	 readonly;   /* the device failed; */

@@ -102,7 +102,7 @@ static uint64_t ring_take(const struct log *l, struct ring *r, uint64_t bytes)
 	}
 	at = r->pos;
 	r->used += n;
-	r->pos = (at + n) % l->blocks;
+	r->pos = at + n == l->blocks ? 0 : at + n;
 	return at;
 }
 

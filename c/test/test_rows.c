@@ -2,6 +2,9 @@
 /* test/test_rows.c: keys that are wanted often, each in another leaf, which memory has no room for. */
 #include "sim_store.h"
 
+#include "../src/store/finger.h"
+#include "../src/store/rows.h"
+
 #define SIZE  (UINT64_C(64) << 20)
 #define LOG   (4u << 20)
 #define CACHE (1u << 20)
@@ -115,6 +118,30 @@ static void test_changes_are_seen(void **state)
 	end(&f);
 }
 
+/* What was read before a change does not become a row after it. */
+static void test_read_before_a_change(void **state)
+{
+	struct fixture	 f;
+	struct row_place at;
+	uint8_t		 key[16], val[ROW_VALUE_MAX];
+	struct row	 row = { .len = VALUE, .bytes = val };
+
+	(void)state;
+	begin(&f, SIZE, LOG, CACHE);
+	fill(&f);
+	warm_up(&f);
+	for (uint32_t k = 1; k < 20; k++) {
+		at = row_find(f.store, finger_life(tree_peek(f.store, TREE, 0)), key_of(k, key));
+		assert_true(at.open && !row_get(f.store, &at, key_of(k, key), &row));
+		change(&f, STORE_PUT, k, 3000000 + k);
+		test_fill(val, VALUE, k);
+		row.len = VALUE;
+		row_add(f.store, &at, key_of(k, key), &row);
+		assert_has(&f, k, 3000000 + k);
+	}
+	end(&f);
+}
+
 /* Another tree of the same number. */
 static void test_dropped(void **state)
 {
@@ -195,6 +222,7 @@ int main(void)
 		cmocka_unit_test(test_hot_keys_need_no_reads),
 		cmocka_unit_test(test_changes_are_seen),
 		cmocka_unit_test(test_dropped),
+		cmocka_unit_test(test_read_before_a_change),
 		cmocka_unit_test(test_snapshot),
 		cmocka_unit_test(test_puts_alone),
 		cmocka_unit_test(test_cold_keys),

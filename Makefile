@@ -244,7 +244,7 @@ build/release/test/prove_memory: build/release/test/prove_memory.o build/release
 prove-memory: build/release/test/prove_memory ## 20 million records, kill -9 and a sparse pool of 100 GiB within a budget of 256 MiB: ARGS="DIR RECORDS BUDGET_MIB SEED"
 	@mkdir -p build/prove && $< $(or $(ARGS),build/prove)
 
-ENGINE_TESTS := log space node node_bad value store store_check store_rot media async defer spill relaxed watch store_threads seek_threads log_crash sweep
+ENGINE_TESTS := log record space node node_bad value store store_check store_rot media async defer spill relaxed watch store_threads seek_threads log_crash sweep
 
 ENGINE_TESTS += store_map api_full api_batch finger ahead rows
 prove-tests: $(ENGINE_TESTS:%=build/release/test/test_%) build/release/test/crash ## plant each bug of c/test/planted into the engine: which test catches it? BUGS="log-flush-skipped", BUGS=--full

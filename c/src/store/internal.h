@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* store/internal.h: the engine's rooms, and what holds between them.
  *
- * open, check -> checkpoint -> flush -> merge -> scout -> near, flush -> spill -> stage, above, and apply, aim, read, walk -> pace, tree -> finger, cache, defer -> slab,
- * pages -> space -> io, queues -> node -> layout, and log and value beside them.
+ * open, check -> checkpoint -> flush -> merge -> scout -> near, flush -> spill -> stage, above, and apply, aim, read, walk -> pace, tree -> finger, rows, cache, defer -> slab,
+ * pages -> space -> io, queues -> node -> layout, and log, record and value beside them.
  *
  * One thread at a time changes anything in memory: it holds store->lock, and never waits for the device meanwhile but where a function
  * says so. Readers of trees take no lock: a frame and a tree have a version, odd while they change; a reader compares it before and

@@ -46,6 +46,12 @@ static inline void prefetch(const void *at)
 	__asm__ volatile("");
 }
 
+/* A CHECK has a key, too, and changes nothing. */
+static inline bool changes_key(const struct store_mutation *m)
+{
+	return m->change == STORE_PUT || m->change == STORE_DEL;
+}
+
 /* Between two looks at what another thread is about to change. */
 static inline void spin_pause(void)
 {

@@ -63,7 +63,7 @@ static uint32_t value_len(const struct store_mutation *m)
 
 static uint32_t key_len(const struct store_mutation *m)
 {
-	return m->change == STORE_PUT || m->change == STORE_DEL ? (uint32_t)m->key.len : 0;
+	return changes_key(m) ? (uint32_t)m->key.len : 0;
 }
 
 uint64_t record_bytes(const struct store_mutation *muts, size_t n)

@@ -3,9 +3,9 @@
  *
  * When few of many keys are wanted often, and they are scattered, a leaf in memory holds one of them and two dozen that nobody wants. So a get that had to
  * read a leaf keeps what it found as a row, and lets the leaf go. Rows begin with a small share of the budget once memory is full and gets have to
- * read, and get more while most of what is asked for is found, until few are found, or more keys are changed than found. They stand in sets of
+ * read, and get more while they are found, until few are, or eight times as many batches change keys as rows are found. They stand in sets of
  * 2 KiB, by a hash of tree and key (linear hashing: one set after the other is split); a set has a word: its version, and who changes it. Always true:
- *   - who reads a set takes no lock: what it has copied counts when the word was even before and is the same afterwards;
+ *   - who reads a set takes no lock: what it has copied counts when the word was nobody's before and is the same afterwards;
  *   - a row is what the live tree has for its key. Who changes keys keeps their sets BUSY from before the first change to behind the last one,
  *     so no reader finds a row meanwhile, and none adds one; in between it changes or removes the rows;
  *   - a row that is added was read from the tree behind the look at the word, and the word has not changed since;
@@ -409,15 +409,10 @@ void row_add(struct store *s, const struct row_place *at, tarn_buf key, const st
 
 /* ---- changes ---- */
 
-static bool has_key(const struct store_mutation *m)
-{
-	return m->change == STORE_PUT || m->change == STORE_DEL;
-}
-
 /* false: there can be no row. */
 static bool find(struct store *s, const struct store_mutation *m, struct row_place *at)
 {
-	const struct tree *t = has_key(m) ? tree_peek(s, m->tree, 0) : NULL;
+	const struct tree *t = changes_key(m) ? tree_peek(s, m->tree, 0) : NULL;
 
 	if (!t)
 		return false;
@@ -425,9 +420,9 @@ static bool find(struct store *s, const struct store_mutation *m, struct row_pla
 	return at->open;
 }
 
-static void change_row(struct store *s, const struct store_mutation *m, const struct row_place *at, uint64_t revision)
+static void change_row(const struct store_mutation *m, const struct row_place *at, uint64_t revision)
 {
-	struct row_set *set = set_of(s, at->hash);
+	struct row_set *set = at->set;
 	uint32_t	start;
 	unsigned	i	= search(set, at->hash, at->owner, m->key, &start);
 	bool		inlined = m->change == STORE_PUT && !m->value;
@@ -452,8 +447,8 @@ static bool changes_lives(struct store *s, const struct store_mutation *muts, si
 
 	for (size_t i = 0; i < n; i++) {
 		drops |= muts[i].change == STORE_DROP;
-		keys |= has_key(&muts[i]);
-		found = found && (!has_key(&muts[i]) || tree_peek(s, muts[i].tree, 0));
+		keys |= changes_key(&muts[i]);
+		found = found && (!changes_key(&muts[i]) || tree_peek(s, muts[i].tree, 0));
 	}
 	return keys && (drops || !found);
 }
@@ -476,7 +471,7 @@ void rows_end(struct store *s, const struct store_mutation *muts, size_t n, uint
 
 	for (size_t i = 0; s->rows.bytes && i < n; i++)
 		if (find(s, &muts[i], &at))
-			change_row(s, &muts[i], &at, revision);
+			change_row(&muts[i], &at, revision);
 	for (size_t i = 0; s->rows.bytes && i < n; i++)
 		if (find(s, &muts[i], &at))
 			let_go(at.set);

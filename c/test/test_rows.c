@@ -190,7 +190,7 @@ static void test_puts_alone(void **state)
 	begin(&f, SIZE, LOG, CACHE);
 	fill(&f);
 	warm_up(&f);
-	for (uint32_t i = 0; i < KEYS && stat_of(&f).row_bytes; i++)
+	for (uint32_t i = 0; i < 6 * KEYS && stat_of(&f).row_bytes; i++)
 		change(&f, STORE_PUT, i * 7919 % KEYS, i);
 	assert_int_equal(stat_of(&f).row_bytes, 0);
 	end(&f);
@@ -216,6 +216,35 @@ static void test_cold_keys(void **state)
 	end(&f);
 }
 
+/* Keys that nobody asks for twice, from the first one on, and, lest rows be of no use, one that is asked for often. */
+static void read_cold(struct fixture *f, uint32_t first, uint32_t n)
+{
+	for (uint32_t i = first; i < first + n; i++) {
+		uint32_t k = i * 7919u % KEYS;
+
+		assert_has(f, k, k);
+		if (i % 8 == 0)
+			assert_has(f, 0, 0);
+	}
+}
+
+static void test_hot_keys_outlive_cold_ones(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	begin(&f, SIZE, LOG, CACHE);
+	fill(&f);
+	warm_up(&f);
+	for (uint32_t i = 0; i < 8; i++) {
+		read_cold(&f, i * 500, 500);
+		read_round(&f, 0);
+	}
+	read_cold(&f, 4000, 20000);
+	assert_true(read_round(&f, 0) < HOT / 4);
+	end(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -225,6 +254,7 @@ int main(void)
 		cmocka_unit_test(test_read_before_a_change),
 		cmocka_unit_test(test_snapshot),
 		cmocka_unit_test(test_puts_alone),
+		cmocka_unit_test(test_hot_keys_outlive_cold_ones),
 		cmocka_unit_test(test_cold_keys),
 	};
 

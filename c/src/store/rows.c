@@ -3,8 +3,10 @@
  *
  * When few of many keys are wanted often, and they are scattered, a leaf in memory holds one of them and two dozen that nobody wants. So a get that had to
  * read a leaf keeps what it found as a row, and lets the leaf go. Rows begin with a small share of the budget once memory is full and gets have to
- * read, and get more while they are found, until few are, or eight times as many batches change keys as rows are found. They stand in sets of
- * 2 KiB, by a hash of tree and key (linear hashing: one set after the other is split); a set has a word: its version, and who changes it. Always true:
+ * read, and get more while they are found, until few are, or many times as many batches change keys as rows are found. They stand in sets of
+ * 2 KiB, by a hash of tree and key (linear hashing: one set after the other is split); a set has a word: its version, and who changes it. In a set
+ * rows stand in the order in which they go. A new one is among the first, for most are asked for once; one that was found by the time its turn comes
+ * begins anew behind all others. Always true:
  *   - who reads a set takes no lock: what it has copied counts when the word was nobody's before and is the same afterwards;
  *   - a row is what the live tree has for its key. Who changes keys keeps their sets BUSY from before the first change to behind the last one,
  *     so no reader finds a row meanwhile, and none adds one; in between it changes or removes the rows;
@@ -18,13 +20,16 @@
 #define SET_BYTES  2048u
 #define ROWS_MAX   16u /* of a set */
 #define UNIT	   8u  /* rows begin at multiples of it */
+#define TRIAL	   4u /* one that is added goes after so many others, unless it is found before: most are never asked for again */
 #define SHARE	   16u /* of the budget, at first */
 #define SHARE_MOST 2u  /* and at the most */
 #define SETS_LEAST 16u
-#define WORTH	   32u	 /* one hit for so many rows that were added, or they go */
-#define CHANGES	   4u	 /* to one hit: they get no more room; twice as many, and they go */
-#define FEW	   64u	 /* hits to one change: else they get half of the room, for changes need memory, too */
-#define WINDOW	   1024u /* rows that are added before their use is looked at, at the least; else as many as there are sets */
+#define WORTH	   32u /* one hit for so many rows that were added, or they go */
+#define CHANGES	   32u /* to one hit: they go */
+#define FEW                                                                                                                      \
+	64u /* hits to one change: else they get half of the room, or, with more changes than hits, a fourth, for changes need memory, too */
+#define WINDOW	   1024u /* rows that are added before their use is looked at, at the least; */
+#define WINDOW_SET 8u	 /* else so many for each set: most of what there is room for */
 #define REST	   64u	 /* times as many gets must miss until they are tried again */
 #define SPINS	   100u
 
@@ -182,11 +187,23 @@ static void let_go(struct row_set *set)
 		atomic_store_explicit(&set->word, (word & ~BUSY) + STEP, memory_order_release);
 }
 
-static void put_low(_Atomic uint16_t *bits, unsigned i)
+static uint16_t low_bits(unsigned i)
 {
-	uint16_t low = (uint16_t)((1u << i) - 1), was = atomic_load_explicit(bits, memory_order_relaxed);
+	return (uint16_t)((1u << i) - 1);
+}
 
-	atomic_store_explicit(bits, (uint16_t)((was & low) | (was >> 1 & ~low)), memory_order_relaxed);
+static void remove_bit(_Atomic uint16_t *bits, unsigned i)
+{
+	uint16_t was = atomic_load_explicit(bits, memory_order_relaxed);
+
+	atomic_store_explicit(bits, (uint16_t)((was & low_bits(i)) | (was >> 1 & ~low_bits(i))), memory_order_relaxed);
+}
+
+static void insert_bit(_Atomic uint16_t *bits, unsigned i)
+{
+	uint16_t was = atomic_load_explicit(bits, memory_order_relaxed);
+
+	atomic_store_explicit(bits, (uint16_t)((was & low_bits(i)) | (was & ~low_bits(i)) << 1), memory_order_relaxed);
 }
 
 static uint32_t end_of(const struct row_set *set, unsigned i)
@@ -205,38 +222,56 @@ static void remove_row(struct row_set *set, unsigned i)
 		set->tags[k]   = set->tags[k + 1];
 		set->starts[k] = (uint8_t)(set->starts[k + 1] - units);
 	}
-	put_low(&set->wanted, i);
+	remove_bit(&set->wanted, i);
 }
 
-/* The oldest that was not found since the last time. */
+/* Those that stood there from i on come behind it. There is room. */
+static uint8_t *insert_row(struct row_set *set, unsigned i, uint16_t tag, uint32_t units)
+{
+	uint32_t start = i < set->n ? set->starts[i] : set->used;
+
+	memmove(set->data + (start + units) * UNIT, set->data + start * UNIT, (set->used - start) * UNIT);
+	for (unsigned k = set->n; k > i; k--) {
+		set->tags[k]   = set->tags[k - 1];
+		set->starts[k] = (uint8_t)(set->starts[k - 1] + units);
+	}
+	set->tags[i]   = tag;
+	set->starts[i] = (uint8_t)start;
+	set->n++;
+	set->used = (uint8_t)(set->used + units);
+	insert_bit(&set->wanted, i);
+	return set->data + start * UNIT;
+}
+
+static void move_first_behind(struct row_set *set)
+{
+	uint8_t	 row[ROW_MOST];
+	uint16_t tag = set->tags[0];
+	uint32_t len = end_of(set, 0) * UNIT;
+
+	memcpy(row, set->data, len);
+	remove_row(set, 0);
+	memcpy(insert_row(set, set->n, tag, len / UNIT), row, len);
+}
+
+/* The first one goes, but one that was found since it became the first, or was added, goes behind all others instead. */
 static void evict(struct row_set *set)
 {
-	uint16_t wanted = atomic_load_explicit(&set->wanted, memory_order_relaxed);
-	unsigned i	= 0;
-
-	while (i < set->n && wanted >> i & 1)
-		i++;
-	atomic_store_explicit(&set->wanted, (uint16_t)(wanted & ~((1u << i) - 1)), memory_order_relaxed);
-	remove_row(set, i < set->n ? i : 0);
+	for (unsigned n = set->n; n && atomic_load_explicit(&set->wanted, memory_order_relaxed) & 1; n--)
+		move_first_behind(set);
+	remove_row(set, 0);
 }
 
-/* Room for one more, behind all others. */
-static uint8_t *append(struct row_set *set, uint16_t tag, uint32_t units)
+static uint8_t *make_row(struct row_set *set, unsigned i, uint16_t tag, uint32_t units)
 {
-	uint8_t *to;
-
 	while (set->n == ROWS_MAX || (set->used + units) * UNIT > sizeof(set->data))
 		evict(set);
-	to		      = set->data + set->used * UNIT;
-	set->tags[set->n]     = tag;
-	set->starts[set->n++] = set->used;
-	set->used	      = (uint8_t)(set->used + units);
-	return to;
+	return insert_row(set, MIN(i, set->n), tag, units);
 }
 
 static void write_row(struct row_set *set, const struct row_place *at, tarn_buf key, const struct row *row)
 {
-	uint8_t *to = append(set, tag_of(at->hash), row_bytes(key.len, row->len) / UNIT);
+	uint8_t *to = make_row(set, TRIAL, tag_of(at->hash), row_bytes(key.len, row->len) / UNIT);
 
 	put64(to + ROW_OWNER, at->owner);
 	put64(to + ROW_REVISION, row->revision);
@@ -326,7 +361,7 @@ static void move_rows(struct row_set *from, struct row_set *to, uint64_t bit)
 		uint32_t len = (end_of(from, i) - from->starts[i]) * UNIT;
 
 		if (XXH3_64bits_withSeed(key.ptr, key.len, get64(at + ROW_OWNER)) & bit) {
-			memcpy(append(to, from->tags[i], len / UNIT), at, len);
+			memcpy(make_row(to, ROWS_MAX, from->tags[i], len / UNIT), at, len);
 			remove_row(from, i);
 		} else {
 			i++;
@@ -345,7 +380,7 @@ static void split(struct store *s)
 	hold(to);
 	move_rows(from, to, n);
 	atomic_store(&r->shape, i + 1 < n ? shape + (UINT64_C(1) << SHAPE_SPLIT) : 2 * n);
-	r->grows = r->grows && sets_of(r->shape) < r->most;
+	r->grows = r->grows && sets_of(r->shape) < r->limit;
 	r->bytes += SET_BYTES;
 	let_go(to);
 	let_go(from);
@@ -358,8 +393,9 @@ static void end_window(struct store *s)
 	struct rows *r	  = &s->rows;
 	uint64_t     hits = atomic_load(&r->hits), changes = s->log.lsn - r->lsn;
 
-	r->grows = CHANGES * hits > changes && sets_of(r->shape) < (hits > FEW * changes ? r->most : r->most / 2);
-	if (hits < atomic_load(&r->added) / WORTH || changes / CHANGES / 2 > hits)
+	r->limit = hits > FEW * changes ? r->most : hits > changes ? r->most / 2 : r->most / 4;
+	r->grows = sets_of(r->shape) < r->limit;
+	if (hits < atomic_load(&r->added) / WORTH || changes / CHANGES > hits)
 		stop(s);
 	begin_window(s);
 }
@@ -368,7 +404,7 @@ void rows_at_checkpoint(struct store *s)
 {
 	struct rows *r = &s->rows;
 
-	if (r->bytes && (s->log.lsn - r->lsn) / CHANGES / 2 > MAX(atomic_load(&r->hits), sets_of(r->shape)))
+	if (r->bytes && (s->log.lsn - r->lsn) / CHANGES > MAX(atomic_load(&r->hits), sets_of(r->shape)))
 		stop(s);
 }
 
@@ -376,7 +412,7 @@ void rows_at_checkpoint(struct store *s)
 static void count(struct store *s)
 {
 	struct rows *r	    = &s->rows;
-	uint64_t     window = MAX((uint32_t)atomic_load_explicit(&r->shape, memory_order_relaxed), WINDOW);
+	uint64_t     window = MAX(WINDOW_SET * (uint64_t)(uint32_t)atomic_load_explicit(&r->shape, memory_order_relaxed), WINDOW);
 	bool	     last   = atomic_fetch_add_explicit(&r->added, 1, memory_order_relaxed) >= window;
 
 	if ((!last && !r->grows) || pthread_mutex_trylock(&s->lock))

@@ -527,6 +527,7 @@ static inline bool frame_valid(const struct frame *f, uint64_t version) /* no lo
 /* pages.c: pages on their way from the device, so that each is read once, whoever wants it. No lock is wanted by these. */
 int  pages_open(struct store *s);
 void pages_close(struct store *s); /* nobody waits any more */
+bool pages_are_awaited(struct store *s);
 int  page_fetch(struct store	    *s,
 		const struct wanted *w); /* the page is in the cache (or was, a moment ago); waits. IO, CSUM, NOMEM */
 int  page_fetch_many(struct store *s, const struct wanted *w, size_t n); /* all at once; the first error */
@@ -728,6 +729,7 @@ void store_let_in(struct store *s);
 uint64_t pace_pages_limit(const struct store *s); /* bytes of dirty pages */
 bool	 pace_is_full(const struct store *s);	  /* changes stop until a checkpoint has written, or puts have been spilled */
 bool	 pace_wants_spill(const struct store *s); /* memory gets full, and a spill would help */
+bool	 pace_gives_way(struct store *s);	  /* of a checkpoint, no lock: others read, and memory has time */
 uint64_t pace_ns(struct store *s,
 		 uint64_t      log); /* how long a change should take now; log: per mille of the ring that is in use */
 bool	 pace_log_is_due(const struct store *s, uint64_t log);

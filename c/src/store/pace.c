@@ -91,6 +91,19 @@ uint64_t pace_ns(struct store *s, uint64_t log)
 	return s->due ? used * used / 1000 * PACE_MAX_NS / 1000 + (MAX(full, LAST_ROOM) - LAST_ROOM) * LAST_NS : 0;
 }
 
+/* The device completes what a checkpoint has in flight before what comes after it, and few large transfers are as fast as many. */
+bool pace_gives_way(struct store *s)
+{
+	bool easy;
+
+	if (!pages_are_awaited(s))
+		return false;
+	store_lock(s);
+	easy = !pace_ns(s, log_used(s));
+	pthread_mutex_unlock(&s->lock);
+	return easy;
+}
+
 /* Short waits are put together, for a sleep is never short. No lock is held. */
 void pace_rest(uint64_t ns)
 {

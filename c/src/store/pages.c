@@ -47,6 +47,17 @@ void pages_close(struct store *s)
 	s->pages = NULL;
 }
 
+bool pages_are_awaited(struct store *s)
+{
+	struct pages *p = s->pages;
+	bool	      some;
+
+	pthread_mutex_lock(&p->lock);
+	some = p->in_flight > 0;
+	pthread_mutex_unlock(&p->lock);
+	return some;
+}
+
 /* ---- the table; pages.lock is held ---- */
 
 static struct load **bucket(struct pages *p, uint64_t block)

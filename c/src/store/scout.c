@@ -74,6 +74,8 @@ static void begin_batch(struct scout *sc, struct near *b)
 	unsigned	 room = (unsigned)MIN(SCOUT_PAGES, b->room_bytes / MAX(s->node_bytes, BLOCK)), n = 0;
 	struct near_page pages[SCOUT_PAGES];
 
+	if (pace_gives_way(s))
+		room = MIN(room, MAX(SCOUT_PAGES / 4, PAGES_LEAST));
 	sc->begun++;
 	store_lock(s);
 	while (s->defer.n && !sc->above.done && n + DEFER_PAGES <= room) {

@@ -48,13 +48,20 @@ static int wait_for(struct stages *g, unsigned turn)
 	return 0;
 }
 
-int stages_drain(struct stages *g)
+/* The oldest first. */
+static int wait_for_all(struct stages *g)
 {
-	int rc = 0, drained;
+	int rc = 0;
 
 	for (unsigned i = 1; !rc && i <= g->turns; i++)
 		rc = wait_for(g, (g->turn + i) % g->turns);
-	drained = io_drain(g->s);
+	return rc;
+}
+
+int stages_drain(struct stages *g)
+{
+	int rc = wait_for_all(g), drained = io_drain(g->s);
+
 	return rc ? rc : drained;
 }
 
@@ -69,11 +76,13 @@ int stages_next(struct stages *g, uint64_t want)
 {
 	struct store *s = g->s;
 	struct stage *st;
-	int	      rc;
+	int	      rc = 0;
 
 	stages_submit(g);
+	if (pace_gives_way(s))
+		rc = wait_for_all(g);
 	g->turn = (g->turn + 1) % g->turns;
-	rc	= wait_for(g, g->turn);
+	rc	= rc ? rc : wait_for(g, g->turn);
 	if (rc)
 		return rc;
 	st = &g->all[g->turn];

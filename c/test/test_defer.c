@@ -185,6 +185,97 @@ static void a_failed_write_loses_nothing(void **state)
 	end(&f);
 }
 
+static void crash(struct fixture *f)
+{
+	assert_ok(store_commit(f->store, f->lsn));
+	abandon(f);
+	open_it(f);
+}
+
+static uint64_t put_off(struct fixture *f)
+{
+	struct store_stat st;
+
+	store_stat(f->store, &st);
+	return st.put_off;
+}
+
+static uint64_t take_snapshot(struct fixture *f)
+{
+	struct store_mutation m = { .change = STORE_SNAP, .tree = TREE };
+
+	assert_ok(store_apply(f->store, &m, 1, 0, &f->lsn, NULL));
+	return f->lsn;
+}
+
+/* Memory is full: to change a key does not make its page dirty. */
+static void puts_on_leaves_in_memory(void **state)
+{
+	struct fixture f;
+	uint64_t       epoch, before;
+
+	(void)state;
+	begin(&f);
+	for (uint32_t k = 0; k < KEYS; k++)
+		assert_right(&f, 0, k, 1);
+	epoch  = take_snapshot(&f);
+	before = put_off(&f);
+	for (uint32_t k = 0; k < KEYS; k += 100)
+		for (uint32_t version = 5; version < 8; version++) {
+			assert_right(&f, 0, k, version == 5 ? 1 : version - 1);
+			assert_ok(put(&f, k, version));
+			assert_right(&f, 0, k, version);
+			assert_right(&f, epoch, k, 1);
+		}
+	assert_true(put_off(&f) - before > KEYS / 100 * 2);
+	for (unsigned round = 0; round < 3; round++) {
+		for (uint32_t k = 0; k < KEYS; k++)
+			assert_right(&f, 0, k, k % 100 ? 1 : 7);
+		if (round == 0)
+			assert_ok(store_checkpoint(f.store));
+		else
+			crash(&f);
+	}
+	for (uint32_t k = 0; k < KEYS; k += 50)
+		assert_right(&f, epoch, k, 1);
+	end(&f);
+}
+
+/* A checkpoint has begun, and ended early: what it was to write is frozen, and in memory for who reads. */
+static void puts_on_frozen_leaves_in_memory(void **state)
+{
+	struct sim_faults no_reads = { .read_error = 1 }, none = { 0 };
+	struct fixture	  f;
+	uint64_t	  before;
+
+	(void)state;
+	begin(&f);
+	for (uint32_t k = 0; k < KEYS; k++)
+		assert_right(&f, 0, k, 1);
+	for (uint32_t k = 0; k < KEYS; k += 40)
+		assert_ok(put(&f, k, 5));
+	for (uint32_t k = 0; k < KEYS; k += 400)
+		assert_right(&f, 0, k, 5);
+	sim_set_faults(f.disk, &no_reads);
+	assert_error(store_checkpoint(f.store), IO);
+	sim_set_faults(f.disk, &none);
+	before = put_off(&f);
+	for (uint32_t k = 0; k < KEYS; k += 400)
+		for (uint32_t version = 6; version < 8; version++) {
+			assert_right(&f, 0, k, version - 1);
+			assert_ok(put(&f, k, version));
+			assert_right(&f, 0, k, version);
+		}
+	assert_true(put_off(&f) - before > KEYS / 400);
+	assert_ok(store_checkpoint(f.store));
+	for (unsigned round = 0; round < 2; round++) {
+		for (uint32_t k = 0; k < KEYS; k++)
+			assert_right(&f, 0, k, k % 400 == 0 ? 7 : k % 40 == 0 ? 5 : 1);
+		crash(&f);
+	}
+	end(&f);
+}
+
 /* ---- against a model ---- */
 
 struct model {
@@ -241,13 +332,6 @@ static void snapshot(struct fixture *f, struct model *m, unsigned i)
 	assert_ok(store_apply(f->store, &mut, 1, 0, &f->lsn, NULL));
 	m->snaps[i].epoch = m->snaps[i].epoch ? 0 : f->lsn;
 	memcpy(m->snaps[i].then, m->now, sizeof(m->now));
-}
-
-static void crash(struct fixture *f)
-{
-	assert_ok(store_commit(f->store, f->lsn));
-	abandon(f);
-	open_it(f);
 }
 
 static void rare(struct fixture *f, struct model *m, uint64_t r)
@@ -654,6 +738,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(cold_puts_read_nothing),
 		cmocka_unit_test(a_failed_write_loses_nothing),
+		cmocka_unit_test(puts_on_leaves_in_memory),
+		cmocka_unit_test(puts_on_frozen_leaves_in_memory),
 		cmocka_unit_test(agrees_with_a_model),
 		cmocka_unit_test(threads_agree),
 		cmocka_unit_test(puts_on_a_damaged_leaf_are_there),

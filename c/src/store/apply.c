@@ -276,6 +276,26 @@ static bool prepare_above(struct store *s, struct batch *b, const struct aim *ai
 	return true;
 }
 
+/* The leaf at the end of the path is in memory, and of that there is too little to make a page dirty for one key. What the put makes of the leaf must have
+ * room in the same page, and what it was must be on disk. */
+static bool prepare_beside(struct store *s, struct batch *b, const struct store_mutation *m, struct path *path)
+{
+	struct frame	 *leaf = path->depth > 1 ? path->frames[path->depth - 1] : NULL;
+	struct leaf_value old  = found_value(path);
+
+	if (!leaf || leaf->dirty || !path->found || old.extents || m->val.len > old.len ||
+	    leaf->written > s->checkpoint.written || !cache_is_full(s))
+		return false;
+	path->depth--;
+	if (!can_defer(s, b, m, path)) {
+		path->depth++;
+		return false;
+	}
+	cache_unpin(leaf);
+	prepare_deferred(s, b, m);
+	return true;
+}
+
 static int prepare_key(struct store *s, struct batch *b, struct tree *t, struct store_mutation *m, struct path *path)
 {
 	const struct aim *aim = aim_of(s, b, t, m);
@@ -292,6 +312,8 @@ static int prepare_key(struct store *s, struct batch *b, struct tree *t, struct 
 			prepare_deferred(s, b, m);
 			return 0;
 		}
+		if (!rc && prepare_beside(s, b, m, path))
+			return 0;
 		if (!rc && path->depth && m->change == STORE_PUT && !path->found)
 			seek_prefetch_room(path->frames[path->depth - 1], m->key, m->val);
 		if (!rc && is_single(b))

@@ -500,6 +500,13 @@ void cache_make_dirty(struct store *s, struct frame *f)
 	count_dirty(&s->cache, f);
 }
 
+void cache_make_view(struct store *s, struct frame *f, uint64_t id)
+{
+	rename_frame(&s->cache, f, id);
+	f->view	   = true;
+	f->written = 0;
+}
+
 void cache_make_clean(struct store *s, struct frame *f, const struct bptr *ptr)
 {
 	page_forget(s, ptr->addr);

@@ -4,10 +4,11 @@
  * A put that has no condition need not know what its leaf holds. When that is not in memory, the put is kept in memory instead of the leaf: the
  * leaf gets a virtual id, like any page that has changed, and a note of where its bytes are (its base) and of the puts on it. A checkpoint
  * reads the bases of many such leaves at once, in key order, and writes the leaves with all their puts. Puts for which there is no room in memory leave
- * it before (spill.c). Always true, under store->lock:
+ * it before (spill.c). When memory is full, a put of a key that a clean leaf in memory has is put off, too, since a key takes less than a page that has
+ * to stay: the page becomes a view. Always true, under store->lock:
  *   - a page that is put off is a leaf, has a parent, and nothing of it is in memory but, at times, a view: a frame of that id with all puts
- *     in it, for who wants to read. A view may be evicted, since it can be made again;
- *   - the first who wants to change the leaf in place makes it an ordinary dirty page, and its note goes;
+ *     in it, for who wants to read. A view may be evicted, since it can be made again; a checkpoint that finds one writes it;
+ *   - who wants to change the leaf in a way that is not put off makes it an ordinary dirty page, and its note goes;
  *   - the base is a block that the last superblock reaches, or a page of an older frozen tree. So the blocks of a base are given up when
  *     its leaf becomes an ordinary page, not before;
  *   - a base has no value in extents (its pointer says so), so no space but its own is given up by a put on it.
@@ -347,9 +348,34 @@ static struct deferred *defer_leaf(struct store *s, struct tree *t, struct path 
 	return p;
 }
 
+/* What was the leaf until now: a page on disk becomes a view; a view of a frozen leaf is that leaf no more. NULL: there is no view. */
+static struct frame *take_over(struct store *s, const struct deferred *p, struct frame *f, bool frozen)
+{
+	if (f && frozen)
+		frame_retire(f);
+	if (!f || frozen)
+		return NULL;
+	cache_make_view(s, f, note_id(p));
+	f->gen = note_gen(s, p);
+	return f;
+}
+
+/* It has a value of at least that length there. */
+static int put_in_view(struct frame *view, tarn_buf key, const struct leaf_value *val)
+{
+	bool	 found, fits;
+	uint32_t slot = node_lower(view->page, view->cap, key, &found);
+
+	frame_begin(view);
+	fits = node_put_value(view->page, view->cap, slot, found, key, val);
+	frame_end_same(view);
+	return fits ? 0 : fail(MISC, "a value does not fit in the place of a longer one");
+}
+
 int defer_put(struct store *s, struct tree *t, struct path *path, tarn_buf key, const struct leaf_value *val)
 {
 	struct deferred *p;
+	struct frame	*view;
 	uint64_t	 id;
 	int		 rc = tree_own_path(s, t, path);
 
@@ -359,17 +385,22 @@ int defer_put(struct store *s, struct tree *t, struct path *path, tarn_buf key, 
 	p  = id & VIRTUAL ? defer_find(s, id) : NULL;
 	if (id & VIRTUAL && !p)
 		return fail(MISC, "a page that was put off is not known");
-	if (!p || note_gen(s, p) <= t->gen)
-		p = defer_leaf(s, t, path, p);
+	view = cache_find(s, id);
+	if (!p || note_gen(s, p) <= t->gen) {
+		bool frozen = p;
+
+		p    = defer_leaf(s, t, path, p);
+		view = take_over(s, p, view, frozen);
+	}
 	p->died = (uint16_t)(p->died + s->gen - note_gen(s, p));
 	p->gen	= (uint32_t)s->gen; /* no page is younger than its parent */
 	if (!replace(s, p, key, val))
 		add_put(&s->defer, p, key, val);
-	hint_set(&s->cache, path->frames[path->depth - 1], path->slots[path->depth - 1], HINT_PUTS);
+	hint_set(&s->cache, path->frames[path->depth - 1], path->slots[path->depth - 1], view ? view->number : HINT_PUTS);
 	defer_account(&s->defer);
 	count_blocks(&s->defer, p, MAX(base_of(s, p).len, defer_child(path).ptr.len));
 	s->defer.count++;
-	return 0;
+	return view ? put_in_view(view, key, val) : 0;
 }
 
 /* ---- the leaf as it is ---- */
@@ -524,9 +555,51 @@ static bool resolve(struct store *s, struct wanted *w)
 	return rc == -TARN_E_AGAIN && w->ptr.addr;
 }
 
-size_t defer_resolve(struct store *s, struct wanted *w, size_t n)
+struct parts {
+	struct wanted *w;
+	size_t	       n, room;
+};
+
+static void add_part(struct store *s, const struct deferred *p, const struct bptr *ptr, uint64_t but, struct parts *parts)
 {
-	size_t kept = 0, i = 0;
+	if (parts->n < parts->room && ptr->addr != but && !cache_find(s, ptr->addr))
+		parts->w[parts->n++] = (struct wanted){ p->tree, *ptr };
+}
+
+/* All that it is made from, and that is not in memory, but one page. */
+static void add_parts(struct store *s, uint64_t id, uint64_t but, struct parts *parts)
+{
+	const struct deferred *p;
+
+	while (!cache_find(s, id) && (p = defer_find(s, id)) != NULL) {
+		struct bptr base = base_of(s, p);
+
+		for (unsigned i = 0; spilled_page(p, i); i++) {
+			struct bptr ptr = spill_page(s, p->half, spilled_page(p, i));
+
+			add_part(s, p, &ptr, but, parts);
+		}
+		if (!(base.addr & VIRTUAL))
+			add_part(s, p, &base, but, parts);
+		id = base.addr;
+	}
+}
+
+/* w[i] is one that was put off: what must be read for it comes to its place, and to parts. */
+static bool resolve_all(struct store *s, struct wanted *w, struct parts *parts)
+{
+	uint64_t id   = w->ptr.addr;
+	bool	 kept = resolve(s, w);
+
+	if (kept)
+		add_parts(s, id, w->ptr.addr, parts);
+	return kept;
+}
+
+size_t defer_resolve(struct store *s, struct wanted *w, size_t n, size_t room)
+{
+	struct parts parts = { w + n, 0, room - n };
+	size_t	     kept = 0, i = 0;
 
 	while (i < n && !(w[i].ptr.addr & VIRTUAL))
 		i++;
@@ -534,8 +607,9 @@ size_t defer_resolve(struct store *s, struct wanted *w, size_t n)
 		return n;
 	pthread_mutex_lock(&s->lock);
 	for (i = 0; i < n; i++)
-		if (!(w[i].ptr.addr & VIRTUAL) || resolve(s, &w[i]))
+		if (!(w[i].ptr.addr & VIRTUAL) || resolve_all(s, &w[i], &parts))
 			w[kept++] = w[i];
 	pthread_mutex_unlock(&s->lock);
-	return kept;
+	memmove(w + kept, parts.w, parts.n * sizeof(*w));
+	return kept + parts.n;
 }

@@ -360,13 +360,13 @@ static int add_child(struct flush *fl, struct frame *p, uint32_t slot)
 
 	if (!(id & VIRTUAL))
 		return 0;
-	if (note && id != fl->unmade && merge_gather(&fl->scout, note, &fl->puts, &fl->jobs[fl->n].from)) {
+	f = cache_find(fl->s, id);
+	if (note && !f && id != fl->unmade && merge_gather(&fl->scout, note, &fl->puts, &fl->jobs[fl->n].from)) {
 		add_merge(fl, note, slot);
 		return 0;
 	}
-	if (note && fl->n)
+	if (note && !f && fl->n)
 		return PAUSE;
-	f    = cache_find(fl->s, id);
 	cold = !f;
 	if (cold || f->view)
 		rc = make_leaf(fl, p, slot, &f);

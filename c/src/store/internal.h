@@ -443,9 +443,10 @@ void cache_make_clean(struct store *s, struct frame *f, const struct bptr *ptr);
 int  cache_grow(struct store *s, struct frame **f,
 		uint32_t cap); /* a dirty page moves to a larger frame, under the same id; version odd
 									* as it was */
-void cache_show(struct store *s, struct frame *f, uint64_t id); /* a reserved frame: it is a view, and can be found now */
-void cache_harden(struct store *s, struct frame *f);		/* a view becomes a dirty page */
-bool cache_is_full(const struct store *s);			/* the next page takes the place of another */
+void cache_show(struct store *s, struct frame *f, uint64_t id);	     /* a reserved frame: it is a view, and can be found now */
+void cache_make_view(struct store *s, struct frame *f, uint64_t id); /* of a clean page that has been written */
+void cache_harden(struct store *s, struct frame *f);		     /* a view becomes a dirty page */
+bool cache_is_full(const struct store *s);			     /* the next page takes the place of another */
 void cache_shrink(struct store *s);			 /* until it is within the budget again, as far as pages may be evicted */
 void cache_drop_spare(struct store *s, struct frame *f); /* when it may be evicted */
 int  page_verify(struct store *s, const uint8_t *page,

@@ -445,7 +445,7 @@ int store_get_many(struct store *s, struct store_at at, struct store_get *gets, 
 
 		if (rc || (!m.wants_n && !m.blocked))
 			return rc;
-		m.wants_n = defer_resolve(s, m.wants, m.wants_n);
+		m.wants_n = defer_resolve(s, m.wants, m.wants_n, WANTS_MAX);
 		if (wanted && !m.wants_n && passes < PASSES)
 			continue;
 		if (flags & STORE_NOWAIT) {

@@ -46,11 +46,16 @@ static unsigned want_spilled(struct scout *sc, const struct deferred *p, uint32_
 	return n;
 }
 
-/* One that was put off upon a page that is on disk. NULL */
+/* One that was put off upon a page that is on disk, and must be made. NULL: there is none, or a view, which is to stay until it is written. */
 static const struct deferred *note_of(const struct scout *sc, uint64_t id)
 {
-	const struct deferred *p = id & VIRTUAL ? defer_find(sc->s, id) : NULL;
+	const struct deferred *p    = id & VIRTUAL ? defer_find(sc->s, id) : NULL;
+	struct frame	      *view = p ? cache_find(sc->s, id) : NULL;
 
+	if (view) {
+		atomic_store_explicit(&view->touched, true, memory_order_relaxed);
+		return NULL;
+	}
 	return p && !(base_of(sc->s, p).addr & VIRTUAL) ? p : NULL;
 }
 

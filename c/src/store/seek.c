@@ -356,19 +356,16 @@ static int open_tree(struct store *s, void *arg)
 }
 
 /* When reading ahead fails, what is wanted now is read alone: its own error is what counts. */
-static int fetch(struct store *s, const struct seek *k, const struct wanted *w)
+static int fetch(struct store *s, const struct wanted *w, const struct wanted *all, size_t n)
 {
-	if (k->ahead_n > 1 && !page_fetch_many(s, k->ahead, k->ahead_n))
+	if (n > 1 && !page_fetch_many(s, all, n))
 		return 0;
 	return page_fetch(s, w);
 }
 
-static int refuse_to_wait(struct store *s, const struct seek *k, const struct wanted *w)
+static int refuse_to_wait(struct store *s, const struct wanted *all, size_t n)
 {
-	if (k->ahead_n > 1)
-		store_set_wanted_many(s, k->ahead, k->ahead_n);
-	else
-		store_set_wanted(s, w);
+	store_set_wanted_many(s, all, n);
 	return fail(AGAIN, "it is not in memory");
 }
 
@@ -382,15 +379,21 @@ struct damage {
  * read, and its blocks hold something else by now. So an error counts when the body wants the very same page again, under the lock. */
 static int want(struct store *s, struct seek *k, struct wanted *w, struct damage *d)
 {
-	k->ahead_n = k->ahead_n > 1 ? (unsigned)defer_resolve(s, k->ahead, k->ahead_n) : 0;
-	if (w->ptr.addr && !defer_resolve(s, w, 1))
+	struct wanted parts[DEFER_PAGES] = { *w }, *all = parts;
+	size_t	      n = w->ptr.addr ? defer_resolve(s, parts, 1, DEFER_PAGES) : 0;
+
+	if (w->ptr.addr && !n)
 		return 0;
+	*w	   = parts[0];
+	k->ahead_n = k->ahead_n > 1 ? (unsigned)defer_resolve(s, k->ahead, k->ahead_n, AHEAD_MAX) : 0;
+	if (k->ahead_n > 1)
+		all = k->ahead, n = k->ahead_n;
 	if (k->flags & STORE_NOWAIT || !w->ptr.addr)
-		return refuse_to_wait(s, k, w);
+		return refuse_to_wait(s, all, n);
 	if (d->rc && bptr_equal(&d->ptr, &w->ptr))
 		return d->rc;
 	d->ptr = w->ptr;
-	d->rc  = fetch(s, k, w);
+	d->rc  = fetch(s, w, all, n);
 	if (d->rc)
 		k->locked = true;
 	return 0;

@@ -245,6 +245,75 @@ static void test_hot_keys_outlive_cold_ones(void **state)
 	end(&f);
 }
 
+#define PLACES 300u
+#define FRESH  4000000u
+
+static void grow(struct fixture *f, uint64_t bytes)
+{
+	for (uint32_t i = 0; i < KEYS && stat_of(f).row_bytes < bytes; i++) {
+		read_cold(f, i, 1);
+		if (i % HOT == 0)
+			read_round(f, 0);
+	}
+	assert_true(stat_of(f).row_bytes >= bytes);
+}
+
+/* So many puts on other keys that rows yield, and not so many that they go. */
+static void yield(struct fixture *f, uint64_t bytes)
+{
+	for (uint32_t i = 0; i < KEYS && stat_of(f).row_bytes > bytes; i++) {
+		uint32_t k = PLACES + i * 7919u % (KEYS - PLACES);
+
+		if (k % APART)
+			change(f, STORE_PUT, k, FRESH + k);
+	}
+	assert_int_equal(stat_of(f).row_bytes, bytes);
+}
+
+/* Sets of rows are split as there is room, and joined when changes need it. Who has looked for a key before that does not leave an old value behind. */
+static void test_yields_to_changes(void **state)
+{
+	struct row_place places[PLACES];
+	bool		 changed[PLACES] = { false };
+	uint8_t		 key[16], val[ROW_VALUE_MAX];
+	struct fixture	 f;
+	unsigned	 moved = 0;
+
+	(void)state;
+	begin(&f, SIZE, LOG, CACHE);
+	fill(&f);
+	warm_up(&f);
+	grow(&f, CACHE / 4);
+	for (uint32_t k = 1; k < PLACES; k++)
+		places[k] = row_find(f.store, finger_life(tree_peek(f.store, TREE, 0)), key_of(k, key));
+	grow(&f, CACHE / 2);
+	for (uint32_t k = 1; k < PLACES; k++) {
+		struct row row = { .len = VALUE, .bytes = val };
+		bool	   away;
+
+		if (k % APART == 0 || row_get(f.store, &places[k], key_of(k, key), &row))
+			continue;
+		away = row_find(f.store, finger_life(tree_peek(f.store, TREE, 0)), key_of(k, key)).set != places[k].set;
+		moved += away;
+		changed[k] = true;
+		change(&f, STORE_PUT, k, FRESH + k);
+		for (unsigned i = 0; i < (away && moved < 40 ? 16 : 1) && places[k].open; i++) { /* a set full of them */
+			test_fill(val, VALUE, k);
+			row.len = VALUE;
+			row_add(f.store, &places[k], key_of(k, key), &row);
+			row_get(f.store, &places[k], key_of(k, key), &row); /* as if it looked again */
+		}
+	}
+	assert_true(moved > PLACES / 4);
+	yield(&f, CACHE / 4);
+	for (unsigned round = 0; round < 20; round++) {
+		for (uint32_t k = 1; k < PLACES; k++)
+			assert_has(&f, k, changed[k] ? FRESH + k : k);
+		read_round(&f, 0);
+	}
+	end(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -256,6 +325,7 @@ int main(void)
 		cmocka_unit_test(test_puts_alone),
 		cmocka_unit_test(test_hot_keys_outlive_cold_ones),
 		cmocka_unit_test(test_cold_keys),
+		cmocka_unit_test(test_yields_to_changes),
 	};
 
 	return cmocka_run_group_tests_name("rows", tests, NULL, NULL);

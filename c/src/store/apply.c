@@ -489,6 +489,7 @@ static void settle(struct store *s, struct batch *b)
 		if (b->made)
 			b->made[i] = NULL;
 	}
+	rows_yield(s);
 	pace_tell_due(s, log);
 	b->pace = pace_ns(s, log);
 }

@@ -338,7 +338,8 @@ struct row_set;
 struct rows {
 	struct row_set	*sets;		      /* NULL: there have never been any */
 	uint64_t	 most;		      /* sets that there is address space for */
-	uint64_t	 limit;		      /* that they may grow to for now */
+	uint64_t	 floor;		      /* bytes: what is more than that they yield to changes */
+	uint64_t	 splits;	      /* of sets */
 	_Atomic uint64_t shape;		      /* which set is whose; written with store->lock */
 	_Atomic uint64_t owner;		      /* of rows: which time it is that there are some; 0: there are none */
 	uint64_t	 times;		      /* they have begun */

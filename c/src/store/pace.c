@@ -6,10 +6,10 @@
 
 #include <time.h>
 
-/* Without the rows of keys that are read. */
+/* Without the rows of keys that are read, as far as they do not yield. */
 static uint64_t budget(const struct store *s)
 {
-	return s->cache.budget - s->rows.bytes;
+	return s->cache.budget - MIN(s->rows.bytes, s->rows.floor);
 }
 
 /* Of pages; and of these with what was put off, which takes the place of clean pages that it had no use for. */

@@ -4,9 +4,9 @@
  * When few of many keys are wanted often, and they are scattered, a leaf in memory holds one of them and two dozen that nobody wants. So a get that had to
  * read a leaf keeps what it found as a row, and lets the leaf go. Rows begin with a small share of the budget once memory is full and gets have to
  * read, and get more while they are found, until few are, or many times as many batches change keys as rows are found. They stand in sets of
- * 2 KiB, by a hash of tree and key (linear hashing: one set after the other is split); a set has a word: its version, and who changes it. In a set
- * rows stand in the order in which they go. A new one is among the first, for most are asked for once; one that was found by the time its turn comes
- * begins anew behind all others. Always true:
+ * 2 KiB, by a hash of tree and key (linear hashing: one set after the other is split, and joined again when changes need memory); a set has a word: its
+ * version, and who changes it. In a set rows stand in the order in which they go. A new one is among the first, for most are asked for once; one that was
+ * found by the time its turn comes begins anew behind all others. Always true:
  *   - who reads a set takes no lock: what it has copied counts when the word was nobody's before and is the same afterwards;
  *   - a row is what the live tree has for its key. Who changes keys keeps their sets BUSY from before the first change to behind the last one,
  *     so no reader finds a row meanwhile, and none adds one; in between it changes or removes the rows;
@@ -17,25 +17,27 @@
 #include <sched.h>
 #include <xxhash.h>
 
-#define SET_BYTES  2048u
-#define ROWS_MAX   16u /* of a set */
-#define UNIT	   8u  /* rows begin at multiples of it */
-#define TRIAL	   4u /* one that is added goes after so many others, unless it is found before: most are never asked for again */
-#define SHARE	   16u /* of the budget, at first */
-#define SHARE_MOST 2u  /* and at the most */
-#define SETS_LEAST 16u
-#define WORTH	   32u /* one hit for so many rows that were added, or they go */
-#define CHANGES	   32u /* to one hit: they go */
-#define FEW                                                                                                                      \
-	64u /* hits to one change: else they get half of the room, or, with more changes than hits, a fourth, for changes need memory, too */
-#define WINDOW	   1024u /* rows that are added before their use is looked at, at the least; */
-#define WINDOW_SET 8u	 /* else so many for each set: most of what there is room for */
-#define REST	   64u	 /* times as many gets must miss until they are tried again */
-#define SPINS	   100u
+#define SET_BYTES   2048u
+#define ROWS_MAX    16u /* of a set */
+#define UNIT	    8u	/* rows begin at multiples of it */
+#define TRIAL	    4u /* one that is added goes after so many others, unless it is found before: most are never asked for again */
+#define SHARE	    16u /* of the budget, at first */
+#define SHARE_MOST  2u	/* and at the most */
+#define GROWTH	    (SHARE / SHARE_MOST)
+#define SETS_LEAST  16u
+#define WORTH	    32u	  /* one hit for so many rows that were added, or they go */
+#define CHANGES	    32u	  /* to one hit: they go */
+#define WINDOW	    1024u /* rows that are added before their use is looked at, at the least; */
+#define WINDOW_SET  8u	  /* else so many for each set: most of what there is room for */
+#define YIELD_SETS  8u	  /* at once: more than a change takes of memory */
+#define UNBACK_SETS 32u
+#define REST	    64u /* times as many gets must miss until they are tried again */
+#define SPINS	    100u
 
-#define TAKEN UINT64_C(1) /* by who adds a row */
-#define BUSY  UINT64_C(2) /* a key of the set changes */
-#define STEP  UINT64_C(4)
+#define TAKEN	   UINT64_C(1) /* by who adds a row */
+#define BUSY	   UINT64_C(2) /* a key of the set changes */
+#define STEP	   UINT64_C(4)
+#define WORD_SPLIT 32u /* above: the number of the split that made the set */
 
 #define OWNER_MASK                                                                                                               \
 	((UINT64_C(1) << LIFE_SHIFT) - 1) /* of a row's owner: which time it is that there are rows; above, the life of a tree */
@@ -43,7 +45,7 @@
 struct row_set {
 	_Atomic uint64_t word;
 	uint8_t		 n, used;	   /* rows; units of data */
-	_Atomic uint16_t wanted;	   /* a bit for each: it was found since the hand passed */
+	_Atomic uint16_t wanted;	   /* a bit for each: it was found since it was added, or began anew */
 	uint16_t	 tags[ROWS_MAX];   /* of the hashes */
 	uint8_t		 starts[ROWS_MAX]; /* in units of data, in ascending order */
 	uint32_t	 spare;
@@ -139,6 +141,12 @@ static NODE_RACY bool copy_row(const struct row_set *set, uint32_t start, tarn_b
 	return true;
 }
 
+/* It has been joined with another one, and its memory given back. The first ones never are. */
+static bool is_gone(const struct store *s, const struct row_place *at)
+{
+	return !at->word && at->set >= s->rows.sets + s->rows.most / GROWTH;
+}
+
 NODE_RACY bool row_get(struct store *s, struct row_place *at, tarn_buf key, struct row *row)
 {
 	struct row_set *set = at->set;
@@ -146,7 +154,7 @@ NODE_RACY bool row_get(struct store *s, struct row_place *at, tarn_buf key, stru
 	unsigned	i;
 
 	at->word = atomic_load_explicit(&set->word, memory_order_acquire);
-	if (at->word & (TAKEN | BUSY)) {
+	if (at->word & (TAKEN | BUSY) || is_gone(s, at)) {
 		at->open = false;
 		return false;
 	}
@@ -292,7 +300,7 @@ static void stop(struct store *s)
 	atomic_store(&r->owner, 0);
 	for (uint64_t i = 0; i < sets_of(r->shape); i++)
 		hold(&r->sets[i]);
-	device_unback(r->sets, r->bytes);
+	device_unback(r->sets, r->most * SET_BYTES);
 	r->bytes = 0;
 	r->patience *= r->patience < UINT64_MAX / REST ? REST : 1;
 	atomic_store(&r->missed, 0);
@@ -317,13 +325,13 @@ static void start(struct store *s)
 		sets *= 2;
 	if (sets < SETS_LEAST || sets > UINT32_MAX / SHARE || r->times == UINT32_MAX)
 		return;
-	r->most = sets * (SHARE / SHARE_MOST);
+	r->most = sets * GROWTH;
 	if (!r->sets)
 		r->sets = device_map(r->most * SET_BYTES);
 	if (!r->sets)
 		return;
-	r->bytes = sets * SET_BYTES;
-	r->grows = false;
+	r->bytes = r->floor = sets * SET_BYTES;
+	r->grows	    = false;
 	atomic_store(&r->shape, sets);
 	begin_window(s);
 	atomic_store_explicit(&r->owner, ++r->times, memory_order_release);
@@ -369,7 +377,13 @@ static void move_rows(struct row_set *from, struct row_set *to, uint64_t bit)
 	}
 }
 
-/* store->lock. */
+/* Changes leave so much more for them. */
+static bool has_room(const struct store *s, uint64_t more)
+{
+	return dirty_memory(s) + s->rows.bytes + more <= s->cache.budget / 4 * 3;
+}
+
+/* store->lock. A set that is made again has another word than it ever had: who remembers an old one notices. */
 static void split(struct store *s)
 {
 	struct rows    *r     = &s->rows;
@@ -378,13 +392,49 @@ static void split(struct store *s)
 
 	hold(from);
 	hold(to);
+	atomic_store(&to->word, ++r->splits << WORD_SPLIT | BUSY);
 	move_rows(from, to, n);
 	atomic_store(&r->shape, i + 1 < n ? shape + (UINT64_C(1) << SHAPE_SPLIT) : 2 * n);
-	r->grows = r->grows && sets_of(r->shape) < r->limit;
 	r->bytes += SET_BYTES;
+	r->grows = r->grows && sets_of(r->shape) < r->most && has_room(s, s->cache.budget / 32);
 	let_go(to);
 	let_go(from);
 	cache_shrink(s);
+}
+
+/* store->lock. The last set goes, and stays BUSY, or gets the word 0 when its memory goes; of its rows those that would go last come to the set that it was split
+ * from. */
+static void join(struct store *s)
+{
+	struct rows    *r     = &s->rows;
+	uint64_t	shape = r->shape, n = (uint32_t)shape, i = shape >> SHAPE_SPLIT;
+	struct row_set *from, *to;
+
+	if (!i)
+		n /= 2, i = n;
+	i--;
+	from = &r->sets[n + i], to = &r->sets[i];
+	hold(from);
+	hold(to);
+	for (unsigned k = from->n / 2; k < from->n; k++) {
+		uint32_t units = end_of(from, k) - from->starts[k];
+
+		memcpy(make_row(to, ROWS_MAX, from->tags[k], units), from->data + from->starts[k] * UNIT, units * UNIT);
+	}
+	from->n = from->used = 0;
+	atomic_store(&r->shape, i << SHAPE_SPLIT | n);
+	r->bytes -= SET_BYTES;
+	let_go(to);
+	if ((n + i) % UNBACK_SETS == 0)
+		device_unback(from, UNBACK_SETS * SET_BYTES);
+}
+
+void rows_yield(struct store *s)
+{
+	struct rows *r = &s->rows;
+
+	for (unsigned i = 0; i < YIELD_SETS && r->bytes > r->floor && !has_room(s, 0); i++)
+		join(s);
 }
 
 /* store->lock. */
@@ -393,8 +443,8 @@ static void end_window(struct store *s)
 	struct rows *r	  = &s->rows;
 	uint64_t     hits = atomic_load(&r->hits), changes = s->log.lsn - r->lsn;
 
-	r->limit = hits > FEW * changes ? r->most : hits > changes ? r->most / 2 : r->most / 4;
-	r->grows = sets_of(r->shape) < r->limit;
+	r->floor = r->most * SET_BYTES / (hits > changes ? 2 : 4);
+	r->grows = sets_of(r->shape) < r->most;
 	if (hits < atomic_load(&r->added) / WORTH || changes / CHANGES > hits)
 		stop(s);
 	begin_window(s);
@@ -433,7 +483,7 @@ void row_add(struct store *s, const struct row_place *at, tarn_buf key, const st
 	    !atomic_compare_exchange_strong(&at->set->word, &word, word | TAKEN))
 		return;
 	owner = atomic_load(&s->rows.owner);
-	if (owner && owner == (at->owner & OWNER_MASK)) { /* when the set has been split, nobody finds it, ever */
+	if (owner && owner == (at->owner & OWNER_MASK) && set_of(s, at->hash) == at->set) {
 		atomic_thread_fence(memory_order_release);
 		write_row(at->set, at, key, row);
 		atomic_fetch_add(&at->set->word, STEP - TAKEN); /* it may be BUSY by now */

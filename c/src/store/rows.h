@@ -30,6 +30,7 @@ void		 row_missed(struct store *s);	 /* a get had to read a leaf: rows may help 
 void rows_begin(struct store *s, const struct store_mutation *muts, size_t n);
 void rows_end(struct store *s, const struct store_mutation *muts, size_t n, uint64_t revision); /* revision 0: it failed */
 
+void rows_yield(struct store *s);	  /* store->lock; not within these. Changes need memory */
 void rows_at_checkpoint(struct store *s); /* changes alone may need all memory */
 
 void rows_init(struct store *s, uint64_t budget);

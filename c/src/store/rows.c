@@ -402,8 +402,8 @@ static void split(struct store *s)
 	cache_shrink(s);
 }
 
-/* store->lock. The last set goes, and stays BUSY, or gets the word 0 when its memory goes; of its rows those that would go last come to the set that it was split
- * from. */
+/* store->lock. The last set goes; of its rows those that would go last come to the set that it was split from. It stays BUSY, and gets the word 0 when its
+ * memory goes. */
 static void join(struct store *s)
 {
 	struct rows    *r     = &s->rows;

@@ -61,6 +61,13 @@ static void assert_gone(struct fixture *f, uint32_t k)
 	assert_error(get(f, k, val, &len), NONEXIST);
 }
 
+static struct row_place place_of(struct fixture *f, uint32_t k)
+{
+	uint8_t key[16];
+
+	return row_find(f->store, finger_life(tree_peek(f->store, TREE, 0)), key_of(k, key));
+}
+
 /* I/Os of the device for one round of the hot keys. */
 static uint64_t read_round(struct fixture *f, uint64_t plus)
 {
@@ -131,7 +138,7 @@ static void test_read_before_a_change(void **state)
 	fill(&f);
 	warm_up(&f);
 	for (uint32_t k = 1; k < 20; k++) {
-		at = row_find(f.store, finger_life(tree_peek(f.store, TREE, 0)), key_of(k, key));
+		at = place_of(&f, k);
 		assert_true(at.open && !row_get(f.store, &at, key_of(k, key), &row));
 		change(&f, STORE_PUT, k, 3000000 + k);
 		test_fill(val, VALUE, k);
@@ -285,7 +292,7 @@ static void test_yields_to_changes(void **state)
 	warm_up(&f);
 	grow(&f, CACHE / 4);
 	for (uint32_t k = 1; k < PLACES; k++)
-		places[k] = row_find(f.store, finger_life(tree_peek(f.store, TREE, 0)), key_of(k, key));
+		places[k] = place_of(&f, k);
 	grow(&f, CACHE / 2);
 	for (uint32_t k = 1; k < PLACES; k++) {
 		struct row row = { .len = VALUE, .bytes = val };
@@ -293,7 +300,7 @@ static void test_yields_to_changes(void **state)
 
 		if (k % APART == 0 || row_get(f.store, &places[k], key_of(k, key), &row))
 			continue;
-		away = row_find(f.store, finger_life(tree_peek(f.store, TREE, 0)), key_of(k, key)).set != places[k].set;
+		away = place_of(&f, k).set != places[k].set;
 		moved += away;
 		changed[k] = true;
 		change(&f, STORE_PUT, k, FRESH + k);

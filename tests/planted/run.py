@@ -34,7 +34,7 @@ Bug = collections.namedtuple("Bug", "name what file by old new")
 
 # Of the engine alone, the quick ones first. `crash` is the simulator: a seed and a number of power cuts.
 ALL = ["test_log", "test_record", "test_space", "test_node", "test_node_bad", "test_value", "test_store", "test_store_check", "test_store_rot", "test_media",
-       "test_async", "test_defer", "test_spill", "test_relaxed", "test_watch", "test_store_threads", "test_seek_threads", "test_log_crash", "crash 1 4000", "test_sweep",
+       "test_async", "test_defer", "test_defer_damage", "test_spill", "test_relaxed", "test_watch", "test_store_threads", "test_seek_threads", "test_log_crash", "crash 1 4000", "test_sweep",
        "crash 5000 20000"]
 
 

@@ -10,7 +10,9 @@
  *   - who reads a set takes no lock: what it has copied counts when the word was nobody's before and is the same afterwards;
  *   - a row is what the live tree has for its key. Who changes keys keeps their sets BUSY from before the first change to behind the last one,
  *     so no reader finds a row meanwhile, and none adds one; in between it changes or removes the rows;
- *   - a row that is added was read from the tree behind the look at the word, and the word has not changed since;
+ *   - a row that is added was read from the tree behind the look at the word, and the word has not changed since; and its key still belongs to that set
+ *     when it is TAKEN: else it would be found, with an old value, when that set is joined with its own;
+ *   - a set is split and joined BUSY; one that was joined away stays so, or has the word 0, until it is made again;
  *   - a row belongs to a life of a tree (finger.c), and to the time from which on there are rows: of others nobody believes anything. */
 #include "rows.h"
 
@@ -402,8 +404,7 @@ static void split(struct store *s)
 	cache_shrink(s);
 }
 
-/* store->lock. The last set goes; of its rows those that would go last come to the set that it was split from. It stays BUSY, and gets the word 0 when its
- * memory goes. */
+/* store->lock. The last set goes; of its rows those that would go last come to the set that it was split from. */
 static void join(struct store *s)
 {
 	struct rows    *r     = &s->rows;

@@ -37,7 +37,7 @@ asan_FLAGS    := -w -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined 
 tsan_FLAGS    := -w -O1 -g -fno-omit-frame-pointer -fsanitize=thread
 VARIANTS      := release asan tsan
 # Tests that make allocations fail take those of the library over when they are linked.
-test_sweep_LINK := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc,--wrap=mmap,--wrap=free
+test_sweep_LINK := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc,--wrap=mmap,--wrap=mremap,--wrap=free
 test_api_dev_memory_LINK := $(test_sweep_LINK)
 
 HEADERS  := $(wildcard c/include/tarn/*.h)

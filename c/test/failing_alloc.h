@@ -23,12 +23,14 @@ void *__real_calloc(size_t n, size_t size);
 void *__real_realloc(void *old, size_t size);
 void *__real_aligned_alloc(size_t align, size_t size);
 void *__real_mmap(void *at, size_t size, int prot, int flags, int fd, off_t off);
+void *__real_mremap(void *at, size_t size, size_t new_size, int flags, ...);
 void  __real_free(void *p);
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t n, size_t size);
 void *__wrap_realloc(void *old, size_t size);
 void *__wrap_aligned_alloc(size_t align, size_t size);
 void *__wrap_mmap(void *at, size_t size, int prot, int flags, int fd, off_t off);
+void *__wrap_mremap(void *at, size_t size, size_t new_size, int flags, ...);
 void  __wrap_free(void *p);
 
 static bool refused(void)
@@ -77,6 +79,12 @@ void *__wrap_aligned_alloc(size_t align, size_t size)
 void *__wrap_mmap(void *at, size_t size, int prot, int flags, int fd, off_t off)
 {
 	return refused() ? MAP_FAILED : __real_mmap(at, size, prot, flags, fd, off);
+}
+
+/* Without MREMAP_FIXED, which the library does not use. */
+void *__wrap_mremap(void *at, size_t size, size_t new_size, int flags, ...)
+{
+	return refused() ? MAP_FAILED : __real_mremap(at, size, new_size, flags);
 }
 
 void __wrap_free(void *p)

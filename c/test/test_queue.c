@@ -113,6 +113,24 @@ static void test_unback(void **state)
 	device_unmap(p, len);
 }
 
+/* It grows, perhaps elsewhere: what was in it stays. */
+static void test_remap(void **state)
+{
+	uint8_t *p = device_remap(NULL, 0, 4096);
+
+	(void)state;
+	assert_non_null(p);
+	memset(p, 7, 4096);
+	p = device_remap(p, 4096, 3 << 20);
+	assert_non_null(p);
+	assert_int_equal(p[0], 7);
+	assert_int_equal(p[4095], 7);
+	assert_true(is_zero(p + 4096, (3 << 20) - 4096));
+	assert_null(device_remap(p, 3 << 20, SIZE_MAX));
+	assert_int_equal(p[4095], 7);
+	device_unmap(p, 3 << 20);
+}
+
 /* Each refusal names what was wrong, and what would be right. */
 static void test_refusals(void **state)
 {
@@ -306,6 +324,7 @@ int main(void)
 		cmocka_unit_test(test_info),
 		cmocka_unit_test(test_alloc),
 		cmocka_unit_test(test_map),
+		cmocka_unit_test(test_remap),
 		cmocka_unit_test(test_unback),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_refusals_of_waiting_calls),

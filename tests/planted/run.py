@@ -27,7 +27,7 @@ WORK = os.path.join(TOP, "build", "planted")
 TESTS = os.path.join(TOP, "build", "release", "test")
 LIBRARY = os.path.join(TOP, "build", "release", "libtarn.a")
 SECONDS = 240  # of one test; a sound one takes less than a minute
-WRAP = " ".join(f"-Wl,--wrap={name}" for name in ("malloc", "calloc", "realloc", "aligned_alloc", "mmap", "free"))
+WRAP = " ".join(f"-Wl,--wrap={name}" for name in ("malloc", "calloc", "realloc", "aligned_alloc", "mmap", "mremap", "free"))
 FORM = re.compile(r"(?P<what>.+?)\nfile: (?P<file>\S+)\nby: (?P<by>[^\n]+)\n--- instead of\n(?P<old>.+?)\n\+\+\+ this\n?(?P<new>.*)", re.S)
 
 Bug = collections.namedtuple("Bug", "name what file by old new")

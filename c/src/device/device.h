@@ -124,7 +124,14 @@ void  device_free_huge(void *buf, size_t len);
 /* Address space for large buffers: zeroed, of whole pages, which take up memory only once they are written. From 2 MiB on it begins
  * at a multiple of 2 MiB, and the kernel is asked for huge pages. NULL when there is none, or len is 0. */
 void *device_map(size_t len);
+void *device_map_small(size_t len); /* the same, without huge pages */
+/* The same memory, longer, perhaps elsewhere: what was in it stays, and zeros are behind. NULL when there is none: then all is as it was. */
+void *device_remap(void *p, size_t len, size_t longer);
 void  device_unmap(void *p, size_t len); /* as it was mapped */
+/* Of memory that is mapped; the kernel may do nothing. Any thread, while others use it: these may wait, for milliseconds. */
+void device_back(void *p, size_t len);	     /* whole pages are touched: who uses them first does not wait for memory then */
+void device_back_small(void *p, size_t len); /* the same, whole 2 MiB at multiples of 2 MiB, in small pages */
+void device_join(void *p, size_t len);	     /* such small pages become huge ones */
 /* Gives the memory of whole pages back to the kernel, and keeps the address space: it reads as zeros again. */
 void device_unback(void *p, size_t len);
 

@@ -40,7 +40,7 @@ static char *map_anywhere(size_t len, int flags)
 }
 
 /* A huge page more than needed has an aligned part; the rest goes back. Without huge pages it works all the same. */
-static void *map_huge(size_t len, int flags)
+static void *map_aligned(size_t len, int flags, int advice)
 {
 	char *p = map_anywhere(len + HUGE_PAGE, flags), *aligned;
 
@@ -50,16 +50,38 @@ static void *map_huge(size_t len, int flags)
 	if (aligned > p)
 		munmap(p, (size_t)(aligned - p));
 	munmap(aligned + len, (size_t)(p + HUGE_PAGE - aligned));
-	madvise(aligned, len, MADV_HUGEPAGE);
+	madvise(aligned, len, advice);
 	return aligned;
 }
 
-void *device_map(size_t len)
+static void *map(size_t len, int advice)
 {
 	if (!len || len > PTRDIFF_MAX - HUGE_PAGE)
 		return NULL;
 	len = whole_pages(len);
-	return len < HUGE_PAGE ? map_anywhere(len, MAP_NORESERVE) : map_huge(len, MAP_NORESERVE);
+	return len < HUGE_PAGE ? map_anywhere(len, MAP_NORESERVE) : map_aligned(len, MAP_NORESERVE, advice);
+}
+
+void *device_map(size_t len)
+{
+	return map(len, MADV_HUGEPAGE);
+}
+
+void *device_map_small(size_t len)
+{
+	return map(len, MADV_NOHUGEPAGE);
+}
+
+void *device_remap(void *p, size_t len, size_t longer)
+{
+	void *q;
+
+	if (!p)
+		return device_map_small(longer);
+	if (longer > PTRDIFF_MAX - HUGE_PAGE)
+		return NULL;
+	q = mremap(p, whole_pages(len), whole_pages(longer), MREMAP_MAYMOVE);
+	return q == MAP_FAILED ? NULL : q;
 }
 
 /* Pages that are reserved now, so that none is missing at the first touch. */
@@ -77,7 +99,7 @@ void *device_alloc_large(size_t len)
 {
 	if (len < HUGE_PAGE)
 		return device_alloc(len);
-	return len > PTRDIFF_MAX - 2 * HUGE_PAGE ? NULL : map_huge(whole_pages(len), 0);
+	return len > PTRDIFF_MAX - 2 * HUGE_PAGE ? NULL : map_aligned(whole_pages(len), 0, MADV_HUGEPAGE);
 }
 
 void device_free_large(void *buf, size_t len)
@@ -96,7 +118,7 @@ void *device_alloc_huge(size_t len)
 		return NULL;
 	len = ROUND_UP(len, HUGE_PAGE);
 	p   = map_huge_pages(len);
-	return p ? p : map_huge(len, 0);
+	return p ? p : map_aligned(len, 0, MADV_HUGEPAGE);
 }
 
 void device_free_huge(void *buf, size_t len)
@@ -109,6 +131,23 @@ void device_unmap(void *p, size_t len)
 {
 	if (p)
 		munmap(p, whole_pages(len));
+}
+
+void device_back(void *p, size_t len)
+{
+	madvise(p, len, MADV_POPULATE_WRITE);
+}
+
+void device_back_small(void *p, size_t len)
+{
+	madvise(p, len, MADV_NOHUGEPAGE);
+	device_back(p, len);
+}
+
+void device_join(void *p, size_t len)
+{
+	madvise(p, len, MADV_HUGEPAGE);
+	madvise(p, len, MADV_COLLAPSE);
 }
 
 /* Memory that is locked cannot be given back: it is zeroed, at least. */

@@ -35,8 +35,8 @@ static int arena_init(struct arena *a, unsigned k, uint64_t space)
 {
 	a->max	  = (uint32_t)(space / class_bytes(k));
 	a->memory = device_map((uint64_t)a->max * class_bytes(k));
-	a->frames = device_map((uint64_t)a->max * sizeof(struct frame));
-	a->hints  = device_map((uint64_t)a->max * (class_bytes(k) / CHILD_BYTES) * sizeof(*a->hints));
+	a->frames = device_map_small((uint64_t)a->max * sizeof(struct frame));
+	a->hints  = device_map_small((uint64_t)a->max * (class_bytes(k) / CHILD_BYTES) * sizeof(*a->hints));
 	return a->memory && a->frames && a->hints
 		       ? 0
 		       : fail(NOMEM, "no address space for %llu bytes of cache", (unsigned long long)space);
@@ -174,9 +174,14 @@ static uint64_t limit(const struct store *s)
 	return MAX(s->cache.budget > other ? s->cache.budget - other : 0, LEAST);
 }
 
+bool cache_has_room(const struct store *s, uint64_t bytes)
+{
+	return s->cache.bytes + bytes <= limit(s);
+}
+
 bool cache_is_full(const struct store *s)
 {
-	return s->cache.bytes + class_bytes(0) > limit(s);
+	return !cache_has_room(s, class_bytes(0));
 }
 
 static void push(uint32_t *list, struct frame *f)
@@ -213,13 +218,16 @@ static struct frame *make(struct arena *a, unsigned k)
 }
 
 /* A frame that has no memory yet. */
-static struct frame *back_one(struct cache *c, unsigned k)
+static struct frame *back_one(struct store *s, unsigned k)
 {
+	struct cache *c = &s->cache;
 	struct arena *a = &c->arenas[k];
 	struct frame *f = pop(c, &a->bare);
 
-	if (!f)
+	if (!f) {
 		f = make(a, k);
+		back_tell_frames(s, a);
+	}
 	if (f)
 		c->bytes += f->cap + sizeof(*f);
 	return f;
@@ -331,10 +339,10 @@ static struct frame *take(struct store *s, unsigned k)
 
 	for (;;) {
 		f = pop(c, &c->arenas[k].free);
-		if (!f && c->bytes + class_bytes(k) <= limit(s))
-			f = back_one(c, k);
+		if (!f && cache_has_room(s, class_bytes(k)))
+			f = back_one(s, k);
 		if (!f && !evict_one(s, k, true)) {
-			f = back_one(c, k); /* over the budget: all of it is dirty, or pinned */
+			f = back_one(s, k); /* over the budget: all of it is dirty, or pinned */
 			if (!f)
 				return NULL;
 		}
@@ -484,6 +492,7 @@ int cache_new(struct store *s, uint64_t tree, uint32_t cap, struct frame **frame
 
 	if (!f)
 		return fail(NOMEM, "no memory for a page of %u bytes", cap);
+	back_tell(s, &s->cache.arenas[class_of(cap)]);
 	f->tree = tree;
 	f->gen	= s->gen;
 	f->pins = 1;
@@ -525,6 +534,7 @@ int cache_grow(struct store *s, struct frame **frame, uint32_t cap)
 
 	if (!g)
 		return fail(NOMEM, "no memory for a page of %u bytes", cap);
+	back_tell(s, &c->arenas[class_of(cap)]);
 	node_pack(f->page, f->cap, g->page, g->cap);
 	if (node_level(g->page))
 		hints_copy(c, f, g);

@@ -372,14 +372,18 @@ int checkpoint_relieve(struct store *s)
 	return waited ? 0 : make_room(s);
 }
 
-int store_relieve(struct store *s)
+int store_relieve(struct store *s, uint64_t *again_ns)
 {
-	bool due;
+	bool due, of_log;
 
+	*again_ns = back_ahead(s);
 	pthread_mutex_lock(&s->lock);
-	due = pace_log_is_due(s, log_used(s));
+	due    = pace_is_due(s, log_used(s));
+	of_log = pace_log_is_due(s, log_used(s));
 	pthread_mutex_unlock(&s->lock);
-	return due ? checkpoint(s) : make_room(s);
+	if (!due)
+		return 0;
+	return of_log ? checkpoint(s) : make_room(s);
 }
 
 int store_checkpoint(struct store *s)

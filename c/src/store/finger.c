@@ -97,20 +97,36 @@ void fingers_init(struct store *s, uint64_t budget)
 		lines *= 2;
 	g->words = device_map(lines * LINE);
 	g->most	 = lines - 1;
-	g->mask	 = MIN(lines, LINES_LEAST) - 1;
+	g->mask = g->wanted = MIN(lines, LINES_LEAST) - 1;
 	s->cache.bytes += g->words ? lines * LINE : 0;
 }
 
 /* A finger had to go for another one. When many had to, GROWTH times as many lines are used: what few data need stays in the
  * processor's cache. Most fingers are then in lines where nobody looks for them, and come again. */
-static void one_is_lost(struct fingers *g)
+static void one_is_lost(struct store *s)
 {
-	uint64_t mask = atomic_load_explicit(&g->mask, memory_order_relaxed);
+	struct fingers *g    = &s->fingers;
+	uint64_t	mask = atomic_load_explicit(&g->mask, memory_order_relaxed);
 
 	if (atomic_fetch_add_explicit(&g->lost, 1, memory_order_relaxed) < mask / LOSS_SHARE || mask == g->most)
 		return;
 	atomic_store_explicit(&g->lost, 0, memory_order_relaxed);
-	atomic_compare_exchange_strong(&g->mask, &mask, MIN(GROWTH * (mask + 1) - 1, g->most));
+	atomic_store(&g->wanted, MIN(GROWTH * (mask + 1) - 1, g->most));
+	if (s->due)
+		s->due(s->due_arg);
+	else
+		fingers_grow(s);
+}
+
+void fingers_grow(struct store *s)
+{
+	struct fingers *g    = &s->fingers;
+	uint64_t	mask = atomic_load(&g->mask), wanted = atomic_load(&g->wanted);
+
+	if (wanted <= mask)
+		return;
+	device_back(g->words + (mask + 1) * LINE_FINGERS, (wanted - mask) * LINE);
+	atomic_compare_exchange_strong(&g->mask, &mask, wanted);
 }
 
 void fingers_fini(struct store *s)
@@ -288,7 +304,7 @@ static NODE_RACY _Atomic uint64_t *place_for(struct store *s, uint64_t hash, con
 	}
 	if (place)
 		return place;
-	one_is_lost(&s->fingers);
+	one_is_lost(s);
 	return &line[hash >> 40 & (LINE_FINGERS - 1)];
 }
 

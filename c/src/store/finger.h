@@ -19,6 +19,7 @@ void finger_set(struct store *s, uint64_t life, uint64_t hash, tarn_buf key, con
 void finger_found(struct store *s, uint64_t hash, const struct spot *spot);
 
 void fingers_init(struct store *s, uint64_t budget); /* counts against the cache's; without memory there are none */
+void fingers_grow(struct store *s);		     /* if many are lost: no lock; waits for memory */
 void fingers_fini(struct store *s);
 void fingers_begin(struct store *s, struct tree *t); /* store->lock: another life, of which nothing is known */
 

@@ -128,6 +128,9 @@ struct arena {
 	uint32_t      max, made;  /* frames that there is address space for; that have been used */
 	uint32_t      free, bare; /* lists of them, by number, linked by chain: with memory, and without */
 	uint32_t      hand;
+	uint64_t      wanted,
+		backed; /* bytes of memory, from its beginning, see back.c: that are to be touched beforehand; that were */
+	uint64_t joined, joined_frames; /* the same, of memory and of frames: that are in huge pages, if the kernel has some */
 };
 struct cache {
 	struct arena	  arenas[FRAME_CLASSES];
@@ -137,6 +140,7 @@ struct cache {
 	uint64_t	  dirty_bytes, dirty_wide; /* wide: of them, in pages of more than a block */
 	uint64_t	  dirty_blocks;		   /* that writing them takes */
 	uint64_t	  next_virtual;
+	uint64_t	  made_then; /* frames, when back.c last looked */
 };
 
 /* A tree, live or frozen, or a snapshot. Never freed before the store is closed, so that it can be found without a lock. */
@@ -254,6 +258,7 @@ struct span_bits {
 struct fingers {
 	_Atomic uint64_t *words;      /* NULL: none */
 	_Atomic uint64_t  mask;	      /* of the lines in use */
+	_Atomic uint64_t  wanted;     /* the mask that they are to have, when there is memory */
 	uint64_t	  most;	      /* the mask of all lines */
 	_Atomic uint64_t  lost;	      /* fingers that had to go for others, since there are so many lines */
 	uint64_t	  lives;      /* that have begun */
@@ -374,6 +379,7 @@ int  cache_grow(struct store *s, struct frame **f,
 void cache_show(struct store *s, struct frame *f, uint64_t id);	     /* a reserved frame: it is a view, and can be found now */
 void cache_make_view(struct store *s, struct frame *f, uint64_t id); /* of a clean page that has been written */
 void cache_harden(struct store *s, struct frame *f);		     /* a view becomes a dirty page */
+bool cache_has_room(const struct store *s, uint64_t bytes);	     /* for pages, without that another goes */
 bool cache_is_full(const struct store *s);			     /* the next page takes the place of another */
 void cache_shrink(struct store *s);			 /* until it is within the budget again, as far as pages may be evicted */
 void cache_drop_spare(struct store *s, struct frame *f); /* when it may be evicted */
@@ -623,9 +629,16 @@ bool	 pace_wants_spill(const struct store *s); /* memory gets full, and a spill 
 bool	 pace_gives_way(struct store *s);	  /* of a checkpoint, no lock: others read, and memory has time */
 uint64_t pace_ns(struct store *s,
 		 uint64_t      log); /* how long a change should take now; log: per mille of the ring that is in use */
+bool	 pace_is_due(const struct store *s, uint64_t log); /* a checkpoint, or a spill */
 bool	 pace_log_is_due(const struct store *s, uint64_t log);
 void	 pace_tell_due(struct store *s, uint64_t log); /* wakes who runs checkpoints, before somebody has to wait for one */
 void	 pace_rest(uint64_t ns);		       /* sleeps; no lock is held */
+
+/* back.c */
+void	 back_tell(struct store *s, struct arena *a); /* there is a new page: should memory be touched before it is needed? */
+void	 back_tell_frames(struct store *s, const struct arena *a); /* there is a frame more */
+uint64_t back_ahead(
+	struct store *s); /* no lock: does that; in so many nanoseconds there is more to do. 0: when somebody says so */
 
 /* apply.c */
 int apply_replayed(struct store *s, struct store_mutation *muts, const bool *extents, size_t n, uint64_t lsn);

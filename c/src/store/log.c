@@ -191,12 +191,9 @@ static int buf_reserve(struct log *l, struct log_buf *b, size_t len)
 		return 0;
 	while (cap < len)
 		cap *= 2;
-	data = device_map(cap); /* not of the heap, which large pieces that come and go leave in pieces */
+	data = device_remap(b->data, b->cap, cap); /* not of the heap, which large pieces that come and go leave in pieces */
 	if (!data)
 		return fail(NOMEM, "no memory for %zu bytes of log", cap);
-	if (b->len)
-		memcpy(data, b->data, b->len);
-	device_unmap(b->data, b->cap);
 	l->memory += cap - b->cap;
 	b->data = data;
 	b->cap	= cap;

@@ -144,9 +144,14 @@ bool pace_wants_spill(const struct store *s)
 	return is_much(s) && 2 * s->cache.dirty_bytes <= pace_pages_limit(s);
 }
 
+bool pace_is_due(const struct store *s, uint64_t log)
+{
+	return is_much(s) || pace_log_is_due(s, log) || space_taken(s) > SPACE_SOON;
+}
+
 /* Wakes who runs checkpoints, before somebody has to wait for one. */
 void pace_tell_due(struct store *s, uint64_t log)
 {
-	if (s->due && !s->checkpoint.running && (is_much(s) || pace_log_is_due(s, log) || space_taken(s) > SPACE_SOON))
+	if (s->due && !s->checkpoint.running && pace_is_due(s, log))
 		s->due(s->due_arg);
 }

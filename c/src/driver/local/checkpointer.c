@@ -2,20 +2,34 @@
 /* driver/local/checkpointer.c: see checkpointer.h. */
 #include "checkpointer.h"
 
+#include <errno.h>
+#include <time.h>
+
+/* Under the lock. deadline 0: none. */
+static void wait_until_due(struct checkpointer *c, uint64_t deadline_ns)
+{
+	struct timespec until = { .tv_sec = (time_t)(deadline_ns / 1000000000), .tv_nsec = (long)(deadline_ns % 1000000000) };
+	int		rc    = 0;
+
+	while (!c->due && !c->stopping && rc != ETIMEDOUT)
+		rc = deadline_ns ? pthread_cond_clockwait(&c->told, &c->lock, CLOCK_MONOTONIC, &until)
+				 : pthread_cond_wait(&c->told, &c->lock);
+}
+
 /* Nobody says that one is due while it runs: what was said meanwhile came before it had frozen anything, and is done. Who changes something after
  * it says so again. Failures are not its own: one that matters turns the store read-only, and is logged there, and the next change meets it. */
 static void *run(void *arg)
 {
-	struct checkpointer *c = arg;
+	struct checkpointer *c	   = arg;
+	uint64_t	     again = 0;
 
 	pthread_mutex_lock(&c->lock);
 	for (;;) {
-		while (!c->due && !c->stopping)
-			pthread_cond_wait(&c->told, &c->lock);
+		wait_until_due(c, again ? base_wait_ns() + again : 0);
 		if (c->stopping)
 			break;
 		pthread_mutex_unlock(&c->lock);
-		(void)store_relieve(c->store);
+		(void)store_relieve(c->store, &again);
 		pthread_mutex_lock(&c->lock);
 		c->due = false;
 	}

@@ -69,7 +69,8 @@ static bool small_one(struct store *s, struct small *p)
 	for (unsigned k = 0; k < FRAME_CLASSES; k++) {
 		struct arena *a = &s->cache.arenas[k];
 
-		*p = (struct small){ (uint8_t *)a->frames, &a->joined_frames, a->made * sizeof(struct frame) + STEP / 2 };
+		*p     = (struct small){ (uint8_t *)a->frames, &a->joined_frames, a->made * sizeof(struct frame) + STEP / 2 };
+		p->end = MIN(p->end, a->max * sizeof(struct frame));
 		if (is_some(p))
 			return true;
 		*p = (struct small){ a->memory, &a->joined, MIN(a->backed, used(a)) };

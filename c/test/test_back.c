@@ -1,68 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test/test_back.c: memory for new pages is touched before they need it, and becomes huge pages later: what stands in it stays, also for who reads and
  * changes it meanwhile. */
-#include "harness.h"
+#include "sim_store.h"
 
-#include "../src/device/sim.h"
-#include "store_tools.h"
-#include <time.h>
 #include <unistd.h>
 
 #define DISK   (UINT64_C(128) << 20)
+#define LOG    (UINT64_C(48) << 20)
 #define CACHE  (UINT64_C(512) << 20)
 #define TREE   4u
 #define KEYS   16000u
 #define VALUE  1000u
 #define ROUNDS 100u
 
-struct fixture {
-	struct sim_disk *disk;
-	struct device	*dev;
-	struct store	*store;
-	uint64_t	 lsn;
-	_Atomic uint32_t told;
-};
-
 static void tell(void *arg)
 {
-	struct fixture *f = arg;
-
-	f->told++;
-}
-
-static void begin(struct fixture *f)
-{
-	struct store_format format = { .log_bytes = 48 << 20, .node_bytes = 4096 };
-
-	memset(f, 0, sizeof(*f));
-	assert_ok(sim_disk_create(DISK, test_seed(), &f->disk));
-	assert_ok(sim_open(f->disk, &f->dev));
-	assert_ok(store_format(f->dev, &format));
-	assert_ok(store_open(f->dev, &(struct store_options){ .cache_bytes = CACHE }, &f->store));
-	store_on_due(f->store, tell, f);
-}
-
-static void end(struct fixture *f)
-{
-	store_on_due(f->store, NULL, NULL);
-	assert_ok(store_check(f->store, NULL));
-	assert_ok(store_close(f->store));
-	device_close(f->dev);
-	sim_disk_destroy(f->disk);
+	(*(_Atomic uint32_t *)arg)++;
 }
 
 /* In no order. */
-static tarn_buf key_of(uint32_t i, char room[17])
+static tarn_buf key_at(uint32_t i, uint8_t *buf)
 {
-	snprintf(room, 17, "%016llx", (unsigned long long)(i * UINT64_C(0x9e3779b97f4a7c15)));
-	return (tarn_buf){ room, 16 };
+	return key_of(i * UINT32_C(0x9e3779b1), buf);
 }
 
 static void put(struct fixture *f, uint32_t i, uint8_t version)
 {
-	char		      key[17];
-	uint8_t		      val[VALUE];
-	struct store_mutation m = { .change = STORE_PUT, .tree = TREE, .key = key_of(i, key), .val = { val, VALUE } };
+	uint8_t		      key[16], val[VALUE];
+	struct store_mutation m = { .change = STORE_PUT, .tree = TREE, .key = key_at(i, key), .val = { val, VALUE } };
 
 	memset(val, (int)(i + version), VALUE);
 	assert_ok(store_apply(f->store, &m, 1, 0, &f->lsn, NULL));
@@ -70,11 +35,10 @@ static void put(struct fixture *f, uint32_t i, uint8_t version)
 
 static void assert_there(struct fixture *f, uint32_t i, uint8_t version)
 {
-	char	key[17];
-	uint8_t val[VALUE];
+	uint8_t key[16], val[VALUE];
 	size_t	len = VALUE;
 
-	assert_ok(store_get(f->store, live(TREE), key_of(i, key), val, &len, NULL, 0));
+	assert_ok(store_get(f->store, live(TREE), key_at(i, key), val, &len, NULL, 0));
 	assert_int_equal(len, VALUE);
 	for (size_t k = 0; k < VALUE; k++)
 		assert_int_equal(val[k], (uint8_t)(i + version));
@@ -91,33 +55,28 @@ static uint64_t resident_bytes(void)
 	return resident * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-static uint64_t generation(struct fixture *f)
-{
-	struct store_stat stat;
-
-	store_stat(f->store, &stat);
-	return stat.generation;
-}
-
 static void memory_is_there_before(void **state)
 {
-	struct fixture f;
-	uint64_t       before, written, again = 0;
+	struct fixture	 f;
+	uint64_t	 before, written, again = 0;
+	_Atomic uint32_t told = 0;
 
 	(void)state;
-	begin(&f);
-	written = generation(&f);
+	begin(&f, DISK, LOG, CACHE);
+	store_on_due(f.store, tell, &told);
+	written = stat_of(&f).generation;
 	for (uint32_t i = 0; i < KEYS / 2; i++)
 		put(&f, i, 0);
-	assert_true(f.told > 0);
+	assert_true(told > 0);
 	before = resident_bytes();
 	assert_ok(store_relieve(f.store, &again));
 	assert_true(resident_bytes() >= before + (2 << 20));
-	assert_int_equal(generation(&f), written); /* no checkpoint was due */
+	assert_int_equal(stat_of(&f).generation, written); /* no checkpoint was due */
 	for (uint32_t i = KEYS / 2; i < KEYS; i++)
 		put(&f, i, 0);
 	for (uint32_t i = 0; i < KEYS; i++)
 		assert_there(&f, i, 0);
+	store_on_due(f.store, NULL, NULL);
 	end(&f);
 }
 
@@ -138,14 +97,16 @@ static void *read_all(void *arg)
 
 static void pages_join_while_others_use_them(void **state)
 {
-	struct fixture f;
-	struct reader  r      = { .f = &f };
-	uint64_t       again  = 1;
-	unsigned       joined = 0;
-	pthread_t      thread;
+	struct fixture	 f;
+	struct reader	 r	= { .f = &f };
+	uint64_t	 again	= 1;
+	unsigned	 joined = 0;
+	_Atomic uint32_t told	= 0;
+	pthread_t	 thread;
 
 	(void)state;
-	begin(&f);
+	begin(&f, DISK, LOG, CACHE);
+	store_on_due(f.store, tell, &told);
 	for (uint32_t i = 0; i < KEYS; i++) {
 		put(&f, i, 0);
 		if (i % 100 == 0)
@@ -162,6 +123,7 @@ static void pages_join_while_others_use_them(void **state)
 	pthread_join(thread, NULL);
 	for (uint32_t i = 0; i < KEYS; i++)
 		assert_there(&f, i, i >= KEYS / 2 && i < KEYS / 2 + joined);
+	store_on_due(f.store, NULL, NULL);
 	end(&f);
 }
 

@@ -11,6 +11,7 @@
 #include <tarn/errno.h>
 #include <tarn/log.h>
 #include <tarn/types.h>
+#include <time.h>
 
 #define ARRAY_LEN(a)		      (sizeof(a) / sizeof((a)[0]))
 #define MIN(a, b)		      ((a) < (b) ? (a) : (b))
@@ -33,12 +34,14 @@ void	    base_set_message(const char *text);
 void base_log(tarn_log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Clock and random, each behind a seam: tests replace them. NULL restores the real one. */
-uint64_t base_now_ns(void);  /* wall clock, since 1970 */
-uint64_t base_mono_ns(void); /* monotonic */
-uint64_t base_wait_ns(void); /* CLOCK_MONOTONIC, no seam: by which threads wait, also when a test's clock stands still */
-uint64_t base_random(void);
-void	 base_set_clock(uint64_t (*now_ns)(void *), void *arg);
-void	 base_set_random(uint64_t (*random)(void *), void *arg);
+uint64_t	base_now_ns(void);  /* wall clock, since 1970 */
+uint64_t	base_mono_ns(void); /* monotonic */
+uint64_t	base_wait_ns(void); /* CLOCK_MONOTONIC, no seam: by which threads wait, also when a test's clock stands still */
+struct timespec base_timespec(uint64_t ns);
+struct timespec base_wait_until(int64_t timeout_us); /* on that clock, from now */
+uint64_t	base_random(void);
+void		base_set_clock(uint64_t (*now_ns)(void *), void *arg);
+void		base_set_random(uint64_t (*random)(void *), void *arg);
 
 /* A small seeded generator (xorshift64*, never for secrets). */
 struct rng {

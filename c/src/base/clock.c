@@ -5,7 +5,6 @@
 #include "base.h"
 
 #include <stdatomic.h>
-#include <time.h>
 
 static uint64_t (*fake_now_ns)(void *);
 static void	       *fake_arg;
@@ -42,6 +41,23 @@ uint64_t base_mono_ns(void)
 uint64_t base_wait_ns(void)
 {
 	return read_clock(CLOCK_MONOTONIC);
+}
+
+struct timespec base_timespec(uint64_t ns)
+{
+	return (struct timespec){ .tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000) };
+}
+
+struct timespec base_wait_until(int64_t timeout_us)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	t.tv_sec += timeout_us / 1000000;
+	t.tv_nsec += timeout_us % 1000000 * 1000;
+	t.tv_sec += t.tv_nsec / 1000000000;
+	t.tv_nsec %= 1000000000;
+	return t;
 }
 
 void base_set_clock(uint64_t (*now_ns)(void *), void *arg)

@@ -125,21 +125,9 @@ void eq_push(struct tarn_eq *eq, struct op *op)
 	atomic_fetch_sub(&eq->pushing, 1);
 }
 
-static struct timespec deadline_in(int64_t timeout_us)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	t.tv_sec += timeout_us / 1000000;
-	t.tv_nsec += timeout_us % 1000000 * 1000;
-	t.tv_sec += t.tv_nsec / 1000000000;
-	t.tv_nsec %= 1000000000;
-	return t;
-}
-
 static void wait_filled(struct tarn_eq *eq, int64_t timeout_us)
 {
-	struct timespec deadline = deadline_in(MAX(timeout_us, 0));
+	struct timespec deadline = base_wait_until(MAX(timeout_us, 0));
 	int		rc	 = 0;
 
 	eq->waiters++;

@@ -99,20 +99,6 @@ int op_refuse(struct op *op, int rc)
 	return rc;
 }
 
-static struct timespec deadline_of(int64_t timeout_us)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	t.tv_sec += timeout_us / 1000000;
-	t.tv_nsec += timeout_us % 1000000 * 1000;
-	if (t.tv_nsec >= 1000000000) {
-		t.tv_sec++;
-		t.tv_nsec -= 1000000000;
-	}
-	return t;
-}
-
 static bool sleep_on(_Atomic int *state, int seen, const struct timespec *deadline)
 {
 	long rc = syscall(SYS_futex, state, FUTEX_WAIT_BITSET_PRIVATE, seen, deadline, NULL, FUTEX_BITSET_MATCH_ANY);
@@ -122,7 +108,7 @@ static bool sleep_on(_Atomic int *state, int seen, const struct timespec *deadli
 
 int op_wait(struct op *op, int64_t timeout_us)
 {
-	struct timespec deadline = deadline_of(MAX(timeout_us, 0));
+	struct timespec deadline = base_wait_until(MAX(timeout_us, 0));
 	int		state;
 
 	while ((state = atomic_load(&op->state)) != OP_DONE) {

@@ -10,7 +10,7 @@
  *	               at once goes to device_queue_done(). It looks at none after it has let it go: it may be reaped by then. With
  *	               `reap_follows` the same thread calls reap() right after, and it may leave to that what it likes
  *	reap()         one thread at a time, also while another is in submit(): waits for min, for wake(), or until the deadline, on the
- *	               clock of device_now(); returns up to max. With min 0 it does not wait
+ *	               clock of base_wait_ns(); returns up to max. With min 0 it does not wait
  *	wake()         any thread: a reap() that waits, or the next one that would, returns early. Early returns too many do no harm
  *	cancel()       any thread, the lock held, io in flight. True: io is withdrawn, and the backend knows it no more. False: it comes by
  *	               itself, with a result, or with CANCELED when device_queue_was_cancelled()
@@ -122,7 +122,6 @@ int device_cancelled(const tarn_dev_io *io);
 /* Of FIXED I/O: 0 when buf lies in the registered buffer that it names, else INVAL and a sentence. 0 for other I/O. */
 int device_check_fixed(const struct device_queue *queue, const tarn_dev_io *io);
 
-uint64_t device_now(void); /* ns of CLOCK_MONOTONIC */
 /* So many microseconds from now; negative: never. */
 uint64_t device_deadline(int64_t timeout_us);
 

@@ -16,28 +16,20 @@
 #include <time.h>
 #include <unistd.h>
 
-uint64_t device_now(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 uint64_t device_deadline(int64_t timeout_us)
 {
 	uint64_t now;
 
 	if (timeout_us < 0)
 		return DEVICE_NO_DEADLINE;
-	now = device_now();
+	now = base_wait_ns();
 	return (uint64_t)timeout_us < (INT64_MAX - now) / 1000 ? now + (uint64_t)timeout_us * 1000 : DEVICE_NO_DEADLINE;
 }
 
 /* Lock held. */
 static void wait_on(struct device_queue *queue, pthread_cond_t *cond, uint64_t deadline)
 {
-	struct timespec at = { (time_t)(deadline / 1000000000), (long)(deadline % 1000000000) };
+	struct timespec at = base_timespec(deadline);
 
 	if (deadline == DEVICE_NO_DEADLINE)
 		pthread_cond_wait(cond, &queue->lock);

@@ -19,7 +19,7 @@ static inline void queue_unlock(struct device_queue *queue)
 
 static inline bool queue_deadline_is_over(uint64_t deadline)
 {
-	return deadline != DEVICE_NO_DEADLINE && device_now() >= deadline;
+	return deadline != DEVICE_NO_DEADLINE && base_wait_ns() >= deadline;
 }
 
 /* Of a place in `flying`. */

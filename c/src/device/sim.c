@@ -157,7 +157,7 @@ static tarn_dev_io *complete(struct sim_disk *disk, struct sim_queue *q, unsigne
 /* False: the deadline has passed. */
 static bool wait_for_news(struct sim_disk *disk, uint64_t deadline)
 {
-	struct timespec until = { (time_t)(deadline / 1000000000), (long)(deadline % 1000000000) };
+	struct timespec until = base_timespec(deadline);
 
 	if (deadline == DEVICE_NO_DEADLINE)
 		return pthread_cond_wait(&disk->news, &disk->lock) == 0;

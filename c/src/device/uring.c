@@ -113,7 +113,7 @@ static int enter(struct uring_queue *q, unsigned submit, unsigned wait, unsigned
 
 	if (!wait || deadline == DEVICE_NO_DEADLINE)
 		return io_uring_enter(q->ring.ring_fd, submit, wait, flags, NULL);
-	now    = device_now();
+	now    = base_wait_ns();
 	now    = deadline > now ? deadline - now : 0;
 	left   = (struct __kernel_timespec){ .tv_sec = (long long)(now / 1000000000), .tv_nsec = (long long)(now % 1000000000) };
 	arg.ts = (uint64_t)(uintptr_t)&left;
@@ -348,8 +348,8 @@ static bool waits_for_a_time(const struct uring_queue *q, uint64_t deadline)
 static int poll_ring(const struct uring_queue *q, uint64_t deadline)
 {
 	struct pollfd	ring = { .fd = q->ring.ring_fd, .events = POLLIN };
-	uint64_t	now = device_now(), left = deadline > now ? deadline - now : 0;
-	struct timespec wait = { (time_t)(left / 1000000000), (long)(left % 1000000000) };
+	uint64_t	now = base_wait_ns(), left = deadline > now ? deadline - now : 0;
+	struct timespec wait = base_timespec(left);
 
 	return ppoll(&ring, 1, &wait, NULL) < 0 ? -errno : 0;
 }
@@ -397,7 +397,7 @@ static bool wait_for_news(struct uring_queue *q, uint64_t deadline)
 {
 	bool slept;
 
-	if (deadline != DEVICE_NO_DEADLINE && device_now() >= deadline)
+	if (deadline != DEVICE_NO_DEADLINE && base_wait_ns() >= deadline)
 		return false;
 	if (has_setup(q, IORING_SETUP_IOPOLL))
 		return poll_driver(q);

@@ -27,13 +27,13 @@ void back_tell(struct store *s, struct arena *a)
 	if (!s->due || !lead || now < lead / 4 || a->wanted > now + lead / 2 || !cache_has_room(s, 2 * lead))
 		return;
 	a->wanted = ROUND_UP(now + lead, STEP);
-	s->due(s->due_arg);
+	pace_tell(s);
 }
 
 void back_tell_frames(struct store *s, const struct arena *a)
 {
-	if (s->due && a->made * sizeof(struct frame) % STEP == 0)
-		s->due(s->due_arg);
+	if (a->made * sizeof(struct frame) % STEP == 0)
+		pace_tell(s);
 }
 
 static bool touch_next(struct store *s, struct arena *a)
@@ -93,30 +93,32 @@ static bool is_calm(struct cache *c)
 }
 
 /* What has been given back to the kernel would come again, so there must be room for it. */
-static uint64_t join_next(struct store *s)
+uint64_t back_join(struct store *s)
 {
 	struct small p;
+	uint8_t	    *memory = NULL;
 	uint64_t     began;
 	bool	     more, calm;
 
 	pthread_mutex_lock(&s->lock);
 	more = cache_has_room(s, STEP) && small_one(s, &p);
 	calm = more && is_calm(&s->cache);
-	if (calm)
+	if (calm) {
+		memory = p.memory + *p.joined;
 		*p.joined += STEP;
+	}
 	pthread_mutex_unlock(&s->lock);
 	if (!calm)
 		return more ? CALM_NS : 0;
 	began = base_wait_ns();
-	device_join(p.memory + *p.joined - STEP, STEP);
+	device_join(memory, STEP);
 	return MAX(PAUSES * (base_wait_ns() - began), PAUSE_NS);
 }
 
-uint64_t back_ahead(struct store *s)
+void back_ahead(struct store *s)
 {
 	fingers_grow(s);
 	for (unsigned k = 0; k < FRAME_CLASSES; k++)
 		while (touch_next(s, &s->cache.arenas[k]))
 			;
-	return join_next(s);
 }

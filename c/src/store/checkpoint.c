@@ -374,16 +374,20 @@ int checkpoint_relieve(struct store *s)
 
 int store_relieve(struct store *s, uint64_t *again_ns)
 {
-	bool due, of_log;
+	uint64_t log;
+	bool	 due, of_log;
+	int	 rc = 0;
 
-	*again_ns = back_ahead(s);
+	back_ahead(s);
 	pthread_mutex_lock(&s->lock);
-	due    = pace_is_due(s, log_used(s));
-	of_log = pace_log_is_due(s, log_used(s));
+	log    = log_used(s);
+	due    = pace_is_due(s, log);
+	of_log = pace_log_is_due(s, log);
 	pthread_mutex_unlock(&s->lock);
-	if (!due)
-		return 0;
-	return of_log ? checkpoint(s) : make_room(s);
+	if (due)
+		rc = of_log ? checkpoint(s) : make_room(s);
+	*again_ns = back_join(s);
+	return rc;
 }
 
 int store_checkpoint(struct store *s)
@@ -394,7 +398,8 @@ int store_checkpoint(struct store *s)
 void store_on_due(struct store *s, void (*due)(void *arg), void *arg)
 {
 	pthread_mutex_lock(&s->lock);
-	s->due	   = due;
-	s->due_arg = arg;
+	if (due)
+		s->due_arg = arg;
+	atomic_store(&s->due, due);
 	pthread_mutex_unlock(&s->lock);
 }

@@ -112,9 +112,7 @@ static void one_is_lost(struct store *s)
 		return;
 	atomic_store_explicit(&g->lost, 0, memory_order_relaxed);
 	atomic_store(&g->wanted, MIN(GROWTH * (mask + 1) - 1, g->most));
-	if (s->due)
-		s->due(s->due_arg);
-	else
+	if (!pace_tell(s))
 		fingers_grow(s);
 }
 

@@ -128,9 +128,8 @@ struct arena {
 	uint32_t      max, made;  /* frames that there is address space for; that have been used */
 	uint32_t      free, bare; /* lists of them, by number, linked by chain: with memory, and without */
 	uint32_t      hand;
-	uint64_t      wanted,
-		backed; /* bytes of memory, from its beginning, see back.c: that are to be touched beforehand; that were */
-	uint64_t joined, joined_frames; /* the same, of memory and of frames: that are in huge pages, if the kernel has some */
+	/* back.c, in bytes from the beginning: of memory to be touched beforehand, that was; of memory and frames in huge pages, if there are any */
+	uint64_t wanted, backed, joined, joined_frames;
 };
 struct cache {
 	struct arena	  arenas[FRAME_CLASSES];
@@ -315,8 +314,8 @@ struct store {
 	struct tree	      *spare;	    /* a list of them, by newer */
 	unsigned	       spares;
 	bool		       replaying; /* at open: a checkpoint keeps the place where the log begins */
-	void (*due)(void *arg);		  /* somebody else runs the checkpoints; may be NULL */
-	void *due_arg;
+	void (*_Atomic due)(void *arg);	  /* somebody else runs the checkpoints; may be NULL */
+	void *due_arg;			  /* set before it */
 };
 
 /* io.c. A blob: len bytes (of blocks) somewhere, in one run or as a gang. */
@@ -633,12 +632,13 @@ bool	 pace_is_due(const struct store *s, uint64_t log); /* a checkpoint, or a sp
 bool	 pace_log_is_due(const struct store *s, uint64_t log);
 void	 pace_tell_due(struct store *s, uint64_t log); /* wakes who runs checkpoints, before somebody has to wait for one */
 void	 pace_rest(uint64_t ns);		       /* sleeps; no lock is held */
+bool	 pace_tell(struct store *s);		       /* wakes who does what is due. false: nobody does */
 
 /* back.c */
-void	 back_tell(struct store *s, struct arena *a); /* there is a new page: should memory be touched before it is needed? */
-void	 back_tell_frames(struct store *s, const struct arena *a); /* there is a frame more */
-uint64_t back_ahead(
-	struct store *s); /* no lock: does that; in so many nanoseconds there is more to do. 0: when somebody says so */
+void	 back_tell(struct store *s, struct arena *a);		   /* it has a page more */
+void	 back_tell_frames(struct store *s, const struct arena *a); /* it has a frame more */
+void	 back_ahead(struct store *s);				   /* no lock: touches memory that is needed next */
+uint64_t back_join(struct store *s);				   /* no lock: one step; when the next, as store_relieve() */
 
 /* apply.c */
 int apply_replayed(struct store *s, struct store_mutation *muts, const bool *extents, size_t n, uint64_t lsn);

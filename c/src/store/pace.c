@@ -149,9 +149,18 @@ bool pace_is_due(const struct store *s, uint64_t log)
 	return is_much(s) || pace_log_is_due(s, log) || space_taken(s) > SPACE_SOON;
 }
 
+bool pace_tell(struct store *s)
+{
+	void (*due)(void *arg) = atomic_load_explicit(&s->due, memory_order_acquire);
+
+	if (due)
+		due(s->due_arg);
+	return due != NULL;
+}
+
 /* Wakes who runs checkpoints, before somebody has to wait for one. */
 void pace_tell_due(struct store *s, uint64_t log)
 {
-	if (s->due && !s->checkpoint.running && pace_is_due(s, log))
-		s->due(s->due_arg);
+	if (!s->checkpoint.running && pace_is_due(s, log))
+		pace_tell(s);
 }

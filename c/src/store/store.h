@@ -183,11 +183,11 @@ int store_snapshots(struct store *store, uint64_t tree, uint64_t after, uint64_t
 
 /* Waits for the device, not holding up other calls for longer than it takes to begin. */
 int store_checkpoint(struct store *store);
-/* For who is told that something is due (store_on_due()): memory for new pages is touched before they need it; a checkpoint; or, when only memory is
- * full, puts leave it. Waits for the device. In *again_ns nanoseconds it should be called again, 0: when something is due. */
+/* For who is told that something is due (store_on_due()): memory for new pages is touched before they need it; then a checkpoint, or, when only
+ * memory is full, puts leave it. Waits for the device. In *again_ns nanoseconds it should be called again, 0: when something is due. */
 int store_relieve(struct store *store, uint64_t *again_ns);
-/* due() is called, from within any call that changes something and with locks held, when one of these should begin: it wakes a thread that calls
- * store_relieve(). Without one, the calls themselves run it when they must. */
+/* due() is called, from within any call, a get too, and with locks held or without, when one of these should begin: it wakes a thread that calls
+ * store_relieve(). Without one, the calls themselves do it when they must. */
 void store_on_due(struct store *store, void (*due)(void *arg), void *arg);
 
 struct store_stat {

@@ -8,7 +8,7 @@
 /* Under the lock. deadline 0: none. */
 static void wait_until_due(struct checkpointer *c, uint64_t deadline_ns)
 {
-	struct timespec until = { .tv_sec = (time_t)(deadline_ns / 1000000000), .tv_nsec = (long)(deadline_ns % 1000000000) };
+	struct timespec until = base_timespec(deadline_ns);
 	int		rc    = 0;
 
 	while (!c->due && !c->stopping && rc != ETIMEDOUT)
@@ -16,8 +16,8 @@ static void wait_until_due(struct checkpointer *c, uint64_t deadline_ns)
 				 : pthread_cond_wait(&c->told, &c->lock);
 }
 
-/* Nobody says that one is due while it runs: what was said meanwhile came before it had frozen anything, and is done. Who changes something after
- * it says so again. Failures are not its own: one that matters turns the store read-only, and is logged there, and the next change meets it. */
+/* What is said while it works is looked at when it has done that. Failures are not its own: one that matters turns the store read-only, and is
+ * logged there, and the next change meets it. */
 static void *run(void *arg)
 {
 	struct checkpointer *c	   = arg;
@@ -28,10 +28,10 @@ static void *run(void *arg)
 		wait_until_due(c, again ? base_wait_ns() + again : 0);
 		if (c->stopping)
 			break;
+		c->due = false;
 		pthread_mutex_unlock(&c->lock);
 		(void)store_relieve(c->store, &again);
 		pthread_mutex_lock(&c->lock);
-		c->due = false;
 	}
 	pthread_mutex_unlock(&c->lock);
 	return NULL;

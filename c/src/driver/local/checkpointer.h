@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* driver/local/checkpointer.h: the thread that runs checkpoints when the store says that one is due.
+/* driver/local/checkpointer.h: the thread that does what a store can put off (store_relieve()): checkpoints, and memory for new pages.
  *
- * Always true: the thread is made when that is said first, and blocks all signals. Without it, when the system refuses it or none is
- * wanted, the calls that change something run the checkpoints themselves when they must. */
+ * Always true: the thread is made when the store says first that something is due, and blocks all signals. Without it, when the system refuses it
+ * or none is wanted, the calls that change something do these things themselves when they must. */
 #ifndef TARN_LOCAL_CHECKPOINTER_H
 #define TARN_LOCAL_CHECKPOINTER_H
 

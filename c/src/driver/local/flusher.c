@@ -27,11 +27,6 @@ void flusher_init(struct flusher *flusher, struct store *store)
 	pthread_mutex_init(&flusher->lock, NULL);
 }
 
-static struct timespec timespec_of(uint64_t ns)
-{
-	return (struct timespec){ .tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000) };
-}
-
 static void ask(struct flusher *flusher, uint32_t what)
 {
 	if (atomic_fetch_or(&flusher->word, what) == ASLEEP)
@@ -41,7 +36,7 @@ static void ask(struct flusher *flusher, uint32_t what)
 /* Until somebody asks, or the deadline (0: none). */
 static void sleep_until(struct flusher *flusher, uint64_t deadline_ns)
 {
-	struct timespec until = timespec_of(deadline_ns);
+	struct timespec until = base_timespec(deadline_ns);
 	uint32_t	none  = 0;
 
 	if (atomic_compare_exchange_strong(&flusher->word, &none, ASLEEP))

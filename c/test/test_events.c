@@ -501,6 +501,42 @@ static void test_threads_share_a_queue(void **state)
 	assert_ok(tarn_eq_destroy(eq));
 }
 
+/* ---- many queues, one group of the log ---- */
+
+/* Puts with events of two queues, and with events that have none, become durable together: each comes once, to its own. */
+static void test_queues_share_a_group(void **state)
+{
+	struct scratch *s = *state;
+	tarn_event	events[90], *got[30];
+	tarn_eq	       *queues[3] = { NULL };
+	bool		seen[90]  = { false };
+	char		key[16];
+
+	assert_ok(tarn_eq_create(&queues[0]));
+	assert_ok(tarn_eq_create(&queues[1]));
+	for (int i = 0; i < 90; i++) {
+		tarn_event_init(&events[i], queues[i / 2 % 3], &queues[i / 2 % 3], 0);
+		snprintf(key, sizeof(key), "%d", i);
+		assert_int_equal(tarn_kv_put(s->kv, text(key), text(key), TARN_COND_NONE, &events[i]), 0);
+	}
+	for (int q = 0; q < 2; q++) {
+		for (int n = 0; n < 30;)
+			n += tarn_eq_poll(queues[q], -1, 30 - n, got + n);
+		for (int i = 0; i < 30; i++) {
+			assert_ptr_equal(tarn_event_user(got[i]), &queues[q]);
+			assert_int_equal(tarn_event_result(got[i]), 0);
+			assert_false(seen[got[i] - events]);
+			seen[got[i] - events] = true;
+		}
+		assert_lowered(queues[q]);
+	}
+	for (int i = 0; i < 90; i++)
+		if (!queues[i / 2 % 3])
+			assert_int_equal(tarn_event_wait(&events[i], -1), 0);
+	assert_ok(tarn_eq_destroy(queues[0]));
+	assert_ok(tarn_eq_destroy(queues[1]));
+}
+
 /* ---- a device that fails ---- */
 
 /* No process may write beyond `bytes` of a file: the device fails, and later works again. */
@@ -578,6 +614,7 @@ int main(void)
 		scratch_test(test_everything_with_events),
 		scratch_test(test_writer_and_abort),
 		scratch_test(test_threads_share_a_queue),
+		scratch_test(test_queues_share_a_group),
 		scratch_test(test_device_fails),
 	};
 

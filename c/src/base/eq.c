@@ -104,18 +104,19 @@ static void drain_fd(int fd)
 
 /* Who polls wakes at once, and wants the lock: so it is told when that is free. Leaving `pushing` is the last touch: whoever takes the operation
  * may destroy the queue right after. */
-void eq_push(struct tarn_eq *eq, struct op *op)
+void eq_push(struct tarn_eq *eq, struct op *ops)
 {
 	bool first, waits;
 
 	atomic_fetch_add(&eq->pushing, 1);
 	pthread_mutex_lock(&eq->lock);
-	op->next = NULL;
-	atomic_store(&op->state, OP_DONE);
 	first	  = !eq->head;
 	waits	  = eq->waiters > 0;
-	*eq->tail = op;
-	eq->tail  = &op->next;
+	*eq->tail = ops;
+	for (struct op *op = ops; op; op = op->next) {
+		atomic_store(&op->state, OP_DONE);
+		eq->tail = &op->next;
+	}
 	eq->raised |= first;
 	pthread_mutex_unlock(&eq->lock);
 	if (first)

@@ -13,8 +13,8 @@ int  eq_create(struct tarn_eq **eq);
 int  eq_destroy(struct tarn_eq *eq); /* BUSY while operations are pending */
 int  eq_fd(const struct tarn_eq *eq);
 void eq_started(struct tarn_eq *eq);
-void eq_dropped(struct tarn_eq *eq);		 /* one that was started ends without passing the queue */
-void eq_push(struct tarn_eq *eq, struct op *op); /* makes it OP_DONE */
+void eq_dropped(struct tarn_eq *eq);		  /* one that was started ends without passing the queue */
+void eq_push(struct tarn_eq *eq, struct op *ops); /* a list of them, which become OP_DONE */
 
 /* Takes up to n, oldest first, and makes them OP_NEW; waits up to timeout_us for the first (negative: for ever). Their number. */
 unsigned eq_poll(struct tarn_eq *eq, int64_t timeout_us, unsigned n, struct op **ops);

@@ -77,11 +77,31 @@ void op_complete(struct op *op, int rc)
 {
 	settle(op, rc);
 	if (op->eq) {
+		op->next = NULL;
 		eq_push(op->eq, op);
 		return;
 	}
 	atomic_store(&op->state, OP_DONE);
 	wake(&op->state);
+}
+
+void op_complete_all(struct op *ops, int (*rc_of)(const struct op *op, void *arg), void *arg)
+{
+	while (ops) {
+		struct op *first = ops, *last = NULL;
+
+		for (; ops && ops->eq && ops->eq == first->eq; ops = ops->next) {
+			settle(ops, rc_of(ops, arg));
+			last = ops;
+		}
+		if (last) {
+			last->next = NULL;
+			eq_push(first->eq, first);
+			continue;
+		}
+		ops = first->next;
+		op_complete(first, rc_of(first, arg));
+	}
 }
 
 void op_answer(struct op *op, int rc)

@@ -305,24 +305,28 @@ static struct op *take_ops(struct log_wait *w, struct op *list, struct op ***end
 
 	if (!first)
 		return list;
-	**end  = first;
-	*end   = w->end;
-	w->ops = NULL;
-	w->end = &w->ops;
+	**end	 = first;
+	*end	 = w->end;
+	w->ops	 = NULL;
+	w->end	 = &w->ops;
 	return list ? list : first;
 }
 
-/* l->message does not change once there is an error. */
-static void complete_all(struct log *l, struct op *op, uint64_t durable, int failed)
-{
-	for (struct op *next; op; op = next) {
-		int rc = op->lsn <= durable ? 0 : failed;
+struct outcome {
+	const struct log *log;
+	uint64_t	  durable;
+	int		  failed;
+};
 
-		next = op->next;
-		if (rc)
-			base_set_message(l->message);
-		op_complete(op, rc);
-	}
+/* log->message does not change once there is an error. */
+static int rc_of(const struct op *op, void *arg)
+{
+	const struct outcome *outcome = arg;
+
+	if (op->lsn <= outcome->durable || !outcome->failed)
+		return 0;
+	base_set_message(outcome->log->message);
+	return outcome->failed;
 }
 
 /* Those who sleep on w should look again; with log.lock. How many wake_threads() has to wake. */
@@ -379,21 +383,20 @@ static void announce(struct log *l)
 {
 	struct log_wait *done = &l->wait[!l->turn], *next = &l->wait[l->turn];
 	struct op	*ops = NULL, **end = &ops;
-	uint64_t	 durable = l->durable;
-	int		 failed	 = l->rc;
+	struct outcome	 outcome = { l, l->durable, l->rc };
 	uint32_t	 n_done = call_sleepers(done), n_next = 0;
 	struct op	*watching = feed_take_waits(l);
 
 	ops = take_ops(done, ops, &end);
-	if (failed)
+	if (outcome.failed)
 		ops = take_ops(next, ops, &end), n_next = call_sleepers(next);
 	else if (next->sleepers)
 		n_next = 1, atomic_fetch_sub(&next->sleepers, 1), atomic_fetch_add(&next->word, 1);
 	pthread_mutex_unlock(&l->lock);
 	wake_threads(next, n_next); /* first: the device has nothing to do until then */
 	wake_threads(done, n_done);
-	complete_all(l, ops, durable, failed);
-	complete_all(l, watching, durable, failed);
+	op_complete_all(ops, rc_of, &outcome);
+	op_complete_all(watching, rc_of, &outcome);
 }
 
 /* Writes what has been filled as one group. log.lock is held, and given up. */

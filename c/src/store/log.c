@@ -309,6 +309,7 @@ static struct op *take_ops(struct log_wait *w, struct op *list, struct op ***end
 	*end	 = w->end;
 	w->ops	 = NULL;
 	w->end	 = &w->ops;
+	w->n_ops = 0;
 	return list ? list : first;
 }
 
@@ -485,6 +486,7 @@ bool store_commit_async(struct store *s, uint64_t lsn, struct op *op)
 		w	= &l->wait[l->flushing && lsn <= l->flush.last_lsn ? !l->turn : l->turn];
 		*w->end = op;
 		w->end	= &op->next;
+		atomic_fetch_add(&w->n_ops, 1);
 	}
 	pthread_mutex_unlock(&l->lock);
 	if (waits)

@@ -30,6 +30,7 @@ struct log_place { /* where replay begins */
 };
 struct log_wait { /* who waits for one group */
 	struct op	*ops, **end;
+	_Atomic uint32_t n_ops;	   /* written with log.lock, as `sleepers` is */
 	_Atomic uint32_t word;	   /* threads sleep on it: it changes when they should look again */
 	_Atomic uint32_t sleepers; /* written with log.lock */
 };
@@ -55,11 +56,11 @@ struct feed {
 };
 
 struct log_gather {	       /* see gather.c */
-	uint32_t group;	       /* threads that waited for the group being written */
+	uint32_t group;	       /* threads and operations that waited for the group being written */
 	uint32_t expected;     /* for the next one */
-	bool	 on;	       /* who is going to write it waits for them */
+	bool	 on;	       /* who is going to write that waits for them */
 	uint64_t began, took;  /* ns: when the last group began to be written, and for how long */
-	uint32_t misses, skip; /* how often in turn they did not come; groups that are not waited for because of that */
+	uint32_t misses, skip; /* how often in turn it did not pay; groups that are not waited for because of that */
 };
 
 struct log {

@@ -73,35 +73,43 @@ static void wake(_Atomic int *state)
 	syscall(SYS_futex, state, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
 }
 
+/* One, or a list that has one queue. */
+static void tell(struct op *ops)
+{
+	if (ops->eq) {
+		eq_push(ops->eq, ops);
+		return;
+	}
+	atomic_store(&ops->state, OP_DONE);
+	wake(&ops->state);
+}
+
 void op_complete(struct op *op, int rc)
 {
 	settle(op, rc);
-	if (op->eq) {
-		op->next = NULL;
-		eq_push(op->eq, op);
-		return;
-	}
-	atomic_store(&op->state, OP_DONE);
-	wake(&op->state);
+	op->next = NULL;
+	tell(op);
+}
+
+/* Those at the beginning of a list that have one queue; returns the others. */
+static struct op *complete_first(struct op *first, int (*rc_of)(const struct op *op, void *arg), void *arg)
+{
+	struct op *op = first, *last;
+
+	do {
+		settle(op, rc_of(op, arg));
+		last = op;
+		op   = op->next;
+	} while (op && op->eq && op->eq == first->eq);
+	last->next = NULL;
+	tell(first);
+	return op;
 }
 
 void op_complete_all(struct op *ops, int (*rc_of)(const struct op *op, void *arg), void *arg)
 {
-	while (ops) {
-		struct op *first = ops, *last = NULL;
-
-		for (; ops && ops->eq && ops->eq == first->eq; ops = ops->next) {
-			settle(ops, rc_of(ops, arg));
-			last = ops;
-		}
-		if (last) {
-			last->next = NULL;
-			eq_push(first->eq, first);
-			continue;
-		}
-		ops = first->next;
-		op_complete(first, rc_of(first, arg));
-	}
+	while (ops)
+		ops = complete_first(ops, rc_of, arg);
 }
 
 void op_answer(struct op *op, int rc)

@@ -41,11 +41,12 @@ void op_init(struct op *op, struct tarn_eq *eq, void *user, unsigned flags);
  * queue to be taken. From here on one of the next three ends it. */
 int  op_begin(struct op *op, _Atomic uint32_t *calls);
 void op_complete(struct op *op, int rc); /* takes this thread's sentence when rc < 0 */
-void op_complete_all(struct op *ops, int (*rc_of)(const struct op *op, void *arg),
-		     void      *arg);       /* a list; each queue hears of its own at once */
-void op_answer(struct op *op, int rc); /* the same, but it does not pass its queue: the caller has the answer in hand */
-int  op_refuse(struct op *op, int rc); /* the same, and as if it had not been started; returns rc */
-bool op_idle(const struct op *op);     /* not started, or done and taken: it may be started */
+void op_answer(struct op *op, int rc);	 /* the same, but it does not pass its queue: the caller has the answer in hand */
+int  op_refuse(struct op *op, int rc);	 /* the same, and as if it had not been started; returns rc */
+bool op_idle(const struct op *op);	 /* not started, or done and taken: it may be started */
+
+/* The same as op_complete() for a list. Those side by side that have the same queue reach it at once. */
+void op_complete_all(struct op *ops, int (*rc_of)(const struct op *op, void *arg), void *arg);
 
 bool op_take(struct op *op);	      /* queued becomes running; false when it was asked to end before that */
 bool op_aborted(const struct op *op); /* whether an early end was asked for; not of NULL */

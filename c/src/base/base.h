@@ -38,7 +38,7 @@ uint64_t	base_now_ns(void);  /* wall clock, since 1970 */
 uint64_t	base_mono_ns(void); /* monotonic */
 uint64_t	base_wait_ns(void); /* CLOCK_MONOTONIC, no seam: by which threads wait, also when a test's clock stands still */
 struct timespec base_timespec(uint64_t ns);
-struct timespec base_wait_until(int64_t timeout_us); /* on that clock, from now */
+struct timespec base_wait_until(int64_t timeout_us); /* on that clock, so long from now; negative: now */
 uint64_t	base_random(void);
 void		base_set_clock(uint64_t (*now_ns)(void *), void *arg);
 void		base_set_random(uint64_t (*random)(void *), void *arg);

@@ -50,11 +50,11 @@ struct timespec base_timespec(uint64_t ns)
 
 struct timespec base_wait_until(int64_t timeout_us)
 {
-	struct timespec t;
+	struct timespec t  = base_timespec(base_wait_ns());
+	int64_t		us = MAX(timeout_us, 0);
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	t.tv_sec += timeout_us / 1000000;
-	t.tv_nsec += timeout_us % 1000000 * 1000;
+	t.tv_sec += us / 1000000;
+	t.tv_nsec += us % 1000000 * 1000;
 	t.tv_sec += t.tv_nsec / 1000000000;
 	t.tv_nsec %= 1000000000;
 	return t;

@@ -6,7 +6,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 struct tarn_eq {
@@ -128,7 +127,7 @@ void eq_push(struct tarn_eq *eq, struct op *ops)
 
 static void wait_filled(struct tarn_eq *eq, int64_t timeout_us)
 {
-	struct timespec deadline = base_wait_until(MAX(timeout_us, 0));
+	struct timespec deadline = base_wait_until(timeout_us);
 	int		rc	 = 0;
 
 	eq->waiters++;

@@ -11,7 +11,6 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 void op_init(struct op *op, struct tarn_eq *eq, void *user, unsigned flags)
@@ -136,7 +135,7 @@ static bool sleep_on(_Atomic int *state, int seen, const struct timespec *deadli
 
 int op_wait(struct op *op, int64_t timeout_us)
 {
-	struct timespec deadline = base_wait_until(MAX(timeout_us, 0));
+	struct timespec deadline = base_wait_until(timeout_us);
 	int		state;
 
 	while ((state = atomic_load(&op->state)) != OP_DONE) {

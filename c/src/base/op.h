@@ -45,7 +45,8 @@ void op_answer(struct op *op, int rc);	 /* the same, but it does not pass its qu
 int  op_refuse(struct op *op, int rc);	 /* the same, and as if it had not been started; returns rc */
 bool op_idle(const struct op *op);	 /* not started, or done and taken: it may be started */
 
-/* The same as op_complete() for a list. Those side by side that have the same queue reach it at once. */
+/* The same as op_complete() for a list; rc_of says the result of each, and sets this thread's sentence when that is < 0. Those side by side that
+ * have the same queue reach it at once. */
 void op_complete_all(struct op *ops, int (*rc_of)(const struct op *op, void *arg), void *arg);
 
 bool op_take(struct op *op);	      /* queued becomes running; false when it was asked to end before that */

@@ -13,7 +13,6 @@
 #include "queue.h"
 
 #include <errno.h>
-#include <time.h>
 #include <unistd.h>
 
 uint64_t device_deadline(int64_t timeout_us)

@@ -398,7 +398,7 @@ int store_checkpoint(struct store *s)
 void store_on_due(struct store *s, void (*due)(void *arg), void *arg)
 {
 	pthread_mutex_lock(&s->lock);
-	if (due)
+	if (due) /* who has seen the one before may still call it */
 		s->due_arg = arg;
 	atomic_store(&s->due, due);
 	pthread_mutex_unlock(&s->lock);

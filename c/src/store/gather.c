@@ -3,16 +3,16 @@
  *
  * Who was told that a group is durable often has something for the next one at once. When that is begun before they come, it is written without
  * them, and half of them wait for the other half from then on. So who is going to write it waits for them: for a part of the time that a group takes
- * until the first comes, and then as long as they come about as often as changes become durable. Whether that pays is measured: when no more of them
+ * until the first comes, and then as long as they come at least half as often as changes become durable. Whether that pays is measured: when no more of them
  * do in the same time, the next groups do not wait. So it is with those who have many under way, and something to do while others are written. */
 #include "internal.h"
 #include <sched.h>
 
 #define WAIT_NS	   UINT64_C(150000) /* from the end of the last group on, at the most, and as long as that took */
-#define FIRST_PART 2u		    /* of that: until somebody comes */
-#define PATIENCE   2u
-#define PAYS_PCT   125u
-#define SKIP_MAX   63u
+#define FIRST_PART 2u		    /* of that time, until somebody comes */
+#define PATIENCE   2u		    /* how many times as long as a change takes on average the next one may be away */
+#define PAYS_PCT   125u		    /* of the changes in a time, without the wait */
+#define SKIP_MAX   63u		    /* groups */
 
 /* Threads that sleep, operations with events, and the thread that is going to write them. */
 static uint32_t gathered(const struct log *l)

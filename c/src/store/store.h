@@ -187,7 +187,7 @@ int store_checkpoint(struct store *store);
  * memory is full, puts leave it. Waits for the device. In *again_ns nanoseconds it should be called again, 0: when something is due. */
 int store_relieve(struct store *store, uint64_t *again_ns);
 /* due() is called, from within any call, a get too, and with locks held or without, when one of these should begin: it wakes a thread that calls
- * store_relieve(). Without one, the calls themselves do it when they must. */
+ * store_relieve(). Without one, the calls themselves do it when they must. It is taken away (NULL) when no call runs. */
 void store_on_due(struct store *store, void (*due)(void *arg), void *arg);
 
 struct store_stat {

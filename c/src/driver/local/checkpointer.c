@@ -3,7 +3,6 @@
 #include "checkpointer.h"
 
 #include <errno.h>
-#include <time.h>
 
 /* Under the lock. deadline 0: none. */
 static void wait_until_due(struct checkpointer *c, uint64_t deadline_ns)

@@ -8,7 +8,6 @@
 #include <linux/futex.h>
 #include <sys/syscall.h>
 #include <tarn/cont.h>
-#include <time.h>
 #include <unistd.h>
 
 #define MUCH	   (UINT64_C(8) << 20) /* bytes that are written before the time is up; twice as many make a change wait */

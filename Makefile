@@ -246,7 +246,7 @@ prove-memory: build/release/test/prove_memory ## 20 million records, kill -9 and
 
 ENGINE_TESTS := log record space node node_bad value store store_check store_rot media async defer spill relaxed watch store_threads seek_threads log_crash sweep
 
-ENGINE_TESTS += store_map api_full api_batch finger ahead rows
+ENGINE_TESTS += store_map api_full api_batch finger ahead rows filter defer_damage
 prove-tests: $(ENGINE_TESTS:%=build/release/test/test_%) build/release/test/crash ## plant each bug of c/test/planted into the engine: which test catches it? BUGS="log-flush-skipped", BUGS=--full
 	@CC="$(CC)" CFLAGS="$(release_FLAGS)" LIBS="$(LIBS)" WRAP="$(test_sweep_LINK)" tests/planted/run.py $(BUGS)
 

@@ -5,6 +5,7 @@
  * nothing has changed yet, and anything may fail), then the record, then the changes: a failure in these fails the store, and the
  * record, which nobody has acknowledged, may or may not survive. */
 #include "defer.h"
+#include "filter.h"
 #include "finger.h"
 #include "record.h"
 #include "rows.h"
@@ -511,6 +512,7 @@ static int commit_to(struct store *s, struct batch *b)
 	if (rc)
 		return rc;
 	s->nowait = false; /* a page that has been evicted since must be read now, whoever waits */
+	filter_put(s, b->muts, b->n);
 	rows_begin(s, b->muts, b->n);
 	if (b->n > 1)
 		atomic_fetch_add(&s->batches, 1);
@@ -559,6 +561,7 @@ static void take_aim(struct store *s, struct batch *b)
 {
 	bool alone = b->all == 1 && !atomic_load_explicit(&s->meets, memory_order_relaxed);
 
+	filter_come(s, b->muts, b->n);
 	b->aims = is_single(b) ? &b->one : malloc(b->all * sizeof(*b->aims));
 	if (b->aims)
 		aim_all(s, b->muts, b->all, !alone, b->aims);

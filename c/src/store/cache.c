@@ -168,7 +168,7 @@ static void rename_frame(struct cache *c, struct frame *f, uint64_t id)
 
 static uint64_t limit(const struct store *s)
 {
-	uint64_t other = s->space.bytes + log_memory(s) + s->defer.bytes + s->rows.bytes +
+	uint64_t other = s->space.bytes + log_memory(s) + s->defer.bytes + s->rows.bytes + s->filter.bytes +
 			 s->checkpoint.dead_cap * sizeof(struct dead_run);
 
 	return MAX(s->cache.budget > other ? s->cache.budget - other : 0, LEAST);

@@ -8,6 +8,7 @@
  * free. When memory fails on the way, nothing is lost: what is frozen stays, and the next checkpoint goes on with it. Any other failure once
  * something is frozen fails the store. */
 #include "defer.h"
+#include "filter.h"
 #include "rows.h"
 #include "spill.h"
 #include <stdio.h>
@@ -375,7 +376,7 @@ int checkpoint_relieve(struct store *s)
 int store_relieve(struct store *s, uint64_t *again_ns)
 {
 	uint64_t log;
-	bool	 due, of_log;
+	bool	 due, of_log, more;
 	int	 rc = 0;
 
 	back_ahead(s);
@@ -386,7 +387,8 @@ int store_relieve(struct store *s, uint64_t *again_ns)
 	pthread_mutex_unlock(&s->lock);
 	if (due)
 		rc = of_log ? checkpoint(s) : make_room(s);
-	*again_ns = back_join(s);
+	more	  = filter_step(s);
+	*again_ns = more ? 1 : back_join(s);
 	return rc;
 }
 

@@ -281,6 +281,23 @@ struct rows {
 	_Atomic bool	 grows;
 };
 
+/* filter: which keys a tree has not, see filter.c. */
+#define FILTER_PHASES 4u
+struct filter {
+	_Atomic uint64_t  state;      /* modulo FILTER_PHASES its phase; what is above counts phases. Written with store->lock */
+	_Atomic uint64_t *words;      /* NULL: there can be none */
+	uint64_t	  most;	      /* lines that there is address space for */
+	_Atomic uint64_t  life, tree; /* whose it is */
+	_Atomic uint64_t  lines;
+	uint64_t	  bytes;	       /* of memory */
+	uint64_t	  room, added;	       /* keys that may be added; that were, by puts */
+	_Atomic uint64_t  asking, asking_tree; /* the life and the tree whose gets find nothing most often, */
+	_Atomic uint64_t  missed;	       /* by so many more than those of all others, about */
+	_Atomic uint64_t  patience;	       /* how many these must be */
+	uint8_t		 *list;	 /* of keys, and the last one; NULL: none is being filled. Of who fills it, as is the next */
+	tarn_buf	  after; /* the key that was listed last */
+};
+
 struct store {
 	struct device	 *dev;
 	pthread_mutex_t	  lock;
@@ -301,6 +318,7 @@ struct store {
 	struct cache   cache;
 	struct fingers fingers;
 	struct rows    rows;
+	struct filter  filter;
 	struct defer   defer;
 	struct pages  *pages;
 	struct log     log;

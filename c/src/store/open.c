@@ -4,6 +4,7 @@
  * Recovery is: the newest whole superblock, the space map, the log replayed into memory, and a checkpoint under a new log epoch, which
  * nothing written before can belong to. A crash in the middle of it leaves everything as it was. */
 #include "defer.h"
+#include "filter.h"
 #include "finger.h"
 #include "rows.h"
 #include "spill.h"
@@ -40,6 +41,7 @@ static void store_free(struct store *s)
 	tree_forget_all(s);
 	fingers_fini(s);
 	rows_fini(s);
+	filter_fini(s);
 	cache_fini(s);
 	defer_fini(s);
 	space_fini(&s->space);
@@ -87,7 +89,7 @@ static int store_new(struct device *dev, const struct superblock *sb, uint64_t c
 	rc = rc ? rc : space_init(&s->space, s, sb->blocks);
 	rc = rc ? rc : cache_init(s, cache_bytes ? cache_bytes : CACHE_DEFAULT);
 	if (!rc)
-		fingers_init(s, s->cache.budget), rows_init(s, s->cache.budget);
+		fingers_init(s, s->cache.budget), rows_init(s, s->cache.budget), filter_init(s, s->cache.budget);
 	rc = rc ? rc : pages_open(s);
 	if (!rc && !tree_add(s, 0, 0, &s->sb.root, 0))
 		rc = fail(NOMEM, "no memory for a tree");
@@ -341,6 +343,7 @@ void store_stat(struct store *s, struct store_stat *st)
 				    .put_off	      = s->defer.count,
 				    .spilled	      = s->defer.spilled,
 				    .row_bytes	      = s->rows.bytes,
+				    .filter_bytes     = s->filter.bytes,
 				    .format_version   = FORMAT_VERSION,
 				    .inline_max	      = MIN(s->node_bytes / 2, LEAF_VALUE_MAX),
 				    .readonly	      = s->failed || s->log.rc };

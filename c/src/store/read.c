@@ -4,6 +4,7 @@
  * What stands in a leaf is copied without a lock, and counts only when the leaf has not changed meanwhile. A value in extents is read from
  * the device: before that the space is held, under the lock, so that its blocks are not used again whatever happens to the key. */
 #include "defer.h"
+#include "filter.h"
 #include "finger.h"
 #include "rows.h"
 #include "seek.h"
@@ -133,24 +134,37 @@ struct get {
 	unsigned      round;
 };
 
+static void nothing(struct answer *a)
+{
+	a->found = a->extents = a->fresh = false;
+	a->len				 = 0;
+	a->rev				 = 0;
+}
+
 /* In the leaf that a finger knows, or else from the root. */
 static NODE_RACY int find_and_look(struct store *s, struct get *g, struct wanted *w)
 {
 	struct tree *t	  = g->seek.tree;
-	uint64_t     life = g->seek.locked ? 0 : finger_life(t), hash = life ? finger_hash(s, life, g->key) : 0;
+	uint64_t     life = g->seek.locked ? 0 : finger_life(t), hash;
 	struct spot  spot;
 	int	     rc;
 
 	g->answer.fresh = false;
-	g->answer.row	= row_find(s, life, g->key);
+	if (life && filter_excludes(s, life, g->key)) {
+		nothing(&g->answer);
+		return 0;
+	}
+	g->answer.row = row_find(s, life, g->key);
 	if (look_at_row(s, &g->answer, g->key))
 		return 0;
+	hash = life ? finger_hash(s, life, g->key) : 0;
 	if (life)
 		finger_come(s, hash);
 	if (life && finger_enter(s, life, hash, g->key, &spot)) {
 		spot.slot = node_lower(spot.frame->page, spot.frame->cap, g->key, &spot.found);
 		if (!look(&g->answer, &spot)) {
 			finger_found(s, hash, &spot);
+			filter_note(s, t, life, g->answer.found);
 			return 0;
 		}
 	}
@@ -158,8 +172,10 @@ static NODE_RACY int find_and_look(struct store *s, struct get *g, struct wanted
 	rc = rc ? rc : look(&g->answer, &spot);
 	if (rc)
 		return rc;
-	if (life)
+	if (life) {
 		look_afresh(&g->answer, life, &spot);
+		filter_note(s, t, life, g->answer.found);
+	}
 	finger_set(s, life, hash, g->key, &spot);
 	return 0;
 }
@@ -225,10 +241,10 @@ int store_get(struct store *s, struct store_at at, tarn_buf key, void *buf, size
 
 /* Some keys go down the tree together, a level at a time: while the page of one comes from memory, the others are searched. What is not
  * simple (a change meanwhile, a value in extents, damage) is left to store_get(). */
-#define ROW 2
+#define ANSWERED 2
 struct lane {
 	struct store_get *get;
-	int		  rc; /* RESTART: not simple. AGAIN: the page in `wanted` is missing. ROW: it is answered */
+	int		  rc; /* RESTART: not simple. AGAIN: the page in `wanted` is missing. ANSWERED: without a leaf */
 	uint64_t	  hash;
 	bool		  fingered; /* a finger knew the leaf */
 	struct spot	  spot;
@@ -281,7 +297,7 @@ static NODE_RACY bool step_down(struct store *s, struct many *m)
 }
 
 /* In its leaf, after seek_near(). */
-static NODE_RACY void lane_look(struct store *s, uint64_t life, struct lane *l)
+static NODE_RACY void lane_look(struct store *s, const struct tree *t, uint64_t life, struct lane *l)
 {
 	if (l->rc)
 		return;
@@ -290,6 +306,8 @@ static NODE_RACY void lane_look(struct store *s, uint64_t life, struct lane *l)
 	l->rc = look(&l->answer, &l->spot);
 	if (l->rc)
 		return;
+	if (life)
+		filter_note(s, t, life, l->answer.found);
 	if (l->fingered) {
 		finger_found(s, l->hash, &l->spot);
 		return;
@@ -305,23 +323,38 @@ static NODE_RACY void look_at_rows(struct store *s, struct many *m, uint64_t lif
 		m->lanes[i].answer.row = row_find(s, life, m->lanes[i].get->key);
 	for (unsigned i = 0; i < m->n; i++)
 		if (look_at_row(s, &m->lanes[i].answer, m->lanes[i].get->key))
-			m->lanes[i].rc = ROW;
+			m->lanes[i].rc = ANSWERED;
+}
+
+static void ask_filter(struct store *s, struct many *m, uint64_t life)
+{
+	for (unsigned i = 0; i < m->n; i++) {
+		struct lane *l = &m->lanes[i];
+
+		if (l->rc || !filter_excludes(s, life, l->get->key))
+			continue;
+		nothing(&l->answer);
+		l->rc = ANSWERED;
+	}
 }
 
 /* Those that have a finger are in their leaves. */
 static NODE_RACY void point(struct store *s, struct many *m, uint64_t life)
 {
-	for (unsigned i = 0; i < m->n; i++) {
-		m->lanes[i].hash = finger_hash(s, life, m->lanes[i].get->key);
-		finger_prefetch(s, m->lanes[i].hash);
-	}
-	for (unsigned i = 0; i < m->n; i++)
-		finger_come(s, m->lanes[i].hash);
-	for (unsigned i = 0; i < m->n; i++) {
-		struct lane *l = &m->lanes[i];
+	struct lane *lanes[GROUP];
+	unsigned     n = 0;
 
-		l->fingered = !l->rc && finger_enter(s, life, l->hash, l->get->key, &l->spot);
+	for (unsigned i = 0; i < m->n; i++)
+		if (!m->lanes[i].rc)
+			lanes[n++] = &m->lanes[i];
+	for (unsigned i = 0; i < n; i++) {
+		lanes[i]->hash = finger_hash(s, life, lanes[i]->get->key);
+		finger_prefetch(s, lanes[i]->hash);
 	}
+	for (unsigned i = 0; i < n; i++)
+		finger_come(s, lanes[i]->hash);
+	for (unsigned i = 0; i < n; i++)
+		lanes[i]->fingered = finger_enter(s, life, lanes[i]->hash, lanes[i]->get->key, &lanes[i]->spot);
 }
 
 static NODE_RACY int group(struct store *s, void *arg, struct wanted *w)
@@ -341,15 +374,17 @@ static NODE_RACY int group(struct store *s, void *arg, struct wanted *w)
 		m->lanes[i].answer.fresh = false;
 	}
 	look_at_rows(s, m, life);
-	if (life)
+	if (life) {
+		ask_filter(s, m, life);
 		point(s, m, life);
+	}
 	while (step_down(s, m))
 		;
 	for (unsigned i = 0; i < m->n; i++)
 		if (!m->lanes[i].rc && root.frame)
 			seek_near(&m->lanes[i].spot, m->lanes[i].get->key);
 	for (unsigned i = 0; i < m->n; i++)
-		lane_look(s, life, &m->lanes[i]);
+		lane_look(s, m->seek.tree, life, &m->lanes[i]);
 	return 0;
 }
 
@@ -369,7 +404,7 @@ static void lane_end(struct store *s, struct many *m, struct lane *l)
 		want(m, &l->wanted);
 		return;
 	}
-	l->rc = l->rc == ROW ? 0 : l->rc;
+	l->rc = l->rc == ANSWERED ? 0 : l->rc;
 	if (!l->rc)
 		keep_row(s, &l->answer, g->key);
 	if (l->rc || (l->answer.extents && fits(&l->answer))) {

@@ -183,11 +183,12 @@ int store_snapshots(struct store *store, uint64_t tree, uint64_t after, uint64_t
 
 /* Waits for the device, not holding up other calls for longer than it takes to begin. */
 int store_checkpoint(struct store *store);
-/* For who is told that something is due (store_on_due()): memory for new pages is touched before they need it; then a checkpoint, or, when only
- * memory is full, puts leave it. Waits for the device. In *again_ns nanoseconds it should be called again, 0: when something is due. */
+/* For who is told that something is due (store_on_due()), one thread: memory for new pages is touched before they need it; then a checkpoint, or, when
+ * only memory is full, puts leave it; then a step towards a filter of keys. Waits for the device. In *again_ns nanoseconds it should be called again, 0:
+ * when something is due. */
 int store_relieve(struct store *store, uint64_t *again_ns);
 /* due() is called, from within any call, a get too, and with locks held or without, when one of these should begin: it wakes a thread that calls
- * store_relieve(). Without one, the calls themselves do it when they must. It is taken away (NULL) when no call runs. */
+ * store_relieve(). Without one, the calls themselves do what must be done, and there is no filter. It is taken away (NULL) when no call runs. */
 void store_on_due(struct store *store, void (*due)(void *arg), void *arg);
 
 struct store_stat {
@@ -197,6 +198,7 @@ struct store_stat {
 	uint64_t spilled;   /* of them, those that have left memory before their leaf was written */
 	uint64_t
 		row_bytes; /* of memory, for keys that are wanted often, and whose leaves are not there; part of the cache's budget */
+	uint64_t filter_bytes; /* the same, for what says which keys are not there */
 	uint32_t format_version;
 	uint32_t inline_max; /* a larger value goes to extents */
 	bool	 readonly;   /* the device failed; */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* driver/local/checkpointer.h: the thread that does what a store can put off (store_relieve()): checkpoints, and memory for new pages.
+/* driver/local/checkpointer.h: the thread that does what a store can put off (store_relieve()): checkpoints, memory for new pages, and
+ * filters of keys.
  *
  * Always true: the thread is made when the store says first that something is due, and blocks all signals. Without it, when the system refuses it
- * or none is wanted, the calls that change something do these things themselves when they must. */
+ * or none is wanted, the calls that change something do themselves what must be done. */
 #ifndef TARN_LOCAL_CHECKPOINTER_H
 #define TARN_LOCAL_CHECKPOINTER_H
 

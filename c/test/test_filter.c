@@ -412,8 +412,7 @@ static void test_read_while_it_goes(void **state)
 	for (unsigned i = 0; i < 2; i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, read_on, &w), 0);
 	for (unsigned i = 0; i < TIMES; i++) {
-		atomic_store(&t.f.store->filter.missed, MISSES); /* as if so many gets had found nothing */
-		assert_true(relieve(&t));
+		atomic_store(&t.f.store->filter.missed, MISSES); /* as if so many gets had found nothing; who reads may count on */
 		while (relieve(&t))
 			;
 	}

@@ -63,6 +63,12 @@ static inline tarn_buf key_of(uint32_t k, uint8_t *buf)
 	return (tarn_buf){ buf, 16 };
 }
 
+/* For store_on_due(). */
+static inline void count_told(void *times)
+{
+	(*(_Atomic uint32_t *)times)++;
+}
+
 /* The store is thrown away, and opened again. */
 static inline void abandon_and_open(struct fixture *f)
 {

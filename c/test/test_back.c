@@ -13,11 +13,6 @@
 #define VALUE  1000u
 #define ROUNDS 100u
 
-static void tell(void *arg)
-{
-	(*(_Atomic uint32_t *)arg)++;
-}
-
 /* In no order. */
 static tarn_buf key_at(uint32_t i, uint8_t *buf)
 {
@@ -63,7 +58,7 @@ static void memory_is_there_before(void **state)
 
 	(void)state;
 	begin(&f, DISK, LOG, CACHE);
-	store_on_due(f.store, tell, &told);
+	store_on_due(f.store, count_told, &told);
 	written = stat_of(&f).generation;
 	for (uint32_t i = 0; i < KEYS / 2; i++)
 		put(&f, i, 0);
@@ -106,7 +101,7 @@ static void pages_join_while_others_use_them(void **state)
 
 	(void)state;
 	begin(&f, DISK, LOG, CACHE);
-	store_on_due(f.store, tell, &told);
+	store_on_due(f.store, count_told, &told);
 	for (uint32_t i = 0; i < KEYS; i++) {
 		put(&f, i, 0);
 		if (i % 100 == 0)

@@ -18,11 +18,6 @@
 #define MISSES 300000u	  /* are enough for a filter */
 #define SOME   1000u
 
-static void tell(void *arg)
-{
-	(*(_Atomic uint32_t *)arg)++;
-}
-
 struct filtered {
 	struct fixture	 f;
 	_Atomic uint32_t told;
@@ -138,23 +133,15 @@ static void fill_filter(struct filtered *t)
 		;
 }
 
-static void begin_with_keys(struct filtered *t)
+/* Even keys below end are there. */
+static void begin_with(struct filtered *t, uint32_t end)
 {
 	t->told = 0;
 	begin(&t->f, SIZE, LOG, CACHE);
-	store_on_due(t->f.store, tell, &t->told);
-	for (uint32_t k = 0; k < 2 * KEYS; k += 2)
+	store_on_due(t->f.store, count_told, &t->told);
+	for (uint32_t k = 0; k < end; k += 2)
 		put(t, k);
 	assert_ok(store_checkpoint(t->f.store));
-}
-
-static void begin_with_few(struct filtered *t)
-{
-	t->told = 0;
-	begin(&t->f, SIZE, LOG, CACHE);
-	store_on_due(t->f.store, tell, &t->told);
-	for (uint32_t k = 0; k < SOME; k += 2)
-		put(t, k);
 }
 
 static void end_with_keys(struct filtered *t)
@@ -168,7 +155,7 @@ static void test_absent_keys_need_no_reads(void **state)
 	struct filtered t;
 
 	(void)state;
-	begin_with_keys(&t);
+	begin_with(&t, 2 * KEYS);
 	assert_true(reads_of_absent(&t) > SOME / 2);
 	fill_filter(&t);
 	assert_true(reads_of_absent(&t) < SOME / 10);
@@ -182,7 +169,7 @@ static void test_puts_are_seen(void **state)
 	struct filtered t;
 
 	(void)state;
-	begin_with_keys(&t);
+	begin_with(&t, 2 * KEYS);
 	fill_filter(&t);
 	for (uint32_t k = 1; k < SOME; k += 2) {
 		assert_gone(&t, k);
@@ -206,7 +193,7 @@ static void test_batches_are_seen(void **state)
 	struct filtered	      t;
 
 	(void)state;
-	begin_with_keys(&t);
+	begin_with(&t, 2 * KEYS);
 	fill_filter(&t);
 	for (uint32_t from = 1; from < 2 * SOME; from += 2 * BATCH) {
 		for (uint32_t i = 0; i < BATCH; i++)
@@ -226,7 +213,7 @@ static void test_many_gets(void **state)
 	struct filtered	 t;
 
 	(void)state;
-	begin_with_keys(&t);
+	begin_with(&t, 2 * KEYS);
 	fill_filter(&t);
 	for (uint32_t from = 0; from < 2 * KEYS; from += 2 * BATCH) {
 		for (uint32_t i = 0; i < 2 * BATCH; i++)
@@ -243,6 +230,8 @@ static void test_many_gets(void **state)
 	end_with_keys(&t);
 }
 
+#define STEP (2 * KEYS / 900 | 1)
+
 /* On both sides of the place where the listing is, and at it. */
 static void test_puts_while_it_is_filled(void **state)
 {
@@ -250,10 +239,10 @@ static void test_puts_while_it_is_filled(void **state)
 	uint32_t	k = 1;
 
 	(void)state;
-	begin_with_keys(&t);
+	begin_with(&t, 2 * KEYS);
 	begin_filter(&t);
 	for (bool more = true; more; more = relieve(&t)) {
-		for (uint32_t i = 0; i < 200; i++, k += 2 * KEYS / 900 | 1) {
+		for (uint32_t i = 0; i < 200; i++, k += STEP) {
 			uint32_t odd = k % (2 * KEYS) | 1;
 
 			put(&t, odd);
@@ -263,7 +252,7 @@ static void test_puts_while_it_is_filled(void **state)
 			assert_there(&t, odd);
 		}
 	}
-	for (uint32_t i = 0, again = 1; again < k; i++, again += 2 * KEYS / 900 | 1)
+	for (uint32_t again = 1; again < k; again += STEP)
 		assert_there(&t, again % (2 * KEYS) | 1);
 	assert_all_there(&t);
 	end_with_keys(&t);
@@ -274,7 +263,7 @@ static void test_other_trees(void **state)
 	struct filtered t;
 
 	(void)state;
-	begin_with_keys(&t);
+	begin_with(&t, 2 * KEYS);
 	put_in(&t, OTHER, 1);
 	fill_filter(&t);
 	put_in(&t, OTHER, 3);
@@ -292,7 +281,7 @@ static void test_dropped(void **state)
 
 	(void)state;
 	for (unsigned steps = 0; steps < 6; steps++) {
-		begin_with_keys(&t);
+		begin_with(&t, 2 * KEYS);
 		begin_filter(&t);
 		for (unsigned i = 0; i < steps; i++)
 			relieve(&t);
@@ -316,7 +305,7 @@ static void test_snapshot(void **state)
 	uint64_t	epoch;
 
 	(void)state;
-	begin_with_keys(&t);
+	begin_with(&t, 2 * KEYS);
 	change_tree(&t, STORE_SNAP);
 	epoch = t.f.lsn;
 	for (uint32_t k = 0; k < SOME; k += 2)
@@ -335,7 +324,7 @@ static void test_many_more_keys(void **state)
 	struct filtered t;
 
 	(void)state;
-	begin_with_few(&t);
+	begin_with(&t, SOME);
 	fill_filter(&t);
 	for (uint32_t k = SOME; k < 2 * KEYS; k += 2) {
 		put(&t, k);
@@ -347,8 +336,12 @@ static void test_many_more_keys(void **state)
 	end_with_keys(&t);
 }
 
+#define THREADS_MAX 3u
+
 struct writer {
 	struct filtered *t;
+	pthread_t	 threads[THREADS_MAX];
+	unsigned	 threads_n;
 	_Atomic uint32_t done;	/* all even keys below are there */
 	_Atomic uint32_t reads; /* by all readers */
 	_Atomic bool	 stop;
@@ -375,25 +368,36 @@ static void *read_on(void *arg)
 	return NULL;
 }
 
+static void start(struct writer *w, void *(*work)(void *arg))
+{
+	assert_true(w->threads_n < THREADS_MAX);
+	assert_int_equal(pthread_create(&w->threads[w->threads_n++], NULL, work, w), 0);
+}
+
+static void stop(struct writer *w)
+{
+	w->stop = true;
+	for (unsigned i = 0; i < w->threads_n; i++)
+		assert_int_equal(pthread_join(w->threads[i], NULL), 0);
+}
+
 static void test_threads(void **state)
 {
 	struct filtered t = { .told = 0 };
 	struct writer	w = { .t = &t, .done = SOME };
-	pthread_t	threads[3];
 
 	(void)state;
-	begin_with_few(&t);
+	begin_with(&t, SOME);
 	begin_filter(&t);
-	for (unsigned i = 0; i < 3; i++)
-		assert_int_equal(pthread_create(&threads[i], NULL, i ? read_on : write_on, &w), 0);
+	start(&w, write_on);
+	start(&w, read_on);
+	start(&w, read_on);
 	while (w.done < 2 * KEYS) {
 		for (uint32_t i = 0; i < SOME; i++)
 			assert_gone(&t, ABSENT + 1 + i);
 		relieve(&t);
 	}
-	w.stop = true;
-	for (unsigned i = 0; i < 3; i++)
-		assert_int_equal(pthread_join(threads[i], NULL), 0);
+	stop(&w);
 	assert_all_there(&t);
 	end_with_keys(&t);
 }
@@ -406,13 +410,12 @@ static void test_read_while_it_goes(void **state)
 {
 	struct filtered t;
 	struct writer	w = { .t = &t, .done = SOME };
-	pthread_t	threads[2];
 
 	(void)state;
-	begin_with_few(&t);
+	begin_with(&t, SOME);
 	fill_filter(&t);
-	for (unsigned i = 0; i < 2; i++)
-		assert_int_equal(pthread_create(&threads[i], NULL, read_on, &w), 0);
+	start(&w, read_on);
+	start(&w, read_on);
 	for (unsigned i = 0; i < TIMES || w.reads < READS;) {
 		atomic_store(&t.f.store->filter.missed,
 			     MISSES); /* as if so many gets had found nothing; who reads may count on */
@@ -422,9 +425,7 @@ static void test_read_while_it_goes(void **state)
 		while (relieve(&t))
 			;
 	}
-	w.stop = true;
-	for (unsigned i = 0; i < 2; i++)
-		assert_int_equal(pthread_join(threads[i], NULL), 0);
+	stop(&w);
 	end_with_keys(&t);
 }
 

@@ -4,7 +4,8 @@
  * A get of a key that is not there waits for a leaf only to find nothing in it; where the leaf is not in memory, for the device. So when many gets of a
  * tree find nothing, who runs checkpoints lists its keys, and sets for each of them some bits of one line of the processor's cache (a blocked Bloom
  * filter: Putze, Sanders, Singler, "Cache-, Hash- and Space-Efficient Bloom Filters", 2007). A key of which one of these bits is missing is not there;
- * about one in a hundred that are not there has all of them, and is looked for. A thread asks the filter when its last get has found nothing: others do
+ * of those that are not there one in five hundred has all of them while the filter is new, one in a hundred when as many have been added as it has room
+ * for; they are looked for. A thread asks the filter when its last get has found nothing: others do
  * not pay for it. There is one at a time in a store, of the tree whose gets find nothing most often. Always true:
  *   - from the moment on when a filter is being filled every put sets the bits of its key before anybody can find it, under store->lock; and it begins
  *     with no bits, and no keys are listed before. So when all keys have been listed, it has those of every key that is in the tree. Bits are never
@@ -12,7 +13,7 @@
  *   - it says something only when that is so, and only of one life of one tree (finger.c): one that is dropped begins another;
  *   - `state` has another number for every filter, and counts on before a bit of the last one goes: so who reads bits, and finds the same state before
  *     and after, has read those of one filter that is whole.
- * It pays for itself: listing a tree takes as long as a fraction of the gets that must find nothing before. Keys that were removed keep their bits;
+ * Before it lists the keys of a tree, a fourth as many gets have found nothing in it. Keys that were removed keep their bits;
  * when gets find nothing all the same, there is a new one. */
 #include "filter.h"
 
@@ -28,11 +29,11 @@
 #define GROWTH	     4u	 /* of the keys: so many may be added; with twice as many there is another one */
 #define MISSES	     64u /* are told of at once */
 #define MISSES_MIN   UINT64_C(65536)
-#define KEYS_A_MISS  4u /* to be listed for one */
-#define PATIENCE     16u
+#define KEYS_A_MISS  4u	 /* to be listed for one */
+#define PATIENCE     16u /* times as many misses as are enough, when there could be no filter */
 #define PATIENCE_MAX (UINT64_C(1) << 40)
-#define LIST_KEYS    4096u
-#define LIST_BYTES   (256u * 1024) /* more than the longest key takes */
+#define LIST_KEYS    4096u	   /* in a step, */
+#define LIST_BYTES   (256u * 1024) /* that they take, at the most; more than the longest one does */
 _Static_assert(1u << POSITION == LINE_BITS && POSITION * KEY_BITS <= 64, "a hash names all bits of a key");
 
 /* Of this thread. */
@@ -174,6 +175,14 @@ void filter_put(struct store *s, const struct store_mutation *muts, size_t n)
 
 /* ---- filling ---- */
 
+/* No new filter before so many gets have found nothing from now on. */
+static void wait_for_misses(struct filter *f, uint64_t patience)
+{
+	atomic_store_explicit(&f->patience, MIN(patience, PATIENCE_MAX), memory_order_relaxed);
+	atomic_store_explicit(&f->missed, 0, memory_order_relaxed);
+}
+
+/* The one that is being filled. */
 static void give_up(struct store *s, uint64_t patience)
 {
 	struct filter *f = &s->filter;
@@ -183,8 +192,7 @@ static void give_up(struct store *s, uint64_t patience)
 	pthread_mutex_unlock(&s->lock);
 	free(f->list);
 	f->list = NULL;
-	atomic_store_explicit(&f->patience, MIN(patience, PATIENCE_MAX), memory_order_relaxed);
-	atomic_store_explicit(&f->missed, 0, memory_order_relaxed);
+	wait_for_misses(f, patience);
 }
 
 /* Nobody looks at a bit any more, and nobody sets one. */
@@ -233,22 +241,24 @@ static void begin_if_wanted(struct store *s)
 	if (atomic_load_explicit(&f->missed, memory_order_relaxed) < atomic_load_explicit(&f->patience, memory_order_relaxed))
 		return;
 	if (store_count(s, (struct store_at){ tree, 0 }, &all, &keys, 0)) {
-		give_up(s, PATIENCE * MISSES_MIN);
+		wait_for_misses(f, PATIENCE * MISSES_MIN);
 		return;
 	}
 	room  = MAX(keys / GROWTH, LIST_KEYS);
 	lines = DIV_UP((keys + room) * KEY_ROOM, LINE_BITS);
 	least = MAX(keys / KEYS_A_MISS, MISSES_MIN);
 	if (lines > f->most) {
-		give_up(s, PATIENCE * least);
+		wait_for_misses(f, PATIENCE * least);
 		return;
 	}
 	atomic_store_explicit(&f->patience, least, memory_order_relaxed);
 	if (atomic_load_explicit(&f->missed, memory_order_relaxed) < least)
 		return;
 	f->list = malloc(LIST_BYTES + STORE_KEY_MAX);
-	if (!f->list)
+	if (!f->list) {
+		wait_for_misses(f, PATIENCE * least);
 		return;
+	}
 	clear(s, lines);
 	if (!begin(s, tree, life, lines, room))
 		give_up(s, MISSES_MIN);

@@ -6,6 +6,7 @@
 #include "internal.h"
 
 enum filter_phase { FILTER_NONE, FILTER_FILLING, FILTER_WHOLE };
+#define FILTER_PHASES 4u
 
 static inline enum filter_phase filter_phase(const struct store *s)
 {

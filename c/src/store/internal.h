@@ -282,7 +282,6 @@ struct rows {
 };
 
 /* filter: which keys a tree has not, see filter.c. */
-#define FILTER_PHASES 4u
 struct filter {
 	_Atomic uint64_t  state;      /* modulo FILTER_PHASES its phase; what is above counts phases. Written with store->lock */
 	_Atomic uint64_t *words;      /* NULL: there can be none */

@@ -121,7 +121,11 @@ static inline void begin(struct fixture *f)
 
 static inline void end(struct fixture *f)
 {
+	struct store_stat st;
+
 	assert_ok(store_check(f->store, NULL));
+	store_stat(f->store, &st);
+	assert_int_equal(st.dirty_bytes, 0); /* all has been written */
 	assert_ok(store_close(f->store));
 	device_close(f->dev);
 	sim_disk_destroy(f->disk);

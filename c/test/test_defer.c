@@ -141,6 +141,41 @@ static void puts_on_frozen_leaves_in_memory(void **state)
 	end(&f);
 }
 
+/* Leaves that have changed are a snapshot's: they are to be written as they are, and a put does not make copies of them. */
+static void puts_on_leaves_of_a_snapshot(void **state)
+{
+	struct fixture f;
+	uint64_t       epoch, before;
+
+	(void)state;
+	begin(&f);
+	for (uint32_t k = 0; k < KEYS; k++)
+		assert_right(&f, 0, k, 1);
+	for (uint32_t k = 0; k < KEYS; k += 200)
+		assert_ok(put_if(&f, k, 5, TARN_COND_UPDATE));
+	epoch  = take_snapshot(&f);
+	before = put_off(&f);
+	for (uint32_t k = 0; k < KEYS; k += 200) {
+		assert_ok(put(&f, k, 9)); /* shorter */
+		assert_right(&f, 0, k, 9);
+		assert_ok(put(&f, k, 10)); /* longer */
+		assert_right(&f, 0, k, 10);
+		assert_right(&f, epoch, k, 5);
+	}
+	assert_true(put_off(&f) - before > KEYS / 200 / 2); /* some are in the same leaf */
+	for (unsigned round = 0; round < 3; round++) {
+		for (uint32_t k = 0; k < KEYS; k++)
+			assert_right(&f, 0, k, k % 200 ? 1 : 10);
+		for (uint32_t k = 0; k < KEYS; k += 50)
+			assert_right(&f, epoch, k, k % 200 ? 1 : 5);
+		if (round == 0)
+			assert_ok(store_checkpoint(f.store));
+		else
+			crash(&f);
+	}
+	end(&f);
+}
+
 /* ---- against a model ---- */
 
 struct model {
@@ -349,9 +384,13 @@ static void threads_agree(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(cold_puts_read_nothing),   cmocka_unit_test(a_failed_write_loses_nothing),
-		cmocka_unit_test(puts_on_leaves_in_memory), cmocka_unit_test(puts_on_frozen_leaves_in_memory),
-		cmocka_unit_test(agrees_with_a_model),	    cmocka_unit_test(threads_agree),
+		cmocka_unit_test(cold_puts_read_nothing),
+		cmocka_unit_test(a_failed_write_loses_nothing),
+		cmocka_unit_test(puts_on_leaves_in_memory),
+		cmocka_unit_test(puts_on_frozen_leaves_in_memory),
+		cmocka_unit_test(puts_on_leaves_of_a_snapshot),
+		cmocka_unit_test(agrees_with_a_model),
+		cmocka_unit_test(threads_agree),
 	};
 
 	return cmocka_run_group_tests_name("defer", tests, NULL, NULL);

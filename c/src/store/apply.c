@@ -277,15 +277,26 @@ static bool prepare_above(struct store *s, struct batch *b, const struct aim *ai
 	return true;
 }
 
-/* The leaf at the end of the path is in memory, and of that there is too little to make a page dirty for one key. What the put makes of the leaf must have
- * room in the same page, and what it was must be on disk. */
+#define MUCH 8u /* of the budget: puts that were put off */
+
+/* The leaf is in memory, where there is too little to make a page dirty for one key, and the put need not change it: it is to be written, or being
+ * written, as it is; or it becomes a view, and what the put makes of it has room there. */
+static bool may_stay(const struct store *s, const struct tree *t, const struct store_mutation *m, const struct path *path)
+{
+	const struct frame *leaf  = path->frames[path->depth - 1];
+	bool		    waits = leaf->dirty ? leaf->gen <= t->gen : !cache_is_written(s, leaf);
+	struct leaf_value   old	  = found_value(path);
+
+	if (waits)
+		return cache_is_full(s) || s->defer.used > s->cache.budget / MUCH;
+	return !leaf->dirty && path->found && !old.extents && m->val.len <= old.len && cache_is_full(s);
+}
+
 static bool prepare_beside(struct store *s, struct batch *b, const struct store_mutation *m, struct path *path)
 {
-	struct frame	 *leaf = path->depth > 1 ? path->frames[path->depth - 1] : NULL;
-	struct leaf_value old  = found_value(path);
+	struct frame *leaf = path->depth > 1 ? path->frames[path->depth - 1] : NULL;
 
-	if (!leaf || leaf->dirty || !path->found || old.extents || m->val.len > old.len ||
-	    leaf->written > s->checkpoint.written || !cache_is_full(s))
+	if (!leaf || !may_stay(s, b->tree, m, path))
 		return false;
 	path->depth--;
 	if (!can_defer(s, b, m, path)) {

@@ -63,25 +63,25 @@ static bool own(const struct tree *t, const struct frame *f)
 	return f->dirty && f->gen > t->gen;
 }
 
-/* Until a clean page is on the device, who shares it, as a snapshot does, must find it in memory. */
-static bool is_written(const struct store *s, const struct frame *f)
+/* It has to be written first. */
+void tree_supersede(const struct store *s, const struct tree *t, struct frame *f)
 {
-	return f->written <= s->checkpoint.written;
+	f->superseded = true;
+	f->needed     = tree_needed(t, f->gen);
+	f->died	      = s->gen;
+	frame_retire(f);
 }
 
 /* The tree does not use this page any more, and nobody finds it there. */
 static void page_gone(struct store *s, struct tree *t, struct frame *f)
 {
-	if (f->dirty && !own(t, f)) { /* frozen: it has to be written first */
-		f->superseded = true;
-		f->needed     = tree_needed(t, f->gen);
-		f->died	      = s->gen;
-		frame_retire(f);
+	if (f->dirty && !own(t, f)) {
+		tree_supersede(s, t, f);
 		return;
 	}
 	if (!f->dirty)
 		tree_free_blocks(s, t, &f->ptr);
-	if (f->dirty || is_written(s, f))
+	if (f->dirty || cache_is_written(s, f))
 		cache_drop(s, f);
 	else
 		frame_retire(f);
@@ -126,7 +126,7 @@ int tree_own_path(struct store *s, struct tree *t, struct path *path)
 			f->gen = s->gen; /* no page is younger than its parent */
 			continue;
 		}
-		if (f->dirty || !is_written(s, f)) {
+		if (f->dirty || !cache_is_written(s, f)) {
 			rc = clone_page(s, t, path, i);
 		} else {
 			struct bptr old = f->ptr;

@@ -5,11 +5,12 @@
  * leaf gets a virtual id, like any page that has changed, and a note of where its bytes are (its base) and of the puts on it. A checkpoint
  * reads the bases of many such leaves at once, in key order, and writes the leaves with all their puts. Puts for which there is no room in memory leave
  * it before (spill.c). When memory is full, a put of a key that a clean leaf in memory has is put off, too, since a key takes less than a page that has
- * to stay: the page becomes a view. Always true, under store->lock:
+ * to stay: the page becomes a view. So is one on a leaf that a checkpoint is to write, or is writing: a copy of it would be a leaf of the next checkpoint,
+ * which more puts find in memory while that writes, and so for ever. Always true, under store->lock:
  *   - a page that is put off is a leaf, has a parent, and nothing of it is in memory but, at times, a view: a frame of that id with all puts
  *     in it, for who wants to read. A view may be evicted, since it can be made again; a checkpoint that finds one writes it;
  *   - who wants to change the leaf in a way that is not put off makes it an ordinary dirty page, and its note goes;
- *   - the base is a block that the last superblock reaches, or a page of an older frozen tree. So the blocks of a base are given up when
+ *   - the base is a block that the last superblock reaches, or the next one will, or a page of an older frozen tree. So the blocks of a base are given up when
  *     its leaf becomes an ordinary page, not before;
  *   - a base has no value in extents (its pointer says so), so no space but its own is given up by a put on it.
  * Notes and puts stand in memory of their own (slab.h), which counts against the budget. A note and its puts go when the leaf is written, and others
@@ -233,21 +234,35 @@ static bool note_says_it(const struct store *s, uint64_t tree, const struct node
 	return tree <= UINT32_MAX && child->keys <= UINT16_MAX && behind <= UINT16_MAX && born <= UINT32_MAX;
 }
 
+/* What is known of the leaf at path, which no note has: of one that is to be written, what will be. false: it cannot be a base. */
+static bool find_base(struct store *s, const struct path *path, struct node_child *child)
+{
+	const struct frame *f;
+
+	*child = defer_child(path);
+	if (child->ptr.addr & VIRTUAL) {
+		f = cache_find(s, child->ptr.addr);
+		if (!f || !f->dirty || node_has_extents(f->page, f->cap))
+			return false;
+		child->ptr.len	 = f->cap;
+		child->ptr.birth = f->gen;
+		child->keys	 = node_count(f->page, f->cap);
+	}
+	return !child->ptr.flags && child->ptr.len <= MAX(s->node_bytes, BLOCK);
+}
+
 bool defer_ready(struct store *s, const struct path *path, tarn_buf key, size_t len)
 {
 	uint64_t	  bytes = PUT_BYTES + key.len + len;
-	struct deferred	 *p	= NULL;
+	struct deferred	 *p;
 	struct node_child child;
 
 	if (!path->depth || node_level(path->frames[path->depth - 1]->page) != 1 || bytes > s->node_bytes / 2 ||
 	    s->log.blocks > LOG_FAR)
 		return false;
 	child = defer_child(path);
-	if (child.ptr.addr & VIRTUAL)
-		p = defer_find(s, child.ptr.addr);
-	else if (child.ptr.flags || child.ptr.len > MAX(s->node_bytes, BLOCK))
-		return false;
-	if ((child.ptr.addr & VIRTUAL && !p) || !takes_more(s, p, bytes) ||
+	p     = child.ptr.addr & VIRTUAL ? defer_find(s, child.ptr.addr) : NULL;
+	if ((!p && !find_base(s, path, &child)) || !takes_more(s, p, bytes) ||
 	    !note_says_it(s, path->frames[path->depth - 1]->tree, &child, p))
 		return false;
 	return table(s) && reserve(s, put_bytes(key.len, len));
@@ -317,44 +332,52 @@ static void supersede(struct store *s, struct tree *t, struct deferred *p)
 	p->self_died   = (uint16_t)(s->gen - gen);
 }
 
-/* The leaf at path, which the tree shares or which is on disk, as one of the tree's own. */
-static struct deferred *defer_leaf(struct store *s, struct tree *t, struct path *path, struct deferred *frozen)
+/* The leaf at path, which the tree shares or which is on disk, as one of the tree's own. child: what is known of it. */
+static struct deferred *defer_leaf(struct store *s, struct tree *t, struct path *path, const struct node_child *child,
+				   struct deferred *frozen)
 {
-	struct node_child child = defer_child(path), link;
-	struct frame	 *up	= path->frames[path->depth - 1];
-	uint32_t	  name	= slab_take(&s->defer.slabs, sizeof(struct deferred));
-	struct deferred	 *p	= note_at(&s->defer, name);
-	uint64_t	  id	= VIRTUAL | s->cache.next_virtual++;
+	struct node_child link;
+	struct frame	 *up   = path->frames[path->depth - 1];
+	uint32_t	  name = slab_take(&s->defer.slabs, sizeof(struct deferred));
+	struct deferred	 *p    = note_at(&s->defer, name);
+	uint64_t	  id   = VIRTUAL | s->cache.next_virtual++;
 
 	*p = (struct deferred){ .id_low	 = (uint32_t)id,
 				.id_high = (uint16_t)(id >> 32),
 				.tree	 = (uint32_t)t->id,
 				.gen	 = (uint32_t)s->gen,
-				.keys	 = (uint16_t)child.keys,
+				.keys	 = (uint16_t)child->keys,
 				.half	 = s->defer.half };
-	set_base(p, &child.ptr);
+	set_base(p, &child->ptr);
 	if (frozen) {
 		supersede(s, t, frozen);
 		p->bytes = p->bytes_below = frozen->bytes;
-	} else {
+	} else if (!(child->ptr.addr & VIRTUAL)) {
 		p->owned  = true;
-		p->needed = tree_needed(t, child.ptr.birth);
+		p->needed = tree_needed(t, child->ptr.birth);
 	}
 	add(&s->defer, p, name);
-	link = (struct node_child){ { .addr = id, .len = child.ptr.len }, child.keys };
+	link = (struct node_child){ { .addr = id, .len = child->ptr.len }, child->keys };
 	frame_begin(up);
 	node_set_child(up->page, up->cap, path->slots[path->depth - 1], &link);
 	frame_end(up);
 	return p;
 }
 
-/* What was the leaf until now: a page on disk becomes a view; a view of a frozen leaf is that leaf no more. NULL: there is no view. */
-static struct frame *take_over(struct store *s, const struct deferred *p, struct frame *f, bool frozen)
+/* What was the leaf until now: a page on disk becomes a view; one that is to be written, or is being written, stays for who shares it, as a view of a
+ * frozen leaf does. NULL: there is no view. */
+static struct frame *take_over(struct store *s, const struct tree *t, const struct deferred *p, struct frame *f, bool frozen)
 {
-	if (f && frozen)
-		frame_retire(f);
-	if (!f || frozen)
+	if (!f)
 		return NULL;
+	if (f->dirty) {
+		tree_supersede(s, t, f);
+		return NULL;
+	}
+	if (frozen || !cache_is_written(s, f)) {
+		frame_retire(f);
+		return NULL;
+	}
 	cache_make_view(s, f, note_id(p));
 	f->gen = note_gen(s, p);
 	return f;
@@ -374,23 +397,23 @@ static int put_in_view(struct frame *view, tarn_buf key, const struct leaf_value
 
 int defer_put(struct store *s, struct tree *t, struct path *path, tarn_buf key, const struct leaf_value *val)
 {
-	struct deferred *p;
-	struct frame	*view;
-	uint64_t	 id;
-	int		 rc = tree_own_path(s, t, path);
+	struct node_child child;
+	struct deferred	 *p;
+	struct frame	 *view;
+	int		  rc = tree_own_path(s, t, path);
 
 	if (rc)
 		return rc;
-	id = defer_child(path).ptr.addr;
-	p  = id & VIRTUAL ? defer_find(s, id) : NULL;
-	if (id & VIRTUAL && !p)
+	child = defer_child(path);
+	p     = child.ptr.addr & VIRTUAL ? defer_find(s, child.ptr.addr) : NULL;
+	if (!p && !find_base(s, path, &child))
 		return fail(MISC, "a page that was put off is not known");
-	view = cache_find(s, id);
+	view = cache_find(s, child.ptr.addr);
 	if (!p || note_gen(s, p) <= t->gen) {
 		bool frozen = p;
 
-		p    = defer_leaf(s, t, path, p);
-		view = take_over(s, p, view, frozen);
+		p    = defer_leaf(s, t, path, &child, p);
+		view = take_over(s, t, p, view, frozen);
 	}
 	p->died = (uint16_t)(p->died + s->gen - note_gen(s, p));
 	p->gen	= (uint32_t)s->gen; /* no page is younger than its parent */

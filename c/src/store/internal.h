@@ -431,9 +431,14 @@ static inline NODE_RACY void hint_set(const struct cache *c, const struct frame 
 #define HINT_PUTS                                                                                                                \
 	(UINT32_C(1)                                                                                                             \
 	 << 31) /* instead of a frame, which has no such number: the child was put off, and puts on it are in memory */
-void		   hints_move(const struct cache *c, const struct frame *f, uint32_t from,
-			      uint32_t to); /* those from a slot on, by one or so */
-void		   hints_copy(const struct cache *c, const struct frame *from, const struct frame *to);
+void hints_move(const struct cache *c, const struct frame *f, uint32_t from,
+		uint32_t to); /* those from a slot on, by one or so */
+void hints_copy(const struct cache *c, const struct frame *from, const struct frame *to);
+/* Of a clean page: until then, who shares it, as a snapshot does, must find it in memory. */
+static inline bool cache_is_written(const struct store *s, const struct frame *f)
+{
+	return f->written <= s->checkpoint.written;
+}
 static inline void cache_pin(struct frame *f)
 {
 	f->pins++;
@@ -541,9 +546,11 @@ void	 tree_touch(struct store *s, struct tree *t);
 void	 tree_set_root(struct tree *t, const struct bptr *root, uint64_t keys);
 uint32_t tree_new_cap(const struct store *s, unsigned level); /* of a new page */
 
-int tree_own_path(struct store *s, struct tree *t, struct path *path); /* makes all its pages dirty, and not frozen */
-int tree_put_beside(struct store *s, struct tree *t, tarn_buf key,
-		    const struct leaf_value *v); /* key's place is in a damaged leaf; the key becomes readable. Not atomic */
+int  tree_own_path(struct store *s, struct tree *t, struct path *path); /* makes all its pages dirty, and not frozen */
+void tree_supersede(const struct store *s, const struct tree *t,
+		    struct frame *f); /* a frozen page, which the tree does not use any more */
+int  tree_put_beside(struct store *s, struct tree *t, tarn_buf key,
+		     const struct leaf_value *v); /* key's place is in a damaged leaf; the key becomes readable. Not atomic */
 
 /* seek.c: reading without a lock. Finds the leaf where key is or belongs: 0; RESTART; AGAIN, and *w is the page to be read. */
 struct spot {

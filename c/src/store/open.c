@@ -339,6 +339,7 @@ void store_stat(struct store *s, struct store_stat *st)
 				    .cache_bytes      = s->cache.budget,
 				    .cache_used_bytes = s->cache.bytes,
 				    .generation	      = s->sb.generation,
+				    .dirty_bytes      = dirty_memory(s),
 				    .batch_max	      = log_record_max(s),
 				    .put_off	      = s->defer.count,
 				    .spilled	      = s->defer.spilled,

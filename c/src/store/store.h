@@ -193,9 +193,10 @@ void store_on_due(struct store *store, void (*due)(void *arg), void *arg);
 
 struct store_stat {
 	uint64_t total_bytes, free_bytes, log_bytes, log_used_bytes, cache_bytes, cache_used_bytes, generation;
-	uint64_t batch_max; /* bytes of log record in one batch */
-	uint64_t put_off;   /* puts since it was opened whose leaf was not read for them */
-	uint64_t spilled;   /* of them, those that have left memory before their leaf was written */
+	uint64_t dirty_bytes; /* of memory, for what the next checkpoint writes */
+	uint64_t batch_max;   /* bytes of log record in one batch */
+	uint64_t put_off;     /* puts since it was opened whose leaf was not read for them */
+	uint64_t spilled;     /* of them, those that have left memory before their leaf was written */
 	uint64_t
 		row_bytes; /* of memory, for keys that are wanted often, and whose leaves are not there; part of the cache's budget */
 	uint64_t filter_bytes; /* the same, for what says which keys are not there */

@@ -301,13 +301,13 @@ static unsigned take_listing(struct thread *t, const tarn_listing *out, bool rev
 	return out->count;
 }
 
-static void check_view(struct thread *t, const uint64_t *seen, unsigned count, uint64_t from, uint64_t to)
+static void check_view(struct thread *t, const uint64_t *seen, unsigned count, uint64_t from, uint64_t to, bool reverse)
 {
 	for (uint64_t n = from; n < to; n++) {
 		uint64_t p = partner(n);
 
 		if (always_there(n) && !seen[n])
-			report(t, "missing in a listing", n, from, to);
+			report(t, reverse ? "missing in a listing that goes back" : "missing in a listing", n, from, to);
 		if (n % ROLES == 2 && p >= from && p < to && seen[n] != seen[p])
 			report(t, "half a batch", n, seen[n], seen[p]);
 		if (n % ROLES == 4 && p >= from && p < to && (seen[n] < seen[p] || seen[n] > seen[p] + 1))
@@ -338,7 +338,7 @@ static void list_some(struct thread *t, uint64_t from, uint64_t to)
 	}
 	n = take_listing(t, &out, reverse, seen);
 	if (!out.more)
-		check_view(t, seen, n, from, to);
+		check_view(t, seen, n, from, to, reverse);
 }
 
 static void count_all(struct thread *t)
@@ -388,7 +388,7 @@ static void read_snapshot(struct thread *t, uint64_t epoch)
 			return;
 		}
 		count = take_listing(t, &out, false, i ? again : first);
-		check_view(t, i ? again : first, count, 0, out.more ? 0 : KEYS);
+		check_view(t, i ? again : first, count, 0, out.more ? 0 : KEYS, false);
 		cut |= out.more;
 		for (uint64_t k = 0; i && !cut && k < KEYS; k++)
 			if (first[k] != again[k])

@@ -3,11 +3,9 @@
 #ifndef TARN_TEST_DEFER_STORE_H
 #define TARN_TEST_DEFER_STORE_H
 
-#include "harness.h"
+#include "sim_store.h"
 
-#include "../src/device/sim.h"
 #include "../src/store/internal.h"
-#include "store_tools.h"
 
 #define SIZE  (UINT64_C(24) << 20)
 #define LOG   (1u << 20)
@@ -16,31 +14,8 @@
 #define VALUE 100u
 #define TREE  4u
 
-struct fixture {
-	struct sim_disk *disk;
-	struct device	*dev;
-	struct store	*store;
-	uint64_t	 lsn, put_off, spilled;
-};
-
-static inline void open_it(struct fixture *f)
-{
-	assert_ok(sim_open(f->disk, &f->dev));
-	assert_ok(store_open(f->dev, &(struct store_options){ .cache_bytes = CACHE }, &f->store));
-}
-
-static inline void abandon(struct fixture *f)
-{
-	struct store_stat st;
-
-	store_stat(f->store, &st);
-	f->put_off += st.put_off;
-	f->spilled += st.spilled;
-	store_abandon(f->store);
-	device_close(f->dev);
-}
-
-static inline tarn_buf key_of(uint32_t k, uint8_t *buf)
+/* In no order. */
+static inline tarn_buf scattered(uint32_t k, uint8_t *buf)
 {
 	put64be(buf, k * UINT64_C(0x9e3779b97f4a7c15));
 	put64be(buf + 8, k);
@@ -59,7 +34,9 @@ static inline int put_if(struct fixture *f, uint32_t k, uint32_t version, tarn_c
 {
 	uint8_t		      key[16], val[4 * VALUE];
 	size_t		      len = value_of(k, version, val);
-	struct store_mutation m = { .change = STORE_PUT, .cond = cond, .tree = TREE, .key = key_of(k, key), .val = { val, len } };
+	struct store_mutation m	  = {
+		  .change = STORE_PUT, .cond = cond, .tree = TREE, .key = scattered(k, key), .val = { val, len }
+	};
 
 	atomic_store(&f->store->meets, version % 2); /* as if another thread had the lock: with an aim, and without */
 	return store_apply(f->store, &m, 1, 0, &f->lsn, NULL);
@@ -73,7 +50,7 @@ static inline int put(struct fixture *f, uint32_t k, uint32_t version)
 static inline int del(struct fixture *f, uint32_t k)
 {
 	uint8_t		      key[16];
-	struct store_mutation m = { .change = STORE_DEL, .tree = TREE, .key = key_of(k, key) };
+	struct store_mutation m = { .change = STORE_DEL, .tree = TREE, .key = scattered(k, key) };
 
 	return store_apply(f->store, &m, 1, 0, &f->lsn, NULL);
 }
@@ -83,7 +60,7 @@ static inline int get(struct fixture *f, uint64_t epoch, uint32_t k, uint8_t *bu
 	uint8_t key[16];
 
 	*len = 4 * VALUE;
-	return store_get(f->store, (struct store_at){ TREE, epoch }, key_of(k, key), buf, len, NULL, 0);
+	return store_get(f->store, (struct store_at){ TREE, epoch }, scattered(k, key), buf, len, NULL, 0);
 }
 
 /* version 0: it is not there. */
@@ -102,33 +79,13 @@ static inline void assert_right(struct fixture *f, uint64_t epoch, uint32_t k, u
 	assert_memory_equal(found, expected, len);
 }
 
-static inline void begin(struct fixture *f)
+static inline void begin_with_keys(struct fixture *f)
 {
-	struct store_format format = { .log_bytes = LOG, .node_bytes = 4096 };
-
-	*f = (struct fixture){ 0 };
-	assert_ok(sim_disk_create(SIZE, test_seed(), &f->disk));
-	assert_ok(sim_open(f->disk, &f->dev));
-	assert_ok(store_format(f->dev, &format));
-	device_close(f->dev);
-	open_it(f);
+	begin(f, SIZE, LOG, CACHE);
 	for (uint32_t k = 0; k < KEYS; k++)
 		assert_ok(put(f, k, 1));
-	assert_ok(store_close(f->store));
-	device_close(f->dev);
+	close_it(f);
 	open_it(f);
-}
-
-static inline void end(struct fixture *f)
-{
-	struct store_stat st;
-
-	assert_ok(store_check(f->store, NULL));
-	store_stat(f->store, &st);
-	assert_int_equal(st.dirty_bytes, 0); /* all has been written */
-	assert_ok(store_close(f->store));
-	device_close(f->dev);
-	sim_disk_destroy(f->disk);
 }
 
 /* The pages above the leaves are in memory, and few leaves are. */
@@ -142,8 +99,7 @@ static inline void warm(struct fixture *f)
 static inline void crash(struct fixture *f)
 {
 	assert_ok(store_commit(f->store, f->lsn));
-	abandon(f);
-	open_it(f);
+	abandon_and_open(f);
 }
 
 #endif

@@ -14,6 +14,7 @@ struct fixture {
 	struct device	*dev;
 	struct store	*store;
 	uint64_t	 cache, lsn;
+	uint64_t	 put_off, spilled; /* before it was opened */
 };
 
 static inline void open_it(struct fixture *f)
@@ -40,19 +41,20 @@ static inline void begin(struct fixture *f, uint64_t size, uint64_t log, uint64_
 	open_it(f);
 }
 
-static inline void end(struct fixture *f)
-{
-	assert_ok(store_check(f->store, NULL));
-	close_it(f);
-	sim_disk_destroy(f->disk);
-}
-
 static inline struct store_stat stat_of(struct fixture *f)
 {
 	struct store_stat st;
 
 	store_stat(f->store, &st);
 	return st;
+}
+
+static inline void end(struct fixture *f)
+{
+	assert_ok(store_check(f->store, NULL));
+	assert_int_equal(stat_of(f).dirty_bytes, 0); /* all has been written */
+	close_it(f);
+	sim_disk_destroy(f->disk);
 }
 
 /* Keys ascend as k does. */
@@ -69,11 +71,20 @@ static inline void count_told(void *times)
 	(*(_Atomic uint32_t *)times)++;
 }
 
-/* The store is thrown away, and opened again. */
-static inline void abandon_and_open(struct fixture *f)
+/* The store is thrown away. */
+static inline void abandon(struct fixture *f)
 {
+	struct store_stat st = stat_of(f);
+
+	f->put_off += st.put_off;
+	f->spilled += st.spilled;
 	store_abandon(f->store);
 	device_close(f->dev);
+}
+
+static inline void abandon_and_open(struct fixture *f)
+{
+	abandon(f);
 	open_it(f);
 }
 

@@ -15,7 +15,7 @@ static void cold_puts_read_nothing(void **state)
 	uint32_t	  done = 0, version[KEYS];
 
 	(void)state;
-	begin(&f);
+	begin_with_keys(&f);
 	warm(&f);
 	sim_set_faults(f.disk, &no_reads);
 	for (uint32_t k = 1; k < KEYS; k += 40) {
@@ -40,7 +40,7 @@ static void a_failed_write_loses_nothing(void **state)
 	struct fixture	  f;
 
 	(void)state;
-	begin(&f);
+	begin_with_keys(&f);
 	warm(&f);
 	for (uint32_t k = 1; k < KEYS; k += 20)
 		assert_ok(put(&f, k, 2));
@@ -50,8 +50,7 @@ static void a_failed_write_loses_nothing(void **state)
 	sim_set_faults(f.disk, &none);
 	for (uint32_t k = 0; k < KEYS; k++)
 		assert_right(&f, 0, k, k % 20 == 1 ? 2 : 1);
-	abandon(&f);
-	open_it(&f);
+	abandon_and_open(&f);
 	for (uint32_t k = 0; k < KEYS; k++)
 		assert_right(&f, 0, k, k % 20 == 1 ? 2 : 1);
 	end(&f);
@@ -59,10 +58,7 @@ static void a_failed_write_loses_nothing(void **state)
 
 static uint64_t put_off(struct fixture *f)
 {
-	struct store_stat st;
-
-	store_stat(f->store, &st);
-	return st.put_off;
+	return stat_of(f).put_off;
 }
 
 static uint64_t take_snapshot(struct fixture *f)
@@ -80,7 +76,7 @@ static void puts_on_leaves_in_memory(void **state)
 	uint64_t       epoch, before;
 
 	(void)state;
-	begin(&f);
+	begin_with_keys(&f);
 	for (uint32_t k = 0; k < KEYS; k++)
 		assert_right(&f, 0, k, 1);
 	epoch  = take_snapshot(&f);
@@ -114,7 +110,7 @@ static void puts_on_frozen_leaves_in_memory(void **state)
 	uint64_t	  before;
 
 	(void)state;
-	begin(&f);
+	begin_with_keys(&f);
 	for (uint32_t k = 0; k < KEYS; k++)
 		assert_right(&f, 0, k, 1);
 	for (uint32_t k = 0; k < KEYS; k += 40)
@@ -148,7 +144,7 @@ static void puts_on_leaves_of_a_snapshot(void **state)
 	uint64_t       epoch, before;
 
 	(void)state;
-	begin(&f);
+	begin_with_keys(&f);
 	for (uint32_t k = 0; k < KEYS; k++)
 		assert_right(&f, 0, k, 1);
 	for (uint32_t k = 0; k < KEYS; k += 200)
@@ -287,7 +283,7 @@ static void agrees_with_a_model(void **state)
 	uint64_t	    r = test_seed();
 
 	(void)state;
-	begin(&f);
+	begin_with_keys(&f);
 	for (uint32_t k = 0; k < KEYS; k++)
 		m.now[k] = 1;
 	for (uint32_t i = 0; i < ROUNDS; i++) {
@@ -357,11 +353,10 @@ static void threads_agree(void **state)
 	static struct worker	workers[THREADS];
 	static _Atomic unsigned ended;
 	static _Atomic bool	wrong;
-	struct store_stat	st;
 	struct fixture		f;
 
 	(void)state;
-	begin(&f);
+	begin_with_keys(&f);
 	for (unsigned i = 0; i < THREADS; i++) {
 		workers[i] = (struct worker){ .f = f, .number = i, .seed = test_seed() + i, .wrong = &wrong, .ended = &ended };
 		for (uint32_t k = 0; k < KEYS; k++)
@@ -373,9 +368,8 @@ static void threads_agree(void **state)
 	for (unsigned i = 0; i < THREADS; i++)
 		pthread_join(workers[i].thread, NULL);
 	assert_false(wrong);
-	store_stat(f.store, &st);
-	assert_true(st.put_off > TURNS / 10);
-	assert_true(st.spilled > 0);
+	assert_true(stat_of(&f).put_off > TURNS / 10);
+	assert_true(stat_of(&f).spilled > 0);
 	for (uint32_t k = 0; k < KEYS; k++)
 		assert_right(&f, 0, k, workers[k % THREADS].now[k]);
 	end(&f);

@@ -49,8 +49,7 @@ static uint64_t newest_leaf(struct fixture *f)
 static void damage(struct fixture *f)
 {
 	sim_flip_bit(f->disk, newest_leaf(f) * BLOCK + BLOCK - 200, 3);
-	abandon(f);
-	open_it(f);
+	abandon_and_open(f);
 	assert_true(unreadable(f) > 0);
 }
 
@@ -114,18 +113,17 @@ static void reopen(struct fixture *f)
 static unsigned begin_damaged(struct fixture *f, bool *broken, uint32_t *version)
 {
 	memset(version, 0, KEYS * sizeof(*version));
-	begin(f);
+	begin_with_keys(f);
 	damage(f);
 	return find_broken(f, broken);
 }
 
 static void puts_on_a_damaged_leaf_are_there(void **state)
 {
-	static bool	  broken[KEYS];
-	static uint32_t	  version[KEYS];
-	struct fixture	  f;
-	struct store_stat st;
-	unsigned	  lost, saved;
+	static bool	broken[KEYS];
+	static uint32_t version[KEYS];
+	struct fixture	f;
+	unsigned	lost, saved;
 
 	(void)state;
 	lost = begin_damaged(&f, broken, version);
@@ -134,8 +132,7 @@ static void puts_on_a_damaged_leaf_are_there(void **state)
 	saved = put_some(&f, 0, 3, 5, version, broken);
 	assert_true(saved > 0);
 	assert_ok(store_checkpoint(f.store));
-	store_stat(f.store, &st);
-	assert_false(st.readonly);
+	assert_false(stat_of(&f).readonly);
 	assert_saved(&f, version, lost - saved);
 	crash(&f);
 	assert_saved(&f, version, lost - saved);
@@ -232,18 +229,16 @@ static void a_failed_read_is_tried_again(void **state)
 	static uint32_t	  version[KEYS];
 	static bool	  broken[KEYS];
 	struct fixture	  f;
-	struct store_stat st;
 
 	(void)state;
 	memset(version, 0, sizeof(version));
-	begin(&f);
+	begin_with_keys(&f);
 	warm(&f);
 	put_some(&f, 1, 9, 4, version, broken);
 	sim_set_faults(f.disk, &no_reads);
 	assert_error(store_checkpoint(f.store), IO);
 	sim_set_faults(f.disk, &none);
-	store_stat(f.store, &st);
-	assert_false(st.readonly);
+	assert_false(stat_of(&f).readonly);
 	assert_saved(&f, version, 0);
 	put_some(&f, 1, 18, 6, version, broken);
 	assert_ok(store_checkpoint(f.store));

@@ -403,7 +403,7 @@ static void test_threads(void **state)
 }
 
 #define TIMES 3000u
-#define READS 50000u
+#define READS 150000u
 
 /* One filter after the other. */
 static void test_read_while_it_goes(void **state)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Tarn's build. `make` alone says what there is to make; everything it makes goes to build/.
 #
-#   build/gen       C generated from proto/tarn/store/v1        build/{release,asan,tsan}  objects and C test programs
+#   build/gen       C generated from proto/tarn/store/v1        build/{release,asan,tsan,preempt}  objects and C test programs
 #   build/lib       libtarn.a, libtarn.so                       build/bin                  tarn, tarn-gateway, example-*
 #   build/go.env    what a `go` command needs to know (see the rule), read by every go command below
 #   build/tools     buf and the protoc plugins                  build/venv                 Python with grpcio, mypy
@@ -35,7 +35,10 @@ release_FLAGS := $(CFLAGS)
 # -w: sanitizers make gcc warn of what is not there; the release objects are where warnings count.
 asan_FLAGS    := -w -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 tsan_FLAGS    := -w -O1 -g -fno-omit-frame-pointer -fsanitize=thread
-VARIANTS      := release asan tsan
+# Threads stop anywhere (c/test/preempt.c).
+preempt_FLAGS := -w -O2 -g -fsanitize-coverage=trace-pc
+preempt_WITH  := build/preempt/test/preempt.o
+VARIANTS      := release asan tsan preempt
 # Tests that make allocations fail take those of the library over when they are linked.
 test_sweep_LINK := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc,--wrap=mmap,--wrap=mremap,--wrap=free
 test_api_dev_memory_LINK := $(test_sweep_LINK)
@@ -57,10 +60,11 @@ ROTATIONS ?= 200
 HISTORIES ?= 400
 NVME_TESTS := test_nvme test_nvme_zones test_nvme_decode test_api_dev test_api_dev_queue
 NVME_VARIANT ?= release
-TEST_PROGRAMS := $(foreach v,$(VARIANTS),$(TESTS:%=build/$(v)/test/%)) build/release/test/crash build/asan/test/crash
+PREEMPTED := test_async test_defer test_filter test_history test_seek_threads test_store_threads
+TEST_PROGRAMS := $(foreach v,release asan tsan,$(TESTS:%=build/$(v)/test/%)) $(PREEMPTED:%=build/preempt/test/%) build/release/test/crash build/asan/test/crash
 GO       := . build/go.env && go
 
-.PHONY: help deps deps-browser all lib proto proto-accept run demo test test-c test-go test-asan test-tsan test-race test-crash test-clients test-nvme fuzz soak prove-memory prove-tests fmt check bench bench-dev bench-go bench-cgo bench-overload test-bench-go install clean FORCE
+.PHONY: help deps deps-browser all lib proto proto-accept run demo test test-c test-go test-asan test-tsan test-preempt test-race test-crash test-clients test-nvme fuzz soak prove-memory prove-tests fmt check bench bench-dev bench-go bench-cgo bench-overload test-bench-go install clean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -97,6 +101,9 @@ test-asan: $(TESTS:%=build/asan/test/%) build/asan/test/crash ## the C tests und
 
 test-tsan: $(TESTS:%=build/tsan/test/%) ## the C tests under the thread sanitizer
 	@tests/run tsan
+
+test-preempt: $(PREEMPTED:%=build/preempt/test/%) ## the C tests with many threads, which stop between any two basic blocks: EVERY=400 of them, MS=60000 for each of test_seek_threads
+	@tests/run preempt
 
 test-race: all ## the Go tests under the race detector
 	@tests/run race
@@ -154,11 +161,11 @@ build/$(1)/libtarn.a: $$($(1)_OBJS) build/sources
 	@echo "AR    $$@"
 	$(Q)rm -f $$@ && $(AR) rcs $$@ $$($(1)_OBJS)
 
-build/$(1)/test/test_%: build/$(1)/test/test_%.o build/$(1)/libtarn.a
+build/$(1)/test/test_%: build/$(1)/test/test_%.o $$($(1)_WITH) build/$(1)/libtarn.a
 	@echo "LINK  $$@"
 	$(Q)$(CC) $$($(1)_FLAGS) $(LDFLAGS) $$($$(@F)_LINK) -o $$@ $$^ -lcmocka $$(LIBS)
 
-build/$(1)/test/crash: $(CRASH:%=build/$(1)/test/%.o) build/$(1)/libtarn.a
+build/$(1)/test/crash: $(CRASH:%=build/$(1)/test/%.o) $$($(1)_WITH) build/$(1)/libtarn.a
 	@echo "LINK  $$@"
 	$(Q)$(CC) $$($(1)_FLAGS) $(LDFLAGS) -o $$@ $$^ $(LIBS)
 endef
@@ -187,7 +194,7 @@ build/bin/example-%: c/examples/%.c build/lib/libtarn.a build/flags
 	@mkdir -p $(@D); echo "LINK  $@"
 	$(Q)$(CC) -std=c11 $(WARN) $(CPPFLAGS) $(CFLAGS) -MMD -MP -MF build/release/example-$*.d $(LDFLAGS) -o $@ $< build/lib/libtarn.a $(LIBS)
 
--include $(shell find build/release build/asan build/tsan -name '*.d' 2>/dev/null)
+-include $(shell find build/release build/asan build/tsan build/preempt -name '*.d' 2>/dev/null)
 
 # ---- Go ----
 
@@ -247,7 +254,7 @@ prove-memory: build/release/test/prove_memory ## 20 million records, kill -9 and
 ENGINE_TESTS := log record space node node_bad value store store_check store_rot media async defer spill relaxed watch store_threads seek_threads log_crash sweep
 
 ENGINE_TESTS += store_map api_full api_batch finger ahead rows filter defer_damage
-prove-tests: $(ENGINE_TESTS:%=build/release/test/test_%) build/release/test/crash ## plant each bug of c/test/planted into the engine: which test catches it? BUGS="log-flush-skipped", BUGS=--full
+prove-tests: $(ENGINE_TESTS:%=build/release/test/test_%) build/release/test/crash build/preempt/test/test_seek_threads ## plant each bug of c/test/planted into the engine: which test catches it? BUGS="log-flush-skipped", BUGS=--full
 	@CC="$(CC)" CFLAGS="$(release_FLAGS)" LIBS="$(LIBS)" WRAP="$(test_sweep_LINK)" tests/planted/run.py $(BUGS)
 
 fmt: ## format C and Go

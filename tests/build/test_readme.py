@@ -69,7 +69,7 @@ class Readme(unittest.TestCase):
     def test_make_targets_are_documented(self):
         out = subprocess.run(["make", "-s", "-C", TOP, "help"], check=True, stdout=subprocess.PIPE, text=True).stdout
         targets = set(re.findall(r"^make (\S+)", out, re.M))
-        self.assertEqual(targets, set("help deps deps-browser all lib proto proto-accept run demo test test-c test-go test-asan test-tsan test-race test-crash test-clients"
+        self.assertEqual(targets, set("help deps deps-browser all lib proto proto-accept run demo test test-c test-go test-asan test-tsan test-preempt test-race test-crash test-clients"
                                       " test-nvme fuzz soak prove-memory prove-tests fmt check bench bench-dev bench-go bench-cgo bench-overload test-bench-go install clean".split()))
 
 

@@ -4,9 +4,9 @@
 
 A bug is a file of c/test/planted: what it does, the source it is in, the tests that should catch it, and a text with what stands in its
 place. White space does not count, but the text must be in the source exactly once. The source in the tree is not touched: the changed one is
-compiled alone, and linked before the library into the tests. These run in the order in which the bug names them, until one fails, hangs or
-dies; when none does, all others follow. The last line is "N caught, N not caught", and the exit status is 1 when one was not caught, or could
-not be planted.
+compiled alone, and linked before the library into the tests; preempt/test_x is one of `make test-preempt`. They run in the order in which the
+bug names them, until one fails, hangs or dies; when none does, all others follow. The last line is "N caught, N not caught", and the exit
+status is 1 when one was not caught, or could not be planted.
 
 --plant only looks whether each could be planted. --full goes on after the first test that caught it. CC, CFLAGS, LIBS and WRAP (link flags of
 test_sweep) come from make; SEED=1 is given to the tests unless the environment has another.
@@ -24,8 +24,8 @@ import time
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUGS = os.path.join(TOP, "c", "test", "planted")
 WORK = os.path.join(TOP, "build", "planted")
-TESTS = os.path.join(TOP, "build", "release", "test")
-LIBRARY = os.path.join(TOP, "build", "release", "libtarn.a")
+BUILD = os.path.join(TOP, "build")
+PREEMPT = "preempt/"  # before a test's name: threads stop anywhere in it
 SECONDS = 240  # of one test; a sound one takes less than a minute
 WRAP = " ".join(f"-Wl,--wrap={name}" for name in ("malloc", "calloc", "realloc", "aligned_alloc", "mmap", "mremap", "free"))
 FORM = re.compile(r"(?P<what>.+?)\nfile: (?P<file>\S+)\nby: (?P<by>[^\n]+)\n--- instead of\n(?P<old>.+?)\n\+\+\+ this\n?(?P<new>.*)", re.S)
@@ -48,7 +48,7 @@ def read_bug(path):
     name = os.path.basename(path)[:-len(".bug")]
     if not found:
         raise CannotPlant(f"{name}: it is not of the form that tests/planted/run.py says")
-    by = [test.strip() for test in found["by"].split(",")]
+    by = tuple(test.strip() for test in found["by"].split(","))
     return Bug(name, " ".join(found["what"].split()), found["file"], by, found["old"], found["new"])
 
 
@@ -67,14 +67,19 @@ def flags(name, otherwise=""):
     return os.environ.get(name, otherwise).split()
 
 
-def compile_bug(bug):
+def compiler_flags(variant):
+    return flags("CFLAGS", "-O2 -g") + ["-fsanitize-coverage=trace-pc"] * (variant == "preempt")
+
+
+@functools.cache
+def compile_bug(bug, variant):
     """The object of the changed source."""
     folder = os.path.join(WORK, bug.name)
     os.makedirs(folder, exist_ok=True)
-    source, made = os.path.join(folder, os.path.basename(bug.file)), os.path.join(folder, "bug.o")
+    source, made = os.path.join(folder, os.path.basename(bug.file)), os.path.join(folder, f"bug-{variant}.o")
     with open(source, "w", encoding="utf-8") as file:
         file.write(plant(bug))
-    command = [os.environ.get("CC", "gcc"), "-std=c11", "-D_GNU_SOURCE", "-w", *flags("CFLAGS", "-O2 -g"), "-iquote",
+    command = [os.environ.get("CC", "gcc"), "-std=c11", "-D_GNU_SOURCE", "-w", *compiler_flags(variant), "-iquote",
                os.path.join(TOP, os.path.dirname(bug.file)), "-I", os.path.join(TOP, "c/include"), "-I", os.path.join(TOP, "build/gen"),
                "-c", source, "-o", made]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
@@ -83,14 +88,22 @@ def compile_bug(bug):
     return made
 
 
-def link(name, made, program):
-    """A test with what has been made: what that defines is not taken from the library. None: the test has a model of its own in place of the
-    engine's other parts, and does not use that one."""
-    objects = sorted(glob.glob(os.path.join(TESTS, "crash*.o"))) if program == "crash" else [os.path.join(TESTS, program + ".o")]
-    out = os.path.join(WORK, name, program)
+def link(bug, test):
+    """A test with the bug (None: without one): what its object defines is not taken from the library. None: the test has a model of its own in
+    place of the engine's other parts, and does not use that one."""
+    variant, program = ("preempt", test[len(PREEMPT):]) if test.startswith(PREEMPT) else ("release", test)
+    name = bug.name if bug else "none"
+    tests = os.path.join(BUILD, variant, "test")
+    objects = sorted(glob.glob(os.path.join(tests, "crash*.o"))) if program == "crash" else [os.path.join(tests, program + ".o")]
+    if variant == "preempt":
+        objects.append(os.path.join(tests, "preempt.o"))
+    if bug:
+        objects.append(compile_bug(bug, variant))
+    out = os.path.join(WORK, name, f"{variant}-{program}")
     os.makedirs(os.path.dirname(out), exist_ok=True)
     wrap = flags("WRAP", WRAP) if program == "test_sweep" else []
-    command = [os.environ.get("CC", "gcc"), *flags("CFLAGS", "-O2 -g"), *wrap, "-o", out, *objects, *made, LIBRARY, "-lcmocka",
+    command = [os.environ.get("CC", "gcc"), *flags("CFLAGS", "-O2 -g"), *wrap, "-o", out, *objects,
+               os.path.join(BUILD, variant, "libtarn.a"), "-lcmocka",
                *flags("LIBS", "-luring -luuid -lprotobuf-c -lxxhash -lpthread")]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if "multiple definition" in done.stdout:
@@ -127,7 +140,7 @@ def run_test(program, args):
 def is_sound(test):
     """It passes without a bug; else its failure says nothing."""
     program, *args = test.split()
-    why = run_test(link("none", [], program), args)
+    why = run_test(link(None, program), args)
     if why:
         print(f"{test} fails without a bug: {why}", flush=True)
     return not why
@@ -135,11 +148,11 @@ def is_sound(test):
 
 def hunt(bug, full):
     """Runs tests until one catches it; True: one did."""
-    made, caught = [compile_bug(bug)], False
-    for test in bug.by + [test for test in ALL if test not in bug.by]:
+    caught = False
+    for test in [*bug.by, *(test for test in ALL if test not in bug.by)]:
         program, *args = test.split()
         began = time.monotonic()
-        path = link(bug.name, made, program)
+        path = link(bug, program)
         why = run_test(path, args) if path else None
         if why and is_sound(test):
             print(f"{bug.name}: {test} ({time.monotonic() - began:.0f} s): {why}", flush=True)

@@ -26,6 +26,7 @@
 #define ALWAYS	     (6 * GROUPS)
 #define ROOM	     (2u << 20)
 #define DEVICE_BYTES (256 << 20)
+#define FEW_BYTES    (12 << 20) /* of a device whose blocks are soon used again */
 
 struct shared {
 	struct device	*dev;
@@ -34,6 +35,7 @@ struct shared {
 	_Atomic int	 failures;
 	_Atomic uint64_t grown; /* keys of the tree that grows and shrinks: its newest tree's id << 32, and how many are there */
 	_Atomic unsigned reads;
+	_Atomic uint64_t acknowledged[KEYS]; /* counters */
 };
 
 struct thread {
@@ -41,7 +43,7 @@ struct thread {
 	unsigned       id;
 	struct rng     rng;
 	pthread_t      thread;
-	uint64_t       counter[KEYS]; /* a writer's: of its keys. a reader's: the last seen */
+	uint64_t       counter[KEYS]; /* a writer's: of its keys. a reader's: what it must see, or a later one */
 	unsigned       window;	      /* a writer's: the first of its keys that come and go which is there */
 	uint8_t	      *buf, *large;
 };
@@ -126,6 +128,11 @@ static struct store_mutation mutation(struct thread *t, uint64_t n, uint64_t cou
 	return (struct store_mutation){ .change = STORE_PUT, .tree = TREE, .key = key_of(n, key), .val = { val, len } };
 }
 
+static void acknowledge(struct thread *t, uint64_t n, uint64_t counter)
+{
+	t->shared->acknowledged[n] = counter;
+}
+
 static void put(struct thread *t, uint64_t n)
 {
 	uint8_t		      key[16];
@@ -133,6 +140,7 @@ static void put(struct thread *t, uint64_t n)
 
 	if (apply(t, &m, 1))
 		report(t, "put", n, 0, 0);
+	acknowledge(t, n, t->counter[n]);
 }
 
 static void put_large(struct thread *t, uint64_t n)
@@ -149,6 +157,7 @@ static void put_large(struct thread *t, uint64_t n)
 		store_value_free(m.value);
 		report(t, "put of a large value", n, 0, 0);
 	}
+	acknowledge(t, n, t->counter[n]);
 }
 
 static void put_pair(struct thread *t, uint64_t n)
@@ -161,6 +170,8 @@ static void put_pair(struct thread *t, uint64_t n)
 	m[1] = mutation(t, partner(n), t->counter[n], keys[1], t->buf + 2000);
 	if (apply(t, m, 2))
 		report(t, "batch", n, 0, 0);
+	acknowledge(t, n, t->counter[n]);
+	acknowledge(t, partner(n), t->counter[n]);
 }
 
 static uint64_t coming(const struct thread *t, unsigned i)
@@ -228,6 +239,18 @@ static void *checkpointer(void *arg)
 
 /* ---- reading ---- */
 
+/* Before a call: it must see all that has been acknowledged. */
+static void expect(struct thread *t, uint64_t n)
+{
+	t->counter[n] = MAX(t->counter[n], t->shared->acknowledged[n]);
+}
+
+static void expect_all(struct thread *t)
+{
+	for (uint64_t n = 0; n < KEYS; n++)
+		expect(t, n);
+}
+
 static void saw(struct thread *t, uint64_t n, const uint8_t *val, size_t len)
 {
 	uint64_t counter = 0;
@@ -246,8 +269,10 @@ static void read_one(struct thread *t)
 	size_t	 len = ROOM;
 	uint8_t	 key[16];
 	unsigned flags = rng_below(&t->rng, 4) == 0 ? STORE_NOWAIT : 0;
-	int	 rc    = store_get(t->shared->store, (struct store_at){ TREE, 0 }, key_of(n, key), t->buf, &len, NULL, flags);
+	int	 rc;
 
+	expect(t, n);
+	rc = store_get(t->shared->store, (struct store_at){ TREE, 0 }, key_of(n, key), t->buf, &len, NULL, flags);
 	if (rc == 0)
 		saw(t, n, t->buf, len);
 	else if (!(rc == -TARN_E_AGAIN && flags) && !(rc == -TARN_E_NONEXIST && !always_there(n)))
@@ -266,6 +291,7 @@ static void read_many(struct thread *t)
 			.key = key_of(n[i], keys[i]), .buf = t->buf + i * 40000, .len = 40000, .rc = -TARN_E_INPROGRESS
 		};
 	}
+	expect_all(t);
 	if (store_get_many(t->shared->store, (struct store_at){ TREE, 0 }, gets, 40, 0))
 		report(t, "get_many", 0, 0, 0);
 	for (unsigned i = 0; i < 40; i++) {
@@ -332,6 +358,7 @@ static void list_some(struct thread *t, uint64_t from, uint64_t to)
 	tarn_listing out;
 	unsigned     n;
 
+	expect_all(t);
 	if (list(t, (struct store_at){ TREE, 0 }, from, to, reverse ? TARN_RANGE_REVERSE : 0, 0, &out)) {
 		report(t, "list", from, to, 0);
 		return;
@@ -382,7 +409,6 @@ static void read_snapshot(struct thread *t, uint64_t epoch)
 	for (unsigned i = 0; i < 3; i++) {
 		unsigned count;
 
-		memset(t->counter, 0, sizeof(t->counter));
 		if (list(t, (struct store_at){ TREE, epoch }, 0, KEYS, 0, 0, &out)) {
 			report(t, "list of a snapshot", 0, epoch, 0);
 			return;
@@ -409,6 +435,8 @@ static void *snapper(void *arg)
 		size_t		      len = ROOM;
 		uint8_t		      key[16];
 
+		memset(t->counter, 0, sizeof(t->counter));
+		expect_all(t);
 		if (store_apply(t->shared->store, &m, 1, 0, &epoch, NULL)) {
 			report(t, "snapshot", 0, 0, 0);
 			continue;
@@ -489,14 +517,14 @@ static void *growth_reader(void *arg)
 
 /* A reader may look at blocks that are being written: it holds a pointer to what was there before, and the checksum tells. In a device of
  * this process's memory the thread sanitizer would call that a race; so the device is a file. */
-static void open_device(struct shared *sh)
+static void open_device(struct shared *sh, off_t bytes)
 {
 	char path[] = "/dev/shm/tarn-seek-XXXXXX";
 	int  fd	    = mkstemp(path);
 
 	if (fd < 0)
 		skip();
-	assert_int_equal(ftruncate(fd, DEVICE_BYTES), 0);
+	assert_int_equal(ftruncate(fd, bytes), 0);
 	assert_ok(device_open(path, &(struct device_options){ .backend = "threads" }, &sh->dev));
 	close(fd);
 	unlink(path);
@@ -532,14 +560,14 @@ static void *(*const mixed[THREADS])(void *)   = { writer, writer, checkpointer,
 static void *(*const growing[THREADS])(void *) = { grower,	  checkpointer,	 checkpointer,	growth_reader,
 						   growth_reader, growth_reader, growth_reader, growth_reader };
 
-static void run(void *(*const *body)(void *), uint64_t cache, uint32_t node_bytes)
+static void run(void *(*const *body)(void *), uint64_t cache, uint32_t node_bytes, off_t device_bytes)
 {
 	struct store_format format  = { .log_bytes = 1 << 20, .node_bytes = node_bytes };
 	struct shared	    sh	    = { 0 };
 	struct thread	   *threads = calloc(THREADS, sizeof(*threads));
 
 	assert_non_null(threads);
-	open_device(&sh);
+	open_device(&sh, device_bytes);
 	assert_ok(store_format(sh.dev, &format));
 	assert_ok(store_open(sh.dev, &(struct store_options){ .cache_bytes = cache }, &sh.store));
 	for (unsigned i = 0; i < THREADS; i++)
@@ -567,26 +595,33 @@ static void run(void *(*const *body)(void *), uint64_t cache, uint32_t node_byte
 static void readers_in_memory(void **state)
 {
 	(void)state;
-	run(mixed, 64 << 20, 4096);
+	run(mixed, 64 << 20, 4096, DEVICE_BYTES);
 }
 
 static void readers_in_a_small_cache(void **state)
 {
 	(void)state;
-	run(mixed, 1 << 20, 4096);
+	run(mixed, 1 << 20, 4096, DEVICE_BYTES);
 }
 
 static void readers_of_small_pages(void **state)
 {
 	(void)state;
-	run(mixed, 2 << 20, 512);
+	run(mixed, 2 << 20, 512, DEVICE_BYTES);
+}
+
+static void readers_of_a_small_device(void **state)
+{
+	(void)state;
+	run(mixed, 64 << 20, 4096, FEW_BYTES);
+	run(mixed, 64 << 20, 512, FEW_BYTES);
 }
 
 static void readers_of_a_tree_that_grows(void **state)
 {
 	(void)state;
-	run(growing, 64 << 20, 4096);
-	run(growing, 2 << 20, 512);
+	run(growing, 64 << 20, 4096, DEVICE_BYTES);
+	run(growing, 2 << 20, 512, DEVICE_BYTES);
 }
 
 int main(void)
@@ -595,6 +630,7 @@ int main(void)
 		cmocka_unit_test(readers_in_memory),
 		cmocka_unit_test(readers_in_a_small_cache),
 		cmocka_unit_test(readers_of_small_pages),
+		cmocka_unit_test(readers_of_a_small_device),
 		cmocka_unit_test(readers_of_a_tree_that_grows),
 	};
 

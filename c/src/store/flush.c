@@ -202,7 +202,8 @@ static void make_clean(struct flush *fl, struct job *j)
 	j->merged	 = false;
 }
 
-/* With the lock. parent NULL: the page is the root. */
+/* With the lock. parent NULL: the page is the root. The page has its place before a pointer says so: a frame that still has what was in these
+ * blocks before would be taken for it by a reader without a lock. Who follows the old pointer meanwhile finds nothing and begins again. */
 static void publish(struct flush *fl, struct frame *parent, struct job *j)
 {
 	struct store *s = fl->s;
@@ -217,12 +218,12 @@ static void publish(struct flush *fl, struct frame *parent, struct job *j)
 		defer_take(s, defer_find(s, j->id), j->f);
 	died	   = j->f->died;
 	superseded = j->f->superseded;
+	make_clean(fl, j);
 	if (parent)
 		set_child(s, parent, j->slot, j);
 	else
 		tree_set_root(fl->z, &j->ptr, j->keys);
 	relink_others(fl, j->id, node_low(j->f->page, j->f->cap), j);
-	make_clean(fl, j);
 	s->checkpoint.done += j->f->cap / BLOCK;
 	if (superseded)
 		superseded =

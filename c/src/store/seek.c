@@ -5,6 +5,8 @@
  * P's version (for the root: the tree's root_id) is still what it was. So at the moment when C's version was loaded P said that C was
  * the child, and what is read in C from then on is of that C as long as its version stays. The order is what matters: with the version
  * loaded last, C could be another page, or a later one, that nobody would notice.
+ * An id is enough to know a page by: pages that were let go of stay in frames under the place that they had, while it is used again; so a page that is
+ * written takes its place, and such a frame goes, before a pointer says that place (publish() in flush.c).
  * A page that the tree lets go of gets another version only then, and a reader may stand on it until it does: what it reads is what the tree held
  * at a moment after its call began. Who reads several leaves checks all pages of the way in the end (seek.h).
  * Nothing here writes to a page: a reader that stopped between its last look at the version and the store would hit whatever is in the

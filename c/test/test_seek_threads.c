@@ -26,7 +26,7 @@
 #define ALWAYS	     (6 * GROUPS)
 #define ROOM	     (2u << 20)
 #define DEVICE_BYTES (256 << 20)
-#define FEW_BYTES    (12 << 20) /* of a device whose blocks are soon used again */
+#define FEW_BYTES    (24 << 20) /* of a device whose blocks are soon used again */
 
 struct shared {
 	struct device	*dev;

@@ -124,13 +124,11 @@ static NODE_RACY bool fits_in_place(const struct lane *l)
 	return !old.extents && l->m->val.len <= old.len;
 }
 
-/* A new entry, and the leaf is not larger than any may be. */
+/* A new entry, after which the leaf is not split. */
 static NODE_RACY bool fits_beside(const struct store *s, const struct lane *l)
 {
-	const struct frame *f = l->spot.frame;
-
 	return l->m->change == STORE_PUT && !l->m->value && !l->spot.found &&
-	       node_need(f->page, f->cap) + SLOT_BYTES + LEAF_KEY + l->key.len + l->m->val.len <= MIN(f->cap, s->node_bytes);
+	       tree_leaf_takes(s, l->spot.frame, (uint32_t)(SLOT_BYTES + LEAF_KEY + l->key.len + l->m->val.len));
 }
 
 /* After finger_come(). */

@@ -21,13 +21,21 @@ static uint32_t large_target(const struct store *s)
 }
 
 /* How many bytes a page may have before it splits: inner pages have more, for a flat tree; leaves of long values too, or few would fit. */
+static uint32_t target_of(const struct store *s, unsigned level, uint32_t n, uint32_t need)
+{
+	return level || (n && need / n > s->node_bytes / 8) ? large_target(s) : s->node_bytes;
+}
+
 static uint32_t target(const struct store *s, const uint8_t *page, uint32_t cap)
 {
-	uint32_t n = node_count(page, cap);
+	return target_of(s, node_level(page), node_count(page, cap), node_need(page, cap));
+}
 
-	if (node_level(page) || (n && node_need(page, cap) / n > s->node_bytes / 8))
-		return large_target(s);
-	return s->node_bytes;
+NODE_RACY bool tree_leaf_takes(const struct store *s, const struct frame *leaf, uint32_t bytes)
+{
+	uint32_t n = node_count(leaf->page, leaf->cap) + 1, need = node_need(leaf->page, leaf->cap) + bytes;
+
+	return need <= MIN(leaf->cap, target_of(s, 0, n, need));
 }
 
 uint32_t tree_new_cap(const struct store *s, unsigned level)
@@ -217,7 +225,8 @@ static int grow_root(struct store *s, struct tree *t, struct path *path)
 static int part(struct store *s, const struct frame *f, uint32_t from, uint32_t to, tarn_buf low, tarn_buf high, bool bounded,
 		struct frame **out)
 {
-	uint32_t cap = tree_new_cap(s, node_level(f->page));
+	uint64_t share = (uint64_t)node_need(f->page, f->cap) * (to - from) / node_count(f->page, f->cap);
+	uint32_t cap   = MAX(tree_new_cap(s, node_level(f->page)), power_of_two((uint32_t)share));
 
 	for (;; cap *= 2) {
 		int rc = cache_new(s, f->tree, cap, out);

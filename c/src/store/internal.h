@@ -538,7 +538,9 @@ int	 tree_want_neighbour(struct store *s, struct tree *t, struct path *path); /*
 int	 tree_put_at(struct store *s, struct tree *t, struct path *path, tarn_buf key,
 		     const struct leaf_value *val); /* after tree_find() */
 int	 tree_put_leaf(struct store *s, struct tree *t, const struct aim *aim, tarn_buf key,
-		       const struct leaf_value *val);			  /* aim_stands() */
+		       const struct leaf_value *val); /* aim_stands() */
+bool	 tree_leaf_takes(const struct store *s, const struct frame *leaf,
+			 uint32_t bytes); /* no lock. An entry of so many bytes more, and is not split */
 int	 tree_del_at(struct store *s, struct tree *t, struct path *path); /* found */
 int	 tree_put(struct store *s, struct tree *t, tarn_buf key, const struct leaf_value *val);
 int	 tree_del(struct store *s, struct tree *t, tarn_buf key); /* NONEXIST */

@@ -506,8 +506,11 @@ static void *growth_reader(void *arg)
 		for (unsigned i = 0; i < 32; i++)
 			if (gets[i].rc)
 				report(t, "one of many", n, tree, (uint64_t)-gets[i].rc);
-		if (++t->shared->reads % 64 == 0 &&
-		    (store_count(t->shared->store, at, &(struct store_range){ .flags = 0 }, &count, 0) || count < n))
+		if (++t->shared->reads % 8)
+			continue;
+		n = t->shared->grown & UINT32_MAX;
+		if (store_count(t->shared->store, at, &(struct store_range){ .flags = 0 }, &count, 0) ||
+		    (t->shared->grown >> 32 == tree && (count < n || count > (t->shared->grown & UINT32_MAX) + 1)))
 			report(t, "count", n, tree, count);
 	}
 	return NULL;

@@ -175,7 +175,9 @@ static int put_value(struct store *s, struct path *path, tarn_buf key, const str
 	return rc;
 }
 
-static int put_child_ptr(struct store *s, struct path *path, unsigned i, tarn_buf key, const struct node_child *c)
+/* left: what the slot before it has from now on, or NULL. Who counts keys must never see the page with both parts of a split and what was split. */
+static int put_child_ptr(struct store *s, struct path *path, unsigned i, tarn_buf key, const struct node_child *c,
+			 const struct frame *left)
 {
 	struct frame *f	 = path->frames[i];
 	int	      rc = 0;
@@ -187,14 +189,19 @@ static int put_child_ptr(struct store *s, struct path *path, unsigned i, tarn_bu
 		if (!rc && !node_put_child(f->page, f->cap, path->slots[i], key, c))
 			rc = fail(MISC, "a child does not fit into a page that was made for it");
 	}
+	if (!rc && left)
+		node_set_child(f->page, f->cap, path->slots[i] - 1, &(struct node_child){ { .addr = left->id }, 0 });
 	frame_end(f);
 	hints_move(&s->cache, f, path->slots[i], path->slots[i] + 1);
+	if (!rc && left)
+		hint_set(&s->cache, f, path->slots[i] - 1, left->number);
 	return rc;
 }
 
-static int put_child(struct store *s, struct path *path, unsigned i, tarn_buf key, const struct frame *child)
+static int put_child(struct store *s, struct path *path, unsigned i, tarn_buf key, const struct frame *child,
+		     const struct frame *left)
 {
-	return put_child_ptr(s, path, i, key, &(struct node_child){ { .addr = child->id }, 0 });
+	return put_child_ptr(s, path, i, key, &(struct node_child){ { .addr = child->id }, 0 }, left);
 }
 
 static int grow_root(struct store *s, struct tree *t, struct path *path)
@@ -243,9 +250,8 @@ static int part(struct store *s, const struct frame *f, uint32_t from, uint32_t 
 	}
 }
 
-/* Two pages take the place of the one at depth i. The right one is put into the parent first: then what is found there is true at each
- * moment, also for a reader that takes no lock. */
-static int split(struct store *s, struct tree *t, struct path *path, unsigned i)
+/* Two pages take the place of the one at depth i, at once. */
+static int split(struct store *s, struct path *path, unsigned i)
 {
 	struct frame *f = path->frames[i], *l, *r;
 	uint32_t      n = node_count(f->page, f->cap), cut = node_cut(f->page, f->cap, path->slots[i]);
@@ -259,18 +265,15 @@ static int split(struct store *s, struct tree *t, struct path *path, unsigned i)
 	rc = part(s, f, 0, cut, low, sep, true, &l);
 	if (!rc) {
 		path->slots[i - 1]++;
-		rc = put_child(s, path, i - 1, sep, r);
-		path->slots[i - 1]--;
+		rc = put_child(s, path, i - 1, sep, r, l);
 		if (rc)
-			drop_new(s, l);
+			path->slots[i - 1]--, drop_new(s, l);
 	}
 	if (rc) {
 		drop_new(s, r);
 		return rc;
 	}
-	link_child(s, t, path, i, l);
 	path->frames[i] = l;
-	path->slots[i - 1]++;
 	cache_unpin(f);
 	cache_drop(s, f);
 	cache_unpin(r);
@@ -292,7 +295,7 @@ static int split_up(struct store *s, struct tree *t, struct path *path)
 			rc = grow_root(s, t, path);
 			i  = 1;
 		}
-		rc = rc ? rc : split(s, t, path, i);
+		rc = rc ? rc : split(s, path, i);
 	}
 	return rc;
 }
@@ -406,7 +409,7 @@ static int put_between(struct store *s, struct tree *t, struct path *path, tarn_
 
 	if (!ends_at(p, slot, behind, s->separator)) {
 		path->slots[i] = slot + 1;
-		rc	       = put_child_ptr(s, path, i, behind, &rest);
+		rc	       = put_child_ptr(s, path, i, behind, &rest, NULL);
 		path->slots[i] = slot;
 	}
 	if (!rc && first) {
@@ -417,7 +420,7 @@ static int put_between(struct store *s, struct tree *t, struct path *path, tarn_
 		frame_end(path->frames[i]);
 	} else if (!rc) {
 		path->slots[i] = slot + 1;
-		rc	       = put_child(s, path, i, key, leaf);
+		rc	       = put_child(s, path, i, key, leaf, NULL);
 	}
 	return rc ? rc : split_up(s, t, path);
 }
@@ -487,11 +490,12 @@ static bool join(struct store *s, struct tree *t, struct path *path, unsigned i,
 	}
 	frame_end(g);
 	path->slots[i - 1] = right - 1;
-	link_child(s, t, path, i, g);
-	frame_begin(p);
+	frame_begin(p); /* who counts keys must never see both g and what it was made from */
+	node_set_child(p->page, p->cap, right - 1, &(struct node_child){ { .addr = g->id }, 0 });
 	node_remove(p->page, p->cap, right);
 	frame_end(p);
 	hints_move(&s->cache, p, right + 1, right);
+	hint_set(&s->cache, p, right - 1, g->number);
 	cache_unpin(l);
 	cache_unpin(r);
 	page_gone(s, t, l);

@@ -9,7 +9,7 @@ bug names them, until one fails, hangs or dies; when none does, all others follo
 status is 1 when one was not caught, or could not be planted.
 
 --plant only looks whether each could be planted. --full goes on after the first test that caught it. CC, CFLAGS, LIBS and WRAP (link flags of
-test_sweep) come from make; SEED=1 is given to the tests unless the environment has another.
+test_sweep) come from make; SEED=1 and EVERY=30000 are given to the tests unless the environment has others.
 """
 import argparse
 import collections
@@ -127,7 +127,7 @@ def run_test(program, args):
     """Why it failed; None: it passed."""
     try:
         done = subprocess.run([program, *args], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=SECONDS, check=False,
-                              env={"SEED": "1", **os.environ}, cwd=os.path.dirname(program), start_new_session=True)
+                              env={"SEED": "1", "EVERY": "30000", **os.environ}, cwd=os.path.dirname(program), start_new_session=True)
     except subprocess.TimeoutExpired:
         return f"still running after {SECONDS} s"
     if done.returncode in (0, 77):

@@ -249,9 +249,9 @@ static void aims_beside(struct fixture *f, uint32_t len)
 		assert_error(store_get(f->store, live(TREE), two[0].key, NULL, &none, NULL, 0), NONEXIST); /* leaves a finger */
 		aim_all(f->store, &two[0], 1, false, &aims[0]);
 		aim_all(f->store, &two[1], 1, false, &aims[1]);
-		assert_true(!aims[0].tree || (aims[0].depth == 1 && !aims[0].found));
+		assert_true(!aims[0].tree || (aims[0].depth == 1 && !aims[0].found && stands_now(f, t, &aims[0])));
 		assert_null(aims[1].tree);
-		room += aims[0].tree == t && stands_now(f, t, &aims[0]); /* not in a leaf that a checkpoint has written */
+		room += aims[0].tree == t;
 		aim_all(f->store, two, 2, true, aims);
 		assert_true(aims[0].depth > 1);
 	}
@@ -269,7 +269,7 @@ static void test_aims_beside(void **state)
 
 static void test_aims_beside_long_values(void **state)
 {
-	aims_beside(*state, 400);
+	aims_beside(*state, 250); /* so many fill less of the log than makes a checkpoint begin */
 }
 
 static void test_changes_with_aims(void **state)

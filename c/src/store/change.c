@@ -49,21 +49,25 @@ void tree_touch(struct store *s, struct tree *t)
 	t->dirty = true;
 }
 
+/* Between frame_begin() and frame_end() of p. */
+static void point_to(struct store *s, struct frame *p, uint32_t slot, const struct frame *f)
+{
+	node_set_child(p->page, p->cap, slot, &(struct node_child){ { .addr = f->id }, 0 });
+	hint_set(&s->cache, p, slot, f->number);
+}
+
 /* Points the parent at that depth, or the tree, to a page. */
 static void link_child(struct store *s, struct tree *t, struct path *path, unsigned i, const struct frame *f)
 {
-	struct node_child child = { { .addr = f->id }, 0 };
+	struct frame *p = i ? path->frames[i - 1] : NULL;
 
-	if (i == 0) {
-		tree_set_root(t, &child.ptr, 0);
+	if (!p) {
+		tree_set_root(t, &(struct bptr){ .addr = f->id }, 0);
 		return;
 	}
-	struct frame *p = path->frames[i - 1];
-
 	frame_begin(p);
-	node_set_child(p->page, p->cap, path->slots[i - 1], &child);
+	point_to(s, p, path->slots[i - 1], f);
 	frame_end(p);
-	hint_set(&s->cache, p, path->slots[i - 1], f->number);
 }
 
 static bool own(const struct tree *t, const struct frame *f)
@@ -190,11 +194,9 @@ static int put_child_ptr(struct store *s, struct path *path, unsigned i, tarn_bu
 			rc = fail(MISC, "a child does not fit into a page that was made for it");
 	}
 	if (!rc && left)
-		node_set_child(f->page, f->cap, path->slots[i] - 1, &(struct node_child){ { .addr = left->id }, 0 });
+		point_to(s, f, path->slots[i] - 1, left);
 	frame_end(f);
 	hints_move(&s->cache, f, path->slots[i], path->slots[i] + 1);
-	if (!rc && left)
-		hint_set(&s->cache, f, path->slots[i] - 1, left->number);
 	return rc;
 }
 
@@ -413,10 +415,8 @@ static int put_between(struct store *s, struct tree *t, struct path *path, tarn_
 		path->slots[i] = slot;
 	}
 	if (!rc && first) {
-		struct node_child own = { { .addr = leaf->id }, 0 };
-
 		frame_begin(path->frames[i]);
-		node_set_child(path->frames[i]->page, path->frames[i]->cap, slot, &own);
+		point_to(s, path->frames[i], slot, leaf);
 		frame_end(path->frames[i]);
 	} else if (!rc) {
 		path->slots[i] = slot + 1;
@@ -491,11 +491,10 @@ static bool join(struct store *s, struct tree *t, struct path *path, unsigned i,
 	frame_end(g);
 	path->slots[i - 1] = right - 1;
 	frame_begin(p); /* who counts keys must never see both g and what it was made from */
-	node_set_child(p->page, p->cap, right - 1, &(struct node_child){ { .addr = g->id }, 0 });
+	point_to(s, p, right - 1, g);
 	node_remove(p->page, p->cap, right);
 	frame_end(p);
 	hints_move(&s->cache, p, right + 1, right);
-	hint_set(&s->cache, p, right - 1, g->number);
 	cache_unpin(l);
 	cache_unpin(r);
 	page_gone(s, t, l);

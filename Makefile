@@ -60,7 +60,7 @@ ROTATIONS ?= 200
 HISTORIES ?= 400
 NVME_TESTS := test_nvme test_nvme_zones test_nvme_decode test_api_dev test_api_dev_queue
 NVME_VARIANT ?= release
-PREEMPTED := test_async test_defer test_filter test_history test_seek_threads test_store_threads
+PREEMPTED := test_async test_defer test_filter test_history test_late test_seek_threads test_store_threads
 TEST_PROGRAMS := $(foreach v,release asan tsan,$(TESTS:%=build/$(v)/test/%)) $(PREEMPTED:%=build/preempt/test/%) build/release/test/crash build/asan/test/crash
 GO       := . build/go.env && go
 

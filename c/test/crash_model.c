@@ -221,20 +221,21 @@ static bool harmless(struct crash *c, int rc)
 
 static int do_batch(struct crash *c)
 {
-	struct planned p   = plan(c, one_in(c, c->cold ? 20 : 4) ? 1 + (unsigned)below(c, 30) : 1);
-	tarn_buf       key = p.muts[0].key;
-	uint64_t       lsn;
+	struct planned p       = plan(c, one_in(c, c->cold ? 20 : 4) ? 1 + (unsigned)below(c, 30) : 1);
+	tarn_buf       key     = p.muts[0].key;
+	bool	       commits = one_in(c, 2);
+	uint64_t       lsn     = 0;
 	int	       rc;
 
 	atomic_store(&c->store->meets, ((const uint8_t *)key.ptr)[key.len - 1] & 1); /* as if another thread had the lock */
-	rc = store_apply(c->store, p.muts, p.n, 0, &lsn, NULL);
+	rc = store_apply(c->store, p.muts, p.n, commits ? STORE_COMMITS : 0, &lsn, NULL);
 
-	if (!rc)
+	if (lsn) /* with an error: it could not be committed, and may survive all the same */
 		note(c, &p, lsn);
 	plan_free(&p);
 	if (rc)
 		return harmless(c, rc) ? 0 : rc;
-	if (c->ndoubt < CRASH_DOUBT && one_in(c, 3))
+	if (!commits && c->ndoubt < CRASH_DOUBT && one_in(c, 3))
 		return 0;
 	rc = store_commit(c->store, one_in(c, 2) ? 0 : lsn);
 	if (!rc)

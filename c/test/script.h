@@ -281,17 +281,17 @@ static inline void push_world(struct script *s, const struct change *c, unsigned
 		world_change(w, s->tree, &c[i].m, c[i].k, c[i].e);
 }
 
-/* A store that was not read-only before and is now may have the batch in its log. */
-static inline int apply(struct script *s, const struct change *c, unsigned n)
+/* What has an lsn may be in the log, also when it could not be committed. */
+static inline int apply(struct script *s, const struct change *c, unsigned n, unsigned flags)
 {
 	static struct store_mutation muts[SCRIPT_BATCH];
-	bool			     was = script_readonly(s);
 	int			     rc;
 
+	s->lsn = 0;
 	for (unsigned i = 0; i < n; i++)
 		muts[i] = c[i].m;
-	rc = store_apply(s->store, muts, n, 0, &s->lsn, NULL);
-	if (!rc || (!was && script_readonly(s)))
+	rc = store_apply(s->store, muts, n, flags, &s->lsn, NULL);
+	if (s->lsn)
 		push_world(s, c, n);
 	for (unsigned i = 0; i < n && !rc; i++)
 		if (c[i].m.change == STORE_SNAP)
@@ -317,7 +317,7 @@ static inline int change_one(struct script *s, struct change *c)
 
 	c->m.tree = SCRIPT_TREE + s->tree;
 	if (!s->applied)
-		rc = apply(s, c, 1);
+		rc = apply(s, c, 1, s->version % 2 ? STORE_COMMITS : 0);
 	return rc ? rc : commit(s);
 }
 
@@ -348,7 +348,7 @@ static inline int do_lazy(struct script *s, const unsigned a[3])
 	int	      rc;
 
 	new_value(s, &c, a[0], a[1]);
-	rc	   = apply(s, &c, 1);
+	rc	   = apply(s, &c, 1, 0);
 	s->applied = false;
 	return rc;
 }
@@ -394,7 +394,7 @@ static inline int many(struct script *s, const unsigned a[3], enum store_change 
 		}
 	}
 	if (n)
-		rc = apply(s, changes, n);
+		rc = apply(s, changes, n, 0);
 	return rc ? rc : commit(s);
 }
 

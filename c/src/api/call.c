@@ -28,13 +28,19 @@ static bool call_commits(const struct call *call, uint64_t lsn)
 	return lsn && !(call->relaxed && call->driver->ops->relax(call->driver, lsn));
 }
 
+/* The body, where it may wait. */
+static int call_body(struct call *call)
+{
+	return call->verb->body(call, call->relaxed ? 0 : STORE_COMMITS);
+}
+
 static int call_now(struct call *call)
 {
 	_Atomic uint32_t *calls;
 	int		  rc;
 
 	calls = handle_enter(call->handle);
-	rc    = call->verb->body(call, 0);
+	rc    = call_body(call);
 	call_done(call);
 	if (rc == 0 && call_commits(call, call->lsn))
 		rc = call->driver->ops->commit(call->driver, call->lsn, NULL);
@@ -113,7 +119,7 @@ static void call_task(struct task *task)
 	struct call *call = container_of(task, struct call, task);
 	int	     rc;
 
-	rc = op_take(call->op) ? call->verb->body(call, 0) : fail(CANCELED, "the call was cancelled before it began");
+	rc = op_take(call->op) ? call_body(call) : fail(CANCELED, "the call was cancelled before it began");
 	call_finish(call, rc);
 }
 

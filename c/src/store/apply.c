@@ -7,6 +7,7 @@
 #include "defer.h"
 #include "filter.h"
 #include "finger.h"
+#include "late.h"
 #include "record.h"
 #include "rows.h"
 #include "seek.h"
@@ -79,6 +80,8 @@ static int make_value(struct store *s, struct batch *b, size_t i, unsigned flags
 	if (!b->made)
 		return fail(NOMEM, "no memory for a batch of %zu changes", b->n);
 	rc = store_value_new(s, &b->made[i]);
+	if (!rc && flags & STORE_COMMITS && is_single(b))
+		value_may_be_late(b->made[i]);
 	rc = rc ? rc : store_value_append(b->made[i], b->muts[i].val.ptr, b->muts[i].val.len);
 	return rc ? rc : value_finish(b->made[i]);
 }
@@ -578,9 +581,20 @@ static void take_aim(struct store *s, struct batch *b)
 		aim_all(s, b->muts, b->all, !alone, b->aims);
 }
 
+/* rc: of its batch. */
+static int commit_late(struct store *s, int rc, uint64_t lsn)
+{
+	bool named = !rc;
+
+	rc = rc ? rc : store_commit(s, lsn);
+	late_give(s, named);
+	return rc;
+}
+
 int store_apply(struct store *s, struct store_mutation *muts, size_t n, unsigned flags, uint64_t *lsn, size_t *failed)
 {
 	struct batch b;
+	bool	     late;
 	int	     rc;
 
 	memset(&b, 0, offsetof(struct batch, path));
@@ -588,9 +602,12 @@ int store_apply(struct store *s, struct store_mutation *muts, size_t n, unsigned
 	b.path.depth = 0;
 	rc	     = check_batch(s, &b, flags);
 	rc	     = rc ? rc : check_duplicates(&b);
+	late	     = b.made && b.made[0] && value_is_late(b.made[0]);
 	if (!rc)
 		take_aim(s, &b);
 	rc = rc ? rc : store_run(s, flags, apply, &b);
+	if (late)
+		rc = commit_late(s, rc, *lsn);
 	for (size_t i = 0; b.made && i < n; i++)
 		store_value_free(b.made[i]);
 	free(b.made);

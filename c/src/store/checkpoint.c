@@ -9,6 +9,7 @@
  * something is frozen fails the store. */
 #include "defer.h"
 #include "filter.h"
+#include "late.h"
 #include "rows.h"
 #include "spill.h"
 #include <stdio.h>
@@ -231,6 +232,7 @@ static int write_all(struct store *s, const struct log_place *place, uint64_t ls
 	int rc = write_trees(s);
 
 	rc = rc ? rc : write_space(s);
+	rc = rc ? rc : late_land(s);
 	rc = rc ? rc : io_flush(s);
 	if (rc) {
 		io_drain(s);

@@ -242,6 +242,17 @@ struct queues {
 };
 #define QUEUE_DEPTH 64u
 
+struct late { /* a value that is written beside its record, see late.h */
+	_Atomic bool	     taken;
+	_Atomic uint64_t     block; /* where it is going; 0: it has landed */
+	pthread_mutex_t	     lock;
+	struct device_queue *queue; /* NULL: there was none yet. Of who has taken it, as are the next two */
+	tarn_dev_io	     io;
+	void		    *owned; /* what it is written from; NULL: memory that was lent */
+	int		     rc;    /* it could not be written. With lock, as is the message */
+	char		     message[TARN_MESSAGE_MAX];
+};
+
 struct wanted { /* a page that somebody needs */
 	uint64_t    tree;
 	struct bptr ptr; /* addr 0: none */
@@ -322,6 +333,7 @@ struct store {
 	struct pages  *pages;
 	struct log     log;
 	struct queues  queues;
+	struct late    late;
 	struct checkpoint      checkpoint;
 	_Atomic(struct tree *) trees[256];
 	uint64_t	       trees_dirty;
@@ -367,6 +379,10 @@ void		     queue_give(struct store *s, struct device_queue *q);
 int piece_read(struct store *s, const struct bptr *piece, void *buf, const char *what); /* CSUM: what is damaged */
 int piece_check(const struct bptr *piece, const void *buf, const char *what);		/* of what was read: 0 or CSUM */
 int piece_write(struct store *s, struct bptr *piece, const uint8_t *buf);		/* fills in its checksum */
+
+/* late.c: the rest is in late.h */
+void late_init(struct store *s);
+void late_fini(struct store *s);
 
 /* cache.c */
 int	      cache_init(struct store *s, uint64_t budget);
@@ -603,14 +619,17 @@ struct run_list {
 	} * runs;
 	size_t n, cap;
 };
-int	 runs_add(struct run_list *list, uint64_t block, uint64_t n, uint64_t birth);
-int	 value_runs(struct store *s, const uint8_t *desc, uint32_t len,
-		    struct run_list *runs); /* all blocks of a value; reads its index */
-bool	 value_has_index(const uint8_t *desc);
-void	 value_set_birth(uint8_t *desc, uint64_t birth);
-void	 value_describe(struct store_value *v, uint8_t desc[EXT_BYTES_MAX], uint32_t *len);
-int	 value_finish(struct store_value *v);
-void	 value_consume(struct store_value *v); /* its blocks are the tree's now */
+int  runs_add(struct run_list *list, uint64_t block, uint64_t n, uint64_t birth);
+int  value_runs(struct store *s, const uint8_t *desc, uint32_t len,
+		struct run_list *runs); /* all blocks of a value; reads its index */
+bool value_has_index(const uint8_t *desc);
+void value_set_birth(uint8_t *desc, uint64_t birth);
+void value_describe(struct store_value *v, uint8_t desc[EXT_BYTES_MAX], uint32_t *len);
+int  value_finish(struct store_value *v);
+void value_may_be_late(
+	struct store_value *v); /* before anything is appended: who writes it goes on at once with the record that names it */
+bool	 value_is_late(const struct store_value *v); /* late_give() is to be called */
+void	 value_consume(struct store_value *v);	     /* its blocks are the tree's now */
 uint64_t value_size(const uint8_t *desc);
 bool	 value_sane(const uint8_t *desc, uint32_t len);
 int	 value_pieces(struct store *s, const uint8_t *desc, struct bptr **pieces, size_t *n); /* no lock */

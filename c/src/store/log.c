@@ -16,6 +16,7 @@
  *
  * A group that names values in extents is made durable by the same flush as these. A crash may then keep the group and lose some of
  * them; replay finds out (GROUP_LOOSE). Very large ones, which it would have to read for long, are flushed before. */
+#include "late.h"
 #include "record.h"
 #include <limits.h>
 #include <linux/futex.h>
@@ -215,16 +216,18 @@ static void begin_group(struct log *l, struct log_buf *fill)
 	fill->context.len  = 0;
 }
 
-static uint64_t bytes_in_extents(const struct store_mutation *muts, size_t n)
+static void name_values(struct log_buf *fill, const struct store_mutation *muts, size_t n)
 {
 	uint8_t	 desc[EXT_BYTES_MAX];
-	uint64_t bytes = 0;
 	uint32_t len;
 
-	for (size_t i = 0; i < n; i++)
-		if (muts[i].change == STORE_PUT && muts[i].value)
-			value_describe(muts[i].value, desc, &len), bytes += value_size(desc);
-	return bytes;
+	for (size_t i = 0; i < n; i++) {
+		if (muts[i].change != STORE_PUT || !muts[i].value)
+			continue;
+		value_describe(muts[i].value, desc, &len);
+		fill->extents += value_size(desc);
+		fill->late = fill->late || value_is_late(muts[i].value);
+	}
 }
 
 /* Only for want of memory does this fail; then nothing has been appended. */
@@ -241,7 +244,7 @@ int log_append(struct store *s, const struct store_mutation *muts, size_t n, uin
 	if (!fill->len)
 		begin_group(l, fill);
 	fill->len = (size_t)(record_write(&fill->context, fill->data + fill->len, muts, n) - fill->data);
-	fill->extents += bytes_in_extents(muts, n);
+	name_values(fill, muts, n);
 	fill->last_lsn = *lsn = ++l->lsn;
 	l->used_then	      = used_ahead(l);
 out:
@@ -273,6 +276,14 @@ static void seal(const struct store *s, uint64_t pos, uint32_t flags, struct has
 	memcpy(g + GROUP_SUM, sum->bytes, 16);
 }
 
+/* All that has been written is durable, and the values that the group names have been written. */
+static int flush_values(struct store *s)
+{
+	int rc = s->log.flush.late ? late_land(s) : 0;
+
+	return rc ? rc : device_flush(s->log.queue);
+}
+
 /* Only the flusher is here, so what it reads of the log does not change. */
 static int write_group(struct store *s, uint64_t pos, struct hash128 *sum)
 {
@@ -285,9 +296,9 @@ static int write_group(struct store *s, uint64_t pos, struct hash128 *sum)
 	if (l->durable_writes && !l->flush.extents)
 		return device_write_durable(l->queue, at, l->flush.data, len);
 	if (l->flush.extents && !loose)
-		rc = device_flush(l->queue);
+		rc = flush_values(s);
 	rc = rc ? rc : device_write(l->queue, at, l->flush.data, len);
-	return rc ? rc : device_flush(l->queue);
+	return rc ? rc : flush_values(s);
 }
 
 static void set_failed(struct log *l, int rc)
@@ -355,6 +366,7 @@ static void take_fill(struct log *l)
 	l->fill		= l->flush;
 	l->fill.len	= 0;
 	l->fill.extents = 0;
+	l->fill.late	= false;
 	l->flush	= full;
 	l->flushing	= true;
 	l->turn ^= 1;

@@ -22,6 +22,7 @@ struct log_buf {
 	size_t		      cap, len;
 	uint64_t	      first_lsn, last_lsn;
 	uint64_t	      extents; /* bytes of the values in extents that its records name */
+	bool		      late;    /* one of these may still be on its way, see late.h */
 	struct record_context context;
 };
 struct log_place { /* where replay begins */

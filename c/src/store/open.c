@@ -35,6 +35,7 @@ static void store_free(struct store *s)
 {
 	pages_close(s);
 	io_close(s);
+	late_fini(s);
 	queues_close(s);
 	log_fini(s);
 	checkpoint_fini(s);
@@ -79,6 +80,7 @@ static int store_new(struct device *dev, const struct superblock *sb, uint64_t c
 	lock_init(&s->lock);
 	pthread_mutex_init(&s->checkpoint.lock, NULL);
 	pthread_cond_init(&s->checkpoint.ended, NULL);
+	late_init(s);
 	s->separator = malloc(STORE_KEY_MAX);
 	rc	     = log_init(s);
 	queues	     = queues_open(s); /* both, in any case: store_free() ends both */

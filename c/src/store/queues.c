@@ -4,7 +4,7 @@
  * Always true: one queue at least is open. Who wants to have several I/Os in flight takes a queue and gives it back; more are opened when
  * all are taken, up to a few. Who has one may wait for store->lock, so nobody who holds that waits for a queue. An I/O that is waited for needs none of its own (device.h): it goes by way of the first, by as many
  * threads at once as there are. A piece is one run of blocks with a checksum. */
-#include "internal.h"
+#include "late.h"
 
 int queues_open(struct store *s)
 {
@@ -99,7 +99,8 @@ int piece_check(const struct bptr *piece, const void *buf, const char *what)
 
 int piece_read(struct store *s, const struct bptr *piece, void *buf, const char *what)
 {
-	int rc = device_read(s->queues.first, piece->addr * BLOCK, buf, piece->len);
+	int rc = late_await(s, piece);
 
+	rc = rc ? rc : device_read(s->queues.first, piece->addr * BLOCK, buf, piece->len);
 	return rc ? rc : piece_check(piece, buf, what);
 }

@@ -66,6 +66,8 @@ int store_close(struct store *store);
 void store_abandon(struct store *store);
 
 #define STORE_NOWAIT 1u /* AGAIN instead of reading the device, or waiting for a thread that does */
+#define STORE_COMMITS                                                                                                            \
+	2u /* store_apply(): store_commit() follows at once, so it may be done here already. Never beside STORE_NOWAIT */
 
 /* All that reads names a tree and an epoch: 0 is the tree as it is; else it is the snapshot of that epoch, or NONEXIST. */
 struct store_at {

@@ -6,7 +6,7 @@
  * blocks. A piece goes to the device straight from the caller's memory when that is aligned as the device wants, and is copied to a buffer
  * else. A few are on their way at a time; none is when a call returns, since the memory was lent for the call. The writes have completed
  * then, and are not durable: the flush of the log's group that names the value makes them so. */
-#include "internal.h"
+#include "late.h"
 #include <stdio.h>
 
 #define IN_FLIGHT    4u		   /* pieces of a value on their way, each with a buffer of at most EXT_PIECE_MAX */
@@ -40,7 +40,8 @@ struct store_value {
 	size_t		n, cap;
 	unsigned	level;
 	bool		finished;
-	int		rc; /* a part of it could not be written */
+	bool		may_be_late, late; /* see late.h */
+	int		rc;		   /* a part of it could not be written */
 	struct flight	flight;
 	struct run_list runs; /* all its blocks */
 };
@@ -232,10 +233,23 @@ static int place_all(struct store_value *v, size_t len)
 	return rc;
 }
 
-/* One run. What is alone is written by this thread. */
+static bool write_late(struct store_value *v, struct bptr *ptr, const uint8_t *from)
+{
+	if (!v->may_be_late || v->late || !late_take(v->s))
+		return false;
+	v->late = true;
+	late_start(v->s, ptr, from);
+	return true;
+}
+
+/* One run. What is alone is written by this thread, when it is not late. */
 static int write_run(struct store_value *v, struct bptr *ptr, const uint8_t *from, bool alone)
 {
-	if (alone || !fits_io(v->s, ptr->len))
+	bool fits = fits_io(v->s, ptr->len);
+
+	if (alone && fits && write_late(v, ptr, from))
+		return 0;
+	if (alone || !fits)
 		return piece_write(v->s, ptr, from);
 	ptr->sum = hash128(from, ptr->len);
 	launch(&v->flight, slot(&v->flight), TARN_DEV_WRITE, ptr, (void *)(uintptr_t)from); /* a write only reads it */
@@ -344,6 +358,16 @@ static int not_whole(const struct store_value *v)
 	return base_fail(-v->rc, "the value is not whole: a part of it could not be written before");
 }
 
+void value_may_be_late(struct store_value *v)
+{
+	v->may_be_late = true;
+}
+
+bool value_is_late(const struct store_value *v)
+{
+	return v->late;
+}
+
 int store_value_append(struct store_value *v, const void *data, size_t len)
 {
 	const uint8_t *from = data;
@@ -409,6 +433,8 @@ int value_finish(struct store_value *v)
 		v->rc = flight_end(&v->flight, write_buf(v, true));
 	while (!v->rc && v->n > EXT_INLINE_PTRS)
 		v->rc = add_level(v);
+	if (v->late)
+		late_own(v->s, v->other), v->other = NULL; /* it may lie there */
 	device_free(v->buf);
 	device_free(v->other);
 	v->buf = v->other = NULL;
@@ -624,6 +650,7 @@ static int start_read(struct flight *f, const struct bptr *piece, uint8_t *to, u
 	bool	 direct = len == piece->len && aligned(f->s, to);
 	int	 rc	= direct ? 0 : slot_buf(f, i);
 
+	rc = rc ? rc : late_await(f->s, piece);
 	if (rc)
 		return rc;
 	f->slots[i].piece = *piece;

@@ -322,6 +322,38 @@ static void values_in_pieces(void **state)
 	end(&f);
 }
 
+/* While a reader is open nothing that is given up becomes free. However often it is tried, changes and checkpoints are refused when there is no
+ * room, nothing worse happens, and when the reader is closed all is as before. */
+static void a_reader_that_stays_open(void **state)
+{
+	struct fixture	     f;
+	struct store_reader *reader;
+	struct store_stat    stat;
+	tarn_kv_stat	     of;
+	unsigned	     refused = 0;
+
+	(void)state;
+	begin(&f, 4 << 20, 0);
+	assert_ok(put_filled(&f, "v", 100000, 1));
+	assert_ok(store_reader_open(f.store, live(7), text("v"), &of, &reader));
+	for (unsigned i = 0; i < 2000; i++) {
+		int rc = i % 2 ? store_checkpoint(f.store) : put_filled(&f, "w", 50000 + i, i);
+
+		if (rc)
+			assert_int_equal(rc, -TARN_E_NOSPACE);
+		refused += rc && i % 2;
+	}
+	assert_true(refused > 100);
+	assert_error(store_checkpoint(f.store), NOSPACE);
+	assert_says("wait for readers that are open: close them");
+	store_stat(f.store, &stat);
+	assert_false(stat.readonly);
+	store_reader_close(reader);
+	assert_ok(store_checkpoint(f.store));
+	assert_ok(put_filled(&f, "w", 100000, 3));
+	end(&f);
+}
+
 /* A full store says so, keeps everything, and deleting makes room again. */
 static void full(void **state)
 {
@@ -462,6 +494,7 @@ int main(void)
 		cmocka_unit_test(long_keys),
 		cmocka_unit_test(large_values),
 		cmocka_unit_test(values_in_pieces),
+		cmocka_unit_test(a_reader_that_stays_open),
 		cmocka_unit_test(full),
 		cmocka_unit_test(drop_tree),
 		cmocka_unit_test(batch_too_large_for_the_log),

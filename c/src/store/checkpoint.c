@@ -94,10 +94,12 @@ int space_make(struct store *s, uint64_t blocks, bool reserve_too)
 	if (s->space.lost_rc && s->space.known < s->space.free)
 		return no_blocks(s);
 	return fail(NOSPACE,
-		    "%llu KiB are needed and %llu KiB are free, of which %llu KiB are kept for deletes and checkpoints: delete "
-		    "something",
+		    "%llu KiB are needed and %llu KiB are free, of which %llu KiB are kept for deletes and checkpoints; %llu KiB "
+		    "wait "
+		    "for readers that are open: %s",
 		    (unsigned long long)blocks * BLOCK / 1024, (unsigned long long)s->space.free * BLOCK / 1024,
-		    (unsigned long long)(checkpoint_blocks(s) + reserve_blocks(s)) * BLOCK / 1024);
+		    (unsigned long long)(checkpoint_blocks(s) + reserve_blocks(s)) * BLOCK / 1024,
+		    (unsigned long long)s->space.held * BLOCK / 1024, s->space.held ? "close them" : "delete something");
 }
 
 /* ---- the instant ---- */
@@ -120,11 +122,23 @@ static void freeze_trees(struct store *s)
 	s->trees_dirty = 0;
 }
 
+/* Each change has seen to it that there is room for the checkpoint after it. But what a checkpoint gives up does not become free while readers are
+ * open, so one after the other might take all that there is. */
+static int room_beside_readers(struct store *s)
+{
+	if (!s->space.held || has_space(s, 0, false))
+		return 0;
+	return fail(NOSPACE,
+		    "%llu KiB are free, too little for a checkpoint: %llu KiB wait for readers that are open: close them",
+		    (unsigned long long)s->space.free * BLOCK / 1024, (unsigned long long)s->space.held * BLOCK / 1024);
+}
+
 static int freeze(struct store *s, struct log_place *place, uint64_t *lsn)
 {
 	struct checkpoint *c  = &s->checkpoint;
-	int		   rc = tree_spare(s, (unsigned)s->trees_dirty);
+	int		   rc = room_beside_readers(s);
 
+	rc = rc ? rc : tree_spare(s, (unsigned)s->trees_dirty);
 	rc = rc ? rc : space_reserve(&s->space);
 	if (rc)
 		return rc;

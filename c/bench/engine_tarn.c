@@ -54,7 +54,8 @@ static int tdb_make(struct tdb *db)
 
 	if (rc < 0 || pools)
 		return rc;
-	params.size = (4096 + 6 * db->setup.records * (KEY_LEN + db->setup.value_len) / MIB) * MIB;
+	params.flags = TARN_POOL_ZEROED; /* a pool that has been in use for a while: each of its blocks was written once */
+	params.size  = (4096 + 6 * db->setup.records * (KEY_LEN + db->setup.value_len) / MIB) * MIB;
 	return tarn_pool_create(db->sys, NAME, &params, NULL, NULL);
 }
 

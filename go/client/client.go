@@ -211,7 +211,7 @@ func (s *System) CreatePool(ctx context.Context, label string, opts system.Creat
 		return system.PoolInfo{}, errno.New(op, label, errno.NotSupported, "a gateway keeps the ids of its own requests: leave Request empty")
 	}
 	resp, err := s.pools.CreatePool(ctx, &apiv1.CreatePoolRequest{
-		Label: label, Size: opts.Size, Device: opts.Device, LogBytes: opts.LogBytes, NodeBytes: opts.NodeBytes, Overwrite: opts.Overwrite,
+		Label: label, Size: opts.Size, Device: opts.Device, LogBytes: opts.LogBytes, NodeBytes: opts.NodeBytes, Overwrite: opts.Overwrite, Zeroed: opts.Zeroed,
 		Owner: opts.Owner, Group: opts.Group,
 	})
 	if err != nil {

@@ -42,11 +42,14 @@ type CreatePool struct {
 	LogBytes  uint64 // size of the write-ahead log; 0: by Size
 	NodeBytes uint32 // target size of a tree node; 0: 4 KiB
 	Overwrite bool   // format a device although it holds something
+	Zeroed    bool   // write all of it with zeros first, which takes as long as the device takes to write Size bytes; see TARN_POOL_ZEROED
 	Owner     string // "": nobody
 	Group     string // the owner's; "": none
 	// Request is the id of the creation, which the pool keeps (PoolInfo.Request): who serves others knows a repeated request by it. Elsewhere
 	// than in this process it is NOTSUPPORTED.
 	Request [16]byte
+	// Progress is called now and then with the bytes of zeros that are written, and that there are to write. Only in the process of the pool.
+	Progress func(done, all uint64)
 }
 
 // PoolInfo describes a pool. Counters that only an open pool has are 0 when listed.

@@ -184,6 +184,12 @@ static inline void go_report_init(go_report *r, uint64_t bytes_per_second)
 	r->last	   = &r->first;
 }
 
+static inline void go_report_creation(go_report *r, tarn_pool_params *params)
+{
+	params->progress = go_progress;
+	params->arg	 = r;
+}
+
 static inline void go_report_free(go_report *r)
 {
 	while (r->first) {

@@ -42,17 +42,25 @@ func (p *Pool) verify(ctx context.Context, op string, o CheckOptions, start func
 		return CheckReport{}, err
 	}
 	defer p.end(s)
-	mem, err := alloc(s.op, s.ref, C.sizeof_go_report)
+	r, err := newReport(s, o.BytesPerSecond)
 	if err != nil {
 		return CheckReport{}, err
 	}
-	r := (*C.go_report)(mem)
-	C.go_report_init(r, C.uint64_t(o.BytesPerSecond))
 	defer C.go_report_free(r)
 	stop := follow(r, o.Progress)
 	err = s.wait(ctx, start(r, s))
 	stop()
 	return checkReport(r), err
+}
+
+func newReport(s *slot, bytesPerSecond uint64) (*C.go_report, error) {
+	mem, err := alloc(s.op, s.ref, C.sizeof_go_report)
+	if err != nil {
+		return nil, err
+	}
+	r := (*C.go_report)(mem)
+	C.go_report_init(r, C.uint64_t(bytesPerSecond))
+	return r, nil
 }
 
 // follow calls progress now and then until the function that it returns is called.

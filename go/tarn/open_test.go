@@ -7,6 +7,7 @@ package tarn
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -15,6 +16,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -114,6 +116,32 @@ func TestDevicePool(t *testing.T) {
 		t.Errorf("Info() = %+v, %v", got, err)
 	}
 	must(t, pool.Close())
+}
+
+// TestZeroedPool: a pool that is written when it is made, which is told as it goes on, and can be stopped.
+func TestZeroedPool(t *testing.T) {
+	sys := open(t, Options{})
+	var last atomic.Uint64
+	info, err := sys.CreatePool(t.Context(), "tank", CreatePool{Size: testPool, Zeroed: true, Progress: func(done, all uint64) {
+		if done > all || done < last.Load() {
+			t.Errorf("%d bytes of %d after %d", done, all, last.Load())
+		}
+		last.Store(done)
+	}})
+	must(t, err)
+	file, err := os.Open(info.Path)
+	must(t, err)
+	defer file.Close()
+	const seekHole = 4 // of Linux's lseek
+	if hole, err := file.Seek(0, seekHole); err != nil || uint64(hole) != info.TotalBytes {
+		t.Errorf("the first block that nobody has written is at %d of %d: %v", hole, info.TotalBytes, err)
+	}
+	stopped, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = sys.CreatePool(stopped, "tunk", CreatePool{Size: testPool, Zeroed: true})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("CreatePool with a context that has ended: %v", err)
+	}
 }
 
 // TestLog: what the library has to say reaches the logger, at its level.

@@ -213,14 +213,25 @@ func (s *System) createPool(ctx context.Context, label string, opts CreatePool) 
 		params.request.bytes[i] = C.uint8_t(b)
 	}
 	if opts.Overwrite {
-		params.flags = C.TARN_POOL_OVERWRITE
+		params.flags |= C.TARN_POOL_OVERWRITE
+	}
+	if opts.Zeroed {
+		params.flags |= C.TARN_POOL_ZEROED
 	}
 	if opts.Device != "" {
 		if params.device, err = names.add(sl.op, opts.Device); err != nil {
 			return "", err
 		}
 	}
+	report, err := newReport(sl, 0)
+	if err != nil {
+		return "", err
+	}
+	defer C.go_report_free(report)
+	C.go_report_creation(report, params)
+	stop := follow(report, opts.Progress)
 	err = sl.wait(ctx, C.tarn_pool_create(s.c, name, params, &sl.c.uuid, &sl.c.ev))
+	stop()
 	return uuidText(&sl.c.uuid), err
 }
 

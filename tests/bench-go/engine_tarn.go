@@ -40,7 +40,7 @@ func (s *tarnStore) openAll(o setup) error {
 	}
 	s.open = append(s.open, sys)
 	size := 4<<30 + 3*o.Records*uint64(keyLen+o.ValueLen)&^(1<<20-1)
-	if _, err = sys.CreatePool(background, "bench", tarn.CreatePool{Size: size}); err != nil && !errors.Is(err, errno.Exist) {
+	if _, err = sys.CreatePool(background, "bench", tarn.CreatePool{Size: size, Zeroed: true}); err != nil && !errors.Is(err, errno.Exist) {
 		return err
 	}
 	if s.pool, err = sys.OpenPool(background, "bench"); err != nil {

@@ -63,7 +63,7 @@ TARN_API const char *tarn_event_message(const tarn_event *ev);
 TARN_API int tarn_event_wait(tarn_event *ev, int64_t timeout_us);
 
 /* Asks for an early end. An operation that has not begun completes with -TARN_E_CANCELED; one that has goes on, and its result is
- * whatever it comes to: one call touches few pages. The long ones (tarn_kv_del_range, checking, scrubbing) look now and then. The result still arrives once, and only then is the memory free again. 0, or -TARN_E_INVAL when ev is
+ * whatever it comes to: one call touches few pages. The long ones (tarn_kv_del_range, checking, scrubbing, making a zeroed pool) look now and then. The result still arrives once, and only then is the memory free again. 0, or -TARN_E_INVAL when ev is
  * not running. */
 TARN_API int tarn_event_abort(tarn_event *ev);
 

@@ -31,14 +31,22 @@ typedef struct tarn_pool_params {
 	uint64_t
 		log_bytes; /* size of the write-ahead log; 0: 1/16 of the first GiB of the pool and 1/4 of the rest, 256 KiB to 1 GiB */
 	uint32_t  node_bytes; /* target size of a tree node; 0: 4 KiB */
-	uint32_t  flags;      /* TARN_POOL_OVERWRITE */
+	uint32_t  flags;      /* TARN_POOL_OVERWRITE, TARN_POOL_ZEROED */
 	tarn_uuid request;    /* the creation's own id, which the pool keeps for ever (tarn_pool_info); all zero: none */
+	void (*progress)(void *arg, uint64_t done,
+			 uint64_t all); /* ZEROED: bytes written, and to write; called on the thread that writes them, before
+								   * the call completes. May be NULL */
+	void *arg;
 } tarn_pool_params;
 
 #define TARN_POOL_OVERWRITE 1u /* format a device although it holds something: without it EXIST */
+/* Write all of it with zeros first. A file system notes for each of a file's blocks that it has been written, and until then a durable write into it
+ * waits for its journal, too; so does many a virtual disk. It takes as long as the device takes to write `size` bytes, and no other pool of the same
+ * root is made or destroyed meanwhile. An abort of the event ends it. */
+#define TARN_POOL_ZEROED 2u
 
 /* Makes a pool and closes it again. uuid may be NULL. Errors: EXIST (label taken, or the device holds data), INVAL (label, size),
- * NOSPACE, BUSY, IO, NO_PERM. */
+ * NOSPACE, BUSY, IO, NO_PERM, CANCELED. */
 TARN_API int tarn_pool_create(tarn_system *sys, const char *label, const tarn_pool_params *params, tarn_uuid *uuid,
 			      tarn_event *ev);
 

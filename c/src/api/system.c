@@ -87,7 +87,7 @@ static int create_body(struct call *call, unsigned flags)
 
 	(void)flags;
 	c->params.device = c->device.len ? c->device.ptr : NULL;
-	return pool_create(&c->sys->places, c->name.ptr, &c->params, c->uuid);
+	return pool_create(&c->sys->places, c->name.ptr, &c->params, call->op, c->uuid);
 }
 
 int tarn_pool_create(tarn_system *sys, const char *label, const tarn_pool_params *params, tarn_uuid *uuid, tarn_event *ev)

@@ -17,6 +17,7 @@
 
 #define NEW_PREFIX ".tarn-new-"
 #define NEW_SUFFIX "~"
+#define FLAGS	   (TARN_POOL_OVERWRITE | TARN_POOL_ZEROED)
 
 /* One pool on its way. */
 struct creation {
@@ -27,6 +28,7 @@ struct creation {
 	char		 uri[POOL_PATH_MAX + 8];
 	uint8_t		 record[STORE_META_MAX];
 	bool		 new_file;
+	const struct op *op;
 };
 
 static bool is_leftover(const char *name)
@@ -58,8 +60,8 @@ static int check_params(const char *label, const tarn_pool_params *params)
 
 	if (rc)
 		return rc;
-	if (params->flags & ~TARN_POOL_OVERWRITE)
-		return fail(INVAL, "pool %s: the flags 0x%x are not known", label, params->flags & ~TARN_POOL_OVERWRITE);
+	if (params->flags & ~FLAGS)
+		return fail(INVAL, "pool %s: the flags 0x%x are not known", label, params->flags & ~FLAGS);
 	if (params->device && strlen(params->device) >= POOL_PATH_MAX)
 		return fail(BADPATH, "pool %s: the device's name has %zu bytes: the limit is %zu", label, strlen(params->device),
 			    POOL_PATH_MAX - 1);
@@ -122,6 +124,10 @@ static int format(const tarn_pool_params *params, struct creation *new)
 		.uri	   = new->uri,
 		.new_file  = new->new_file,
 		.overwrite = params->flags &TARN_POOL_OVERWRITE,
+		.zeroed	   = params->flags    &TARN_POOL_ZEROED,
+		.progress  = params->progress,
+		.arg	   = params->arg,
+		.op	   = new->op,
 		.format	   = { .pool	   = new->meta.uuid,
 			       .target	   = new->target,
 			       .size	   = ROUND_UP(params->size, 4096), /* a file system may round it anyway */
@@ -208,9 +214,10 @@ static int check_label_free(const struct places *places, const char *label)
 	return 0;
 }
 
-int pool_create(const struct places *places, const char *label, const tarn_pool_params *params, tarn_uuid *uuid)
+int pool_create(const struct places *places, const char *label, const tarn_pool_params *params, const struct op *op,
+		tarn_uuid *uuid)
 {
-	struct creation new = { 0 };
+	struct creation new = { .op = op };
 	int lock, rc;
 
 	rc = check_params(label, params);

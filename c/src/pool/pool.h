@@ -101,7 +101,9 @@ int pool_close(struct pool *pool); /* the last one closes the store; its result 
 
 bool pool_is_shared(struct pool *pool); /* there are other references */
 
-int pool_create(const struct places *places, const char *label, const tarn_pool_params *params, tarn_uuid *uuid);
+/* op: ends early with CANCELED when that is asked to; may be NULL, as uuid. */
+int pool_create(const struct places *places, const char *label, const tarn_pool_params *params, const struct op *op,
+		tarn_uuid *uuid);
 
 /* Removes a pool that nobody has open: BUSY. */
 int pool_erase(const struct places *places, const char *name);

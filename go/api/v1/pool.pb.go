@@ -403,7 +403,10 @@ type CreatePoolRequest struct {
 	// owner is who owns it; empty: who makes it, when a certificate or a token names that, else nobody.
 	Owner string `protobuf:"bytes,8,opt,name=owner,proto3" json:"owner,omitempty"`
 	// group is the owner's group; empty: none.
-	Group         string `protobuf:"bytes,9,opt,name=group,proto3" json:"group,omitempty"`
+	Group string `protobuf:"bytes,9,opt,name=group,proto3" json:"group,omitempty"`
+	// zeroed writes all of the pool with zeros first, which takes as long as the device takes for size bytes, so that no durable write waits for a
+	// file system to note that a block has been written.
+	Zeroed        bool `protobuf:"varint,10,opt,name=zeroed,proto3" json:"zeroed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -499,6 +502,13 @@ func (x *CreatePoolRequest) GetGroup() string {
 		return x.Group
 	}
 	return ""
+}
+
+func (x *CreatePoolRequest) GetZeroed() bool {
+	if x != nil {
+		return x.Zeroed
+	}
+	return false
 }
 
 // CreatePoolResponse is the answer of CreatePool.
@@ -1370,7 +1380,7 @@ const file_tarn_v1_pool_proto_rawDesc = "" +
 	"generation\x12\x1e\n" +
 	"\n" +
 	"containers\x18\x06 \x01(\x04R\n" +
-	"containers\"\xfa\x01\n" +
+	"containers\"\x92\x02\n" +
 	"\x11CreatePoolRequest\x12\x14\n" +
 	"\x05label\x18\x01 \x01(\tR\x05label\x12\x12\n" +
 	"\x04size\x18\x02 \x01(\x04R\x04size\x12\x16\n" +
@@ -1382,7 +1392,9 @@ const file_tarn_v1_pool_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\a \x01(\tR\trequestId\x12\x14\n" +
 	"\x05owner\x18\b \x01(\tR\x05owner\x12\x14\n" +
-	"\x05group\x18\t \x01(\tR\x05group\"7\n" +
+	"\x05group\x18\t \x01(\tR\x05group\x12\x16\n" +
+	"\x06zeroed\x18\n" +
+	" \x01(\bR\x06zeroed\"7\n" +
 	"\x12CreatePoolResponse\x12!\n" +
 	"\x04pool\x18\x01 \x01(\v2\r.tarn.v1.PoolR\x04pool\"K\n" +
 	"\x0eGetPoolRequest\x12\x12\n" +

@@ -1209,6 +1209,7 @@ tarn_nvme_firmware._fields_ = [
 
 # format a device although it holds something: without it EXIST
 TARN_POOL_OVERWRITE = 1
+TARN_POOL_ZEROED = 2
 # every change through this handle is refused with EP_RO
 TARN_POOL_RDONLY = 1
 # also what still holds containers
@@ -1225,10 +1226,13 @@ tarn_pool_params._fields_ = [
     ("log_bytes", c_uint64),
     # target size of a tree node; 0: 4 KiB
     ("node_bytes", c_uint32),
-    # TARN_POOL_OVERWRITE
+    # TARN_POOL_OVERWRITE, TARN_POOL_ZEROED
     ("flags", c_uint32),
     # the creation's own id, which the pool keeps for ever (tarn_pool_info); all zero: none
     ("request", tarn_uuid),
+    # ZEROED: bytes written, and to write; called on the thread that writes them, before the call completes. May be NULL
+    ("progress", CFUNCTYPE(None, c_void_p, c_uint64, c_uint64)),
+    ("arg", c_void_p),
 ]
 
 tarn_pool_options._fields_ = [
@@ -1622,6 +1626,7 @@ CONSTANTS: dict[str, int] = {
     "TARN_POOL_OVERWRITE": TARN_POOL_OVERWRITE,
     "TARN_POOL_RDONLY": TARN_POOL_RDONLY,
     "TARN_POOL_SIZE_MIN": TARN_POOL_SIZE_MIN,
+    "TARN_POOL_ZEROED": TARN_POOL_ZEROED,
     "TARN_PRINCIPAL_MAX": TARN_PRINCIPAL_MAX,
     "TARN_PROP_DESCRIPTION": TARN_PROP_DESCRIPTION,
     "TARN_PROP_DURABILITY": TARN_PROP_DURABILITY,
@@ -1896,9 +1901,9 @@ table. Static memory; any thread may call."""),
     "tarn_event_abort": (c_int, (POINTER(tarn_event),), ("ev",), """int tarn_event_abort(tarn_event *ev);
 
 Asks for an early end. An operation that has not begun completes with -TARN_E_CANCELED; one that has goes on, and its
-result is whatever it comes to: one call touches few pages. The long ones (tarn_kv_del_range, checking, scrubbing) look
-now and then. The result still arrives once, and only then is the memory free again. 0, or -TARN_E_INVAL when ev is not
-running."""),
+result is whatever it comes to: one call touches few pages. The long ones (tarn_kv_del_range, checking, scrubbing,
+making a zeroed pool) look now and then. The result still arrives once, and only then is the memory free again. 0, or
+-TARN_E_INVAL when ev is not running."""),
     "tarn_event_init": (None, (POINTER(tarn_event), POINTER(tarn_eq), c_void_p, c_uint), ("ev", "eq", "user", "flags"), """void tarn_event_init(tarn_event *ev, tarn_eq *eq, void *user, unsigned flags);
 
 Makes ev ready for a first call. eq may be NULL: then tarn_event_wait() takes the result. user is returned by
@@ -2156,7 +2161,7 @@ returned, and the handle is gone in any case but BUSY."""),
     *ev);
 
 Makes a pool and closes it again. uuid may be NULL. Errors: EXIST (label taken, or the device holds data), INVAL (label,
-size), NOSPACE, BUSY, IO, NO_PERM."""),
+size), NOSPACE, BUSY, IO, NO_PERM, CANCELED."""),
     "tarn_pool_delete_acl": (c_int, (POINTER(tarn_pool), c_char_p, POINTER(tarn_event)), ("pool", "principal", "ev"), """int tarn_pool_delete_acl(tarn_pool *pool, const char *principal, tarn_event *ev);
 
 Takes the entry of a principal out of the list: "u:bob@", "g:staff@", "OWNER@", "GROUP@" or "EVERYONE@". NULL: the list

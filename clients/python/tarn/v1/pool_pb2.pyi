@@ -82,7 +82,7 @@ class PoolEngine(_message.Message):
     def __init__(self, log_bytes: _Optional[int] = ..., log_used_bytes: _Optional[int] = ..., cache_bytes: _Optional[int] = ..., cache_used_bytes: _Optional[int] = ..., generation: _Optional[int] = ..., containers: _Optional[int] = ...) -> None: ...
 
 class CreatePoolRequest(_message.Message):
-    __slots__ = ("label", "size", "device", "log_bytes", "node_bytes", "overwrite", "request_id", "owner", "group")
+    __slots__ = ("label", "size", "device", "log_bytes", "node_bytes", "overwrite", "request_id", "owner", "group", "zeroed")
     LABEL_FIELD_NUMBER: _ClassVar[int]
     SIZE_FIELD_NUMBER: _ClassVar[int]
     DEVICE_FIELD_NUMBER: _ClassVar[int]
@@ -92,6 +92,7 @@ class CreatePoolRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     OWNER_FIELD_NUMBER: _ClassVar[int]
     GROUP_FIELD_NUMBER: _ClassVar[int]
+    ZEROED_FIELD_NUMBER: _ClassVar[int]
     label: str
     size: int
     device: str
@@ -101,7 +102,8 @@ class CreatePoolRequest(_message.Message):
     request_id: str
     owner: str
     group: str
-    def __init__(self, label: _Optional[str] = ..., size: _Optional[int] = ..., device: _Optional[str] = ..., log_bytes: _Optional[int] = ..., node_bytes: _Optional[int] = ..., overwrite: bool = ..., request_id: _Optional[str] = ..., owner: _Optional[str] = ..., group: _Optional[str] = ...) -> None: ...
+    zeroed: bool
+    def __init__(self, label: _Optional[str] = ..., size: _Optional[int] = ..., device: _Optional[str] = ..., log_bytes: _Optional[int] = ..., node_bytes: _Optional[int] = ..., overwrite: bool = ..., request_id: _Optional[str] = ..., owner: _Optional[str] = ..., group: _Optional[str] = ..., zeroed: bool = ...) -> None: ...
 
 class CreatePoolResponse(_message.Message):
     __slots__ = ("pool",)

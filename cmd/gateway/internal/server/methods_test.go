@@ -7,6 +7,7 @@ import (
 	"context"
 	"log/slog"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -363,4 +364,21 @@ func TestDeviceHealthReal(t *testing.T) {
 	wantNil(t, err)
 	_, err = sys.DeviceHealth(t.Context(), "file:"+dir+"/root/tank.pool")
 	wantCode(t, "DeviceHealth of a file", err, errno.NotSupported)
+}
+
+// TestZeroedPool: the wish for a pool that is written when it is made comes to the engine.
+func TestZeroedPool(t *testing.T) {
+	dir := t.TempDir()
+	s := start(t, Config{System: engine(t, dir)})
+	_, err := dial(t, s.Addr()).CreatePool(t.Context(), "tank", system.CreatePool{Size: 16 << 20, Zeroed: true})
+	wantNil(t, err)
+	file, err := os.Open(dir + "/tank.pool")
+	wantNil(t, err)
+	defer file.Close()
+	const seekHole = 4 // of Linux's lseek
+	hole, err := file.Seek(0, seekHole)
+	wantNil(t, err)
+	if hole != 16<<20 {
+		t.Errorf("the first block that nobody has written is at %d", hole)
+	}
 }

@@ -36,6 +36,7 @@ func (s *pools) CreatePool(ctx context.Context, req *apiv1.CreatePoolRequest) (*
 			LogBytes:  req.GetLogBytes(),
 			NodeBytes: req.GetNodeBytes(),
 			Overwrite: req.GetOverwrite(),
+			Zeroed:    req.GetZeroed(),
 			Owner:     cmp.Or(req.GetOwner(), callerName(ctx)),
 			Group:     req.GetGroup(),
 			Request:   requestMark(ctx, req),

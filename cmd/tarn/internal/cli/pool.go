@@ -12,6 +12,7 @@ import (
 
 	"github.com/tarn-storage/tarn/cmd/tarn/internal/arg"
 	"github.com/tarn-storage/tarn/cmd/tarn/internal/out"
+	"github.com/tarn-storage/tarn/cmd/tarn/internal/tree"
 	"github.com/tarn-storage/tarn/go/system"
 )
 
@@ -72,7 +73,13 @@ func (a *app) poolCreate() *cobra.Command {
 			opts.NodeBytes = uint32(node)
 			a.where.MakeRoot = true
 			return a.with(cmd, func(ctx context.Context, sys system.System) error {
+				var bar *tree.Progress
+				if opts.Zeroed && a.StderrTTY && !a.quiet {
+					bar = tree.NewProgress(a.Stderr)
+					opts.Progress = bar.Set
+				}
 				info, err := sys.CreatePool(ctx, p.Pool, opts)
+				bar.Stop()
 				if err != nil {
 					return err
 				}
@@ -87,6 +94,7 @@ func (a *app) poolCreate() *cobra.Command {
 	f.StringVar(&opts.Group, "owner-group", "", "the owner's group")
 	f.Var(sizeFlag{&opts.LogBytes}, "log-size", "size of the write-ahead log (default: by the pool's size)")
 	f.Var(sizeFlag{&node}, "node-size", "target size of a tree node (default 4 KiB)")
+	f.BoolVar(&opts.Zeroed, "zeroed", false, "write all of it with zeros first: durable writes are faster until each block has been written once")
 	f.BoolVar(&opts.Overwrite, "overwrite", false, "format a device although it holds something: THAT IS LOST")
 	return cmd
 }

@@ -461,6 +461,49 @@ static void many_small_changes_in_one_batch(void **state)
 	end(&f);
 }
 
+/* Wherever in a batch of any length, and in whatever order it is: a key that stands twice is refused, and nothing changes. The same bytes in another tree
+ * are another key. */
+static void a_key_stands_twice(void **state)
+{
+	static const size_t   counts[]	= { 2, 3, 100, 256, 257, 1000 };
+	static const uint64_t factors[] = { 1, 7919 }; /* ascending, and not */
+	struct fixture	      f;
+	uint64_t	      lsn, count;
+	struct rng	      rng;
+
+	(void)state;
+	rng_seed(&rng, test_seed());
+	begin(&f, 4 << 20, 0);
+	for (size_t c = 0; c < ARRAY_LEN(counts); c++)
+		for (size_t k = 0; k < ARRAY_LEN(factors); k++) {
+			struct store_mutation *muts = calloc(counts[c], sizeof(*muts));
+			uint8_t(*keys)[8]	    = calloc(counts[c], sizeof(*keys));
+			size_t one = rng_below(&rng, counts[c]), other = (one + 1 + rng_below(&rng, counts[c] - 1)) % counts[c];
+
+			for (size_t i = 0; i < counts[c]; i++) {
+				put64be(keys[i], i * factors[k] % 1009);
+				muts[i]	       = (struct store_mutation){ .tree = 7, .key = { keys[i], 8 } };
+				muts[i].change = i % 3 ? STORE_PUT : STORE_DEL;
+			}
+			muts[other].key = muts[one].key;
+			assert_error(store_apply(f.store, muts, counts[c], 0, &lsn, NULL), INVAL);
+			assert_says("stands twice");
+			muts[MAX(one, other)].change = counts[c] - 1 == MAX(one, other) ? STORE_CHECK : STORE_PUT;
+			assert_error(store_apply(f.store, muts, counts[c], 0, &lsn, NULL), INVAL);
+			assert_ok(store_count(f.store, live(7), &(struct store_range){ .flags = 0 }, &count, 0));
+			assert_int_equal(count, 0);
+			muts[other].tree   = 8;
+			muts[other].change = STORE_PUT;
+			assert_ok(store_apply(f.store, muts, counts[c], 0, &lsn, NULL));
+			for (size_t i = 0; i < counts[c]; i++)
+				muts[i].change = STORE_DEL;
+			assert_ok(store_apply(f.store, muts, counts[c], 0, &lsn, NULL));
+			free(muts);
+			free(keys);
+		}
+	end(&f);
+}
+
 /* A miss is AGAIN and changes nothing; once the page is there the same call is answered. */
 static void nowait(void **state)
 {
@@ -499,6 +542,7 @@ int main(void)
 		cmocka_unit_test(drop_tree),
 		cmocka_unit_test(batch_too_large_for_the_log),
 		cmocka_unit_test(many_small_changes_in_one_batch),
+		cmocka_unit_test(a_key_stands_twice),
 		cmocka_unit_test(nowait),
 	};
 

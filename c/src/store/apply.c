@@ -113,34 +113,6 @@ static int check_batch(struct store *s, struct batch *b, unsigned flags)
 	return rc;
 }
 
-static int compare_keys(const void *a, const void *b)
-{
-	const struct store_mutation *x = *(struct store_mutation *const *)a, *y = *(struct store_mutation *const *)b;
-
-	return x->tree != y->tree ? (x->tree > y->tree) - (x->tree < y->tree) : key_compare(x->key, y->key);
-}
-
-static int check_duplicates(const struct batch *b)
-{
-	const struct store_mutation **sorted;
-	int			      rc = 0;
-
-	if (is_single(b))
-		return 0;
-	sorted = malloc(b->all * sizeof(struct store_mutation *));
-	if (!sorted)
-		return fail(NOMEM, "no memory for a batch of %zu changes", b->n);
-	for (size_t i = 0; i < b->all; i++)
-		sorted[i] = &b->muts[i];
-	qsort(sorted, b->all, sizeof(sorted[0]), compare_keys);
-	for (size_t i = 1; !rc && i < b->all; i++)
-		if (is_key_change(sorted[i]) && compare_keys(&sorted[i - 1], &sorted[i]) == 0)
-			rc = fail(INVAL, "a key of %zu bytes stands twice in the batch: a batch may change a key once",
-				  sorted[i]->key.len);
-	free(sorted);
-	return rc;
-}
-
 static int check_condition(const struct store_mutation *m, bool there, uint64_t revision)
 {
 	switch (m->cond) {
@@ -601,7 +573,7 @@ int store_apply(struct store *s, struct store_mutation *muts, size_t n, unsigned
 	b.muts = muts, b.all = n, b.flags = flags, b.lsn = lsn, b.failed = failed;
 	b.path.depth = 0;
 	rc	     = check_batch(s, &b, flags);
-	rc	     = rc ? rc : check_duplicates(&b);
+	rc	     = rc ? rc : check_duplicates(s, muts, n);
 	late	     = b.made && b.made[0] && value_is_late(b.made[0]);
 	if (!rc)
 		take_aim(s, &b);

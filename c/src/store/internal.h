@@ -319,7 +319,8 @@ struct store {
 	char		  why[TARN_MESSAGE_MAX];
 	tarn_uuid	  pool, target; /* these and node_bytes never change, so no lock is needed to read them */
 	uint32_t	  node_bytes;
-	struct superblock sb; /* the last one that is durable */
+	uint64_t	  secret; /* a random number, for hashes of what others choose; it never changes */
+	struct superblock sb;	  /* the last one that is durable */
 	uint64_t	  gen;
 	_Atomic uint64_t
 		       batches; /* odd while a batch of more than one change is being applied: who reads meanwhile begins anew */
@@ -654,6 +655,9 @@ int  space_make(struct store *s, uint64_t blocks, bool reserve_too); /* 0, NOSPA
 bool space_spare(struct store *s, uint64_t blocks);		     /* so many are free, and nobody is going to need them */
 void store_poison(struct store *s, int rc);			     /* read-only from now on; takes this thread's sentence */
 int  store_writable(struct store *s);				     /* 0, or EP_RO with the sentence why */
+
+/* duplicates.c: INVAL: two of them name the same key. No lock */
+int check_duplicates(const struct store *s, const struct store_mutation *muts, size_t n);
 
 /* run.c: runs body under store->lock, and again from its beginning when a page that it wants has been read, or when a checkpoint that it asked
  * for (NEEDS_CHECKPOINT) has ended. With STORE_NOWAIT: AGAIN instead, also when another thread keeps the lock. The body makes no

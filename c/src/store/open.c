@@ -75,6 +75,7 @@ static int store_new(struct device *dev, const struct superblock *sb, uint64_t c
 	s->gen			 = sb->generation + 1;
 	s->pool			 = sb->pool;
 	s->target		 = sb->target;
+	s->secret		 = base_random();
 	s->node_bytes		 = sb->node_bytes;
 	s->checkpoint.frozen_end = &s->checkpoint.frozen;
 	lock_init(&s->lock);

@@ -33,9 +33,8 @@ typedef struct tarn_pool_params {
 	uint32_t  node_bytes; /* target size of a tree node; 0: 4 KiB */
 	uint32_t  flags;      /* TARN_POOL_OVERWRITE, TARN_POOL_ZEROED */
 	tarn_uuid request;    /* the creation's own id, which the pool keeps for ever (tarn_pool_info); all zero: none */
-	void (*progress)(void *arg, uint64_t done,
-			 uint64_t all); /* ZEROED: bytes written, and to write; called on the thread that writes them, before
-								   * the call completes. May be NULL */
+	/* ZEROED: bytes written, and to write. Called on the thread that writes them, before the call completes; may be NULL. */
+	void (*progress)(void *arg, uint64_t done, uint64_t all);
 	void *arg;
 } tarn_pool_params;
 

@@ -124,16 +124,16 @@ static int format(const tarn_pool_params *params, struct creation *new)
 		.uri	   = new->uri,
 		.new_file  = new->new_file,
 		.overwrite = params->flags &TARN_POOL_OVERWRITE,
-		.zeroed	   = params->flags    &TARN_POOL_ZEROED,
-		.progress  = params->progress,
-		.arg	   = params->arg,
-		.op	   = new->op,
 		.format	   = { .pool	   = new->meta.uuid,
 			       .target	   = new->target,
 			       .size	   = ROUND_UP(params->size, 4096), /* a file system may round it anyway */
 			       .log_bytes  = params->log_bytes,
 			       .node_bytes = params->node_bytes,
-			       .meta	   = new->record },
+			       .meta	   = new->record,
+			       .zeroed	   = params->flags &TARN_POOL_ZEROED,
+			       .progress   = params->progress,
+			       .arg	   = params->arg,
+			       .op	   = new->op },
 	};
 	int rc = 0;
 

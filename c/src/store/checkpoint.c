@@ -93,13 +93,16 @@ int space_make(struct store *s, uint64_t blocks, bool reserve_too)
 		return NEEDS_CHECKPOINT;
 	if (s->space.lost_rc && s->space.known < s->space.free)
 		return no_blocks(s);
+	if (s->space.held)
+		return fail(NOSPACE,
+			    "%llu KiB are needed and %llu KiB are free; %llu KiB wait for readers that are open: close them",
+			    (unsigned long long)blocks * BLOCK / 1024, (unsigned long long)s->space.free * BLOCK / 1024,
+			    (unsigned long long)s->space.held * BLOCK / 1024);
 	return fail(NOSPACE,
-		    "%llu KiB are needed and %llu KiB are free, of which %llu KiB are kept for deletes and checkpoints; %llu KiB "
-		    "wait "
-		    "for readers that are open: %s",
+		    "%llu KiB are needed and %llu KiB are free, of which %llu KiB are kept for deletes and checkpoints: delete "
+		    "something",
 		    (unsigned long long)blocks * BLOCK / 1024, (unsigned long long)s->space.free * BLOCK / 1024,
-		    (unsigned long long)(checkpoint_blocks(s) + reserve_blocks(s)) * BLOCK / 1024,
-		    (unsigned long long)s->space.held * BLOCK / 1024, s->space.held ? "close them" : "delete something");
+		    (unsigned long long)(checkpoint_blocks(s) + reserve_blocks(s)) * BLOCK / 1024);
 }
 
 /* ---- the instant ---- */

@@ -620,15 +620,14 @@ struct run_list {
 	} * runs;
 	size_t n, cap;
 };
-int  runs_add(struct run_list *list, uint64_t block, uint64_t n, uint64_t birth);
-int  value_runs(struct store *s, const uint8_t *desc, uint32_t len,
-		struct run_list *runs); /* all blocks of a value; reads its index */
-bool value_has_index(const uint8_t *desc);
-void value_set_birth(uint8_t *desc, uint64_t birth);
-void value_describe(struct store_value *v, uint8_t desc[EXT_BYTES_MAX], uint32_t *len);
-int  value_finish(struct store_value *v);
-void value_may_be_late(
-	struct store_value *v); /* before anything is appended: who writes it goes on at once with the record that names it */
+int	 runs_add(struct run_list *list, uint64_t block, uint64_t n, uint64_t birth);
+int	 value_runs(struct store *s, const uint8_t *desc, uint32_t len,
+		    struct run_list *runs); /* all blocks of a value; reads its index */
+bool	 value_has_index(const uint8_t *desc);
+void	 value_set_birth(uint8_t *desc, uint64_t birth);
+void	 value_describe(struct store_value *v, uint8_t desc[EXT_BYTES_MAX], uint32_t *len);
+int	 value_finish(struct store_value *v);
+void	 value_may_be_late(struct store_value *v);   /* before anything is appended */
 bool	 value_is_late(const struct store_value *v); /* late_give() is to be called */
 void	 value_consume(struct store_value *v);	     /* its blocks are the tree's now */
 uint64_t value_size(const uint8_t *desc);

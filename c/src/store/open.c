@@ -169,23 +169,31 @@ out:
 	return rc;
 }
 
-/* Writes the whole log once, so that no later write of it changes where its blocks are: a file system would have to commit that with
- * each flush. */
-static int zero_log(struct store *s)
+static int zero_piece(struct store *s, const struct store_format *f, uint64_t at, uint64_t end, uint8_t *zeros)
 {
-	uint64_t len  = s->log.blocks * BLOCK, part;
-	uint8_t *zero = device_alloc(ZERO_BYTES);
-	int	 rc;
+	uint64_t first = s->log.block * BLOCK;
 
-	if (!zero)
-		return fail(NOMEM, "no memory to write the log");
-	for (uint64_t at = 0; at < len; at += part) {
-		part = MIN(ZERO_BYTES, len - at);
-		io_write(s, s->log.block + at / BLOCK, zero, part, NULL);
-	}
-	rc = io_drain(s);
-	device_free(zero);
-	return rc;
+	if (f->op && op_aborted(f->op))
+		return fail(CANCELED, "it was cancelled after %llu bytes of zeros", (unsigned long long)(at - first));
+	io_write(s, at / BLOCK, zeros, MIN(ZERO_BYTES, end - at), NULL);
+	if (f->zeroed && f->progress)
+		f->progress(f->arg, MIN(at + ZERO_BYTES, end) - first, end - first);
+	return s->io.rc;
+}
+
+/* Writes the whole log once, so that no later write of it changes where its blocks are, or that they hold something: a file system would have to commit
+ * that with each flush. All that lies behind it, too, when that is wanted; superblocks are written in any case. */
+static int write_zeros(struct store *s, const struct store_format *f)
+{
+	uint64_t at = s->log.block * BLOCK, end = f->zeroed ? (s->sb.blocks - 2) * BLOCK : at + s->log.blocks * BLOCK;
+	uint8_t *zeros = device_alloc(ZERO_BYTES);
+	int	 rc    = zeros ? 0 : fail(NOMEM, "no memory to write zeros from"), drained;
+
+	for (; !rc && at < end; at += ZERO_BYTES)
+		rc = zero_piece(s, f, at, end, zeros);
+	drained = io_drain(s);
+	device_free(zeros);
+	return drained ? drained : rc;
 }
 
 int store_format(struct device *dev, const struct store_format *format)
@@ -203,7 +211,7 @@ int store_format(struct device *dev, const struct store_format *format)
 		goto out;
 	space_take(&s->space, 0, sb.log_block + sb.log_blocks);
 	space_take(&s->space, sb.blocks - 2, 2);
-	rc = zero_log(s);
+	rc = write_zeros(s, format);
 	rc = rc ? rc : checkpoint(s);
 out:
 	store_free(s);

@@ -27,10 +27,14 @@ struct store_format {
 	uint32_t    node_bytes; /* 512 to 65536; 0: 4 KiB */
 	const void *meta;	/* the upper layer's own record (the pool map), at most STORE_META_MAX bytes */
 	size_t	    meta_len;
+	bool	    zeroed; /* all of it is written; progress, NULL or not, is told of each piece, and an early end of op, NULL or not, is one of this */
+	void (*progress)(void *arg, uint64_t done, uint64_t all);
+	void		*arg;
+	const struct op *op;
 };
 #define STORE_META_MAX 2048
 
-/* Makes an empty store on dev. What dev held is lost. INVAL (too small, bad sizes), IO. */
+/* Makes an empty store on dev. What dev held is lost. INVAL (too small, bad sizes), IO, NOMEM, CANCELED. */
 int store_format(struct device *dev, const struct store_format *format);
 
 struct store_identity {

@@ -56,62 +56,6 @@ static int check_blank(struct device *device)
 	return rc;
 }
 
-/* ---- zeros ---- */
-
-#define ZERO_BYTES (1u << 20)
-#define ZERO_DEPTH 4u
-
-static int zeros_landed(const tarn_dev_io *io)
-{
-	return io->rc ? base_fail(-io->rc, "%s", io->message) : 0;
-}
-
-/* All of one buffer, several times at once. */
-static int write_zeros(const struct local_create *create, struct device_queue *queue, void *zeros, uint64_t len)
-{
-	tarn_dev_io ios[ZERO_DEPTH], *io;
-	uint64_t    at = 0, all = create->format.size, n = 0;
-	int	    rc = 0;
-
-	for (; !rc && at < all; at += len) {
-		io = &ios[n];
-		if (n < ZERO_DEPTH)
-			n++;
-		else if (device_reap(queue, 1, 1, &io))
-			rc = zeros_landed(io);
-		if (!rc && create->op && op_aborted(create->op))
-			rc = fail(CANCELED, "it was cancelled after %llu bytes of zeros", (unsigned long long)at);
-		if (rc)
-			break;
-		len = MIN(len, all - at);
-		*io = (tarn_dev_io){ .opcode = TARN_DEV_WRITE, .buf = zeros, .offset = at, .len = len };
-		device_submit(queue, io);
-		if (create->progress)
-			create->progress(create->arg, at, all);
-	}
-	while (device_reap(queue, 1, 1, &io))
-		rc = rc ? rc : zeros_landed(io);
-	if (!rc && create->progress)
-		create->progress(create->arg, all, all);
-	return rc;
-}
-
-static int zero(const struct local_create *create, struct device *device)
-{
-	uint64_t	     len = MIN(ZERO_BYTES, device_info(device)->max_transfer);
-	struct device_queue *queue;
-	void		    *zeros;
-	int		     rc = device_queue_open(device, ZERO_DEPTH, &queue);
-
-	if (rc)
-		return rc;
-	zeros = device_alloc(len);
-	rc    = zeros ? write_zeros(create, queue, zeros, len) : fail(NOMEM, "no memory to write zeros from");
-	device_free(zeros);
-	device_queue_close(queue);
-	return rc;
-}
-
 int local_create(const struct local_create *create)
 {
 	const struct device_options options = { .create	   = create->new_file,
@@ -125,8 +69,6 @@ int local_create(const struct local_create *create)
 		return rc;
 	if (!create->new_file && !create->overwrite)
 		rc = check_blank(device);
-	if (!rc && create->zeroed)
-		rc = zero(create, device);
 	if (!rc)
 		rc = store_format(device, &create->format);
 	device_close(device);

@@ -12,17 +12,13 @@
 #define LOCAL_WORKERS 4
 
 struct local_create {
-	const char *uri;
-	bool	    new_file;  /* make the file: EXIST when there is one */
-	bool	    overwrite; /* format the device although it holds something: else EXIST */
-	bool	    zeroed;    /* all of it is written first; then these three count, as in tarn_pool_params */
-	void (*progress)(void *arg, uint64_t done, uint64_t all);
-	void		   *arg;
-	const struct op	   *op; /* an early end may be asked for; NULL: nobody can */
+	const char	   *uri;
+	bool		    new_file;  /* make the file: EXIST when there is one */
+	bool		    overwrite; /* format the device although it holds something: else EXIST */
 	struct store_format format;
 };
 
-/* Formats a device, and closes it. EXIST, INVAL, NOSPACE, BUSY, NO_PERM, IO, CANCELED. */
+/* Formats a device, and closes it. EXIST, BUSY, NO_PERM; else as store_format(). */
 int local_create(const struct local_create *create);
 
 /* Size of a device, in bytes. */

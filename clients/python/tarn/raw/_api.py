@@ -1230,7 +1230,7 @@ tarn_pool_params._fields_ = [
     ("flags", c_uint32),
     # the creation's own id, which the pool keeps for ever (tarn_pool_info); all zero: none
     ("request", tarn_uuid),
-    # ZEROED: bytes written, and to write; called on the thread that writes them, before the call completes. May be NULL
+    # ZEROED: bytes written, and to write. Called on the thread that writes them, before the call completes; may be NULL.
     ("progress", CFUNCTYPE(None, c_void_p, c_uint64, c_uint64)),
     ("arg", c_void_p),
 ]

@@ -136,12 +136,12 @@ static void power_cut(struct sweep *w)
 		bad(w, "the reopen after it", rc);
 }
 
-/* What is in memory is one of the worlds; of a value that could not be written, no more is known than that. */
+/* What is in memory is one of the worlds, but for a value that could not be written: whose error is all that a read gets. */
 static bool matches(struct sweep *w)
 {
 	int rc = script_match(w->s, false);
 
-	return !rc || (rc == -TARN_E_IO && store_commit(w->s->store, 0));
+	return !rc || (rc == -TARN_E_IO && w->s->store->late.rc == rc);
 }
 
 /* The command failed. Now nothing fails any more, and it succeeds. */

@@ -59,7 +59,7 @@ struct tarn_kv {
 struct call;
 
 struct verb {
-	int (*body)(struct call *call, unsigned flags); /* 0 or an error; with STORE_NOWAIT also AGAIN */
+	int (*body)(struct call *call, unsigned flags); /* 0 or an error; with STORE_NOWAIT also AGAIN; else STORE_COMMITS or 0 */
 	int (*keep)(struct call *call);			/* more to copy than `lent`; NULL: nothing. NOMEM */
 	void (*done)(struct call *call);		/* frees what the call made, before it completes; NULL: nothing */
 	bool	 quick;					/* body knows STORE_NOWAIT */

@@ -27,7 +27,7 @@ struct driver_ops {
 	/* After AGAIN on this thread: as store_park(); wait->ready() is called on a thread of the driver's. */
 	bool (*park)(struct driver *driver, struct store_wait *wait);
 
-	/* Applied, not yet durable: commit(*lsn) makes it so. */
+	/* Applied, and with STORE_COMMITS perhaps durable already, else not yet: commit(*lsn) makes it so. */
 	int (*apply)(struct driver *driver, struct store_mutation *muts, size_t n, unsigned flags, uint64_t *lsn, size_t *failed);
 	/* Without an operation it waits; with one it returns 0 and the operation completes. lsn 0: all that was applied so far. */
 	int (*commit)(struct driver *driver, uint64_t lsn, struct op *op);

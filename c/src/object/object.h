@@ -18,7 +18,7 @@
  * which costs two counts to know: whoever first opens the container for writing looks, and sweeps. Removing only ever deletes, so it
  * works in a full pool, where nothing can be put.
  *
- * Any thread may call. `flags` is STORE_NOWAIT or 0. *lsn is what makes a change durable; 0 when nothing was changed. */
+ * Any thread may call. `flags` is STORE_NOWAIT, STORE_COMMITS or 0. *lsn is what makes a change durable; 0 when nothing was changed. */
 #ifndef TARN_OBJECT_H
 #define TARN_OBJECT_H
 

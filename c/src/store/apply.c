@@ -42,11 +42,6 @@ static uint32_t inline_max(const struct store *s)
 	return MIN(s->node_bytes / 2, LEAF_VALUE_MAX);
 }
 
-static bool is_key_change(const struct store_mutation *m)
-{
-	return m->change == STORE_PUT || m->change == STORE_DEL || m->change == STORE_CHECK;
-}
-
 /* A batch of one finds its key once. */
 static bool is_single(const struct batch *b)
 {
@@ -57,7 +52,7 @@ static int check_shape(const struct store_mutation *m)
 {
 	if (m->tree == 0 || m->tree == TREE_SNAPS || m->tree == TREE_DEAD)
 		return fail(INVAL, "tree %llu is the engine's own", (unsigned long long)m->tree);
-	if (!is_key_change(m))
+	if (!mutation_names_key(m))
 		return 0;
 	if (!m->key.len)
 		return fail(INVAL, "the key is empty");
@@ -320,7 +315,7 @@ static int prepare_one(struct store *s, struct batch *b, struct store_mutation *
 
 	if (rc)
 		return rc;
-	if (!is_key_change(m))
+	if (!mutation_names_key(m))
 		return prepare_tree(s, b, t, m);
 	b->tree = t;
 	rc	= prepare_key(s, b, t, m, &b->path);
@@ -426,7 +421,7 @@ static int apply_one(struct store *s, struct batch *b, const struct store_mutati
 
 	if (rc)
 		return rc;
-	if (is_key_change(m))
+	if (mutation_names_key(m))
 		return put_or_del(s, b, m, t, val);
 	if (m->change == STORE_DROP)
 		tree_drop(s, t);
@@ -644,14 +639,14 @@ static int replay_one(struct store *s, struct batch *b, struct store_mutation *m
 	int	     rc = tree_open(s, m->tree, 0, &t);
 
 	b->tree = t;
-	if (!rc && !is_key_change(m)) {
+	if (!rc && !mutation_names_key(m)) {
 		rc = snap_reserve(s, t, 1);
 		if (rc == NEEDS_CHECKPOINT)
 			rc = fail(CSUM, "a batch of the log has more snapshots than there can be in one");
 		if (!rc && m->change == STORE_UNSNAP && !snap_exists(t, m->revision))
 			return fail(CSUM, "the log destroys a snapshot that is not there");
 	}
-	if (!rc && is_key_change(m))
+	if (!rc && mutation_names_key(m))
 		rc = replay_find(s, b, t, m, val);
 	rc = rc ? rc : dead_reserve(s, 2 * DEPTH_MAX + b->freed.n + s->defer.noted);
 	if (!rc)

@@ -13,17 +13,12 @@ static int compare(const struct store_mutation *x, const struct store_mutation *
 	return x->tree != y->tree ? (x->tree > y->tree) - (x->tree < y->tree) : key_compare(x->key, y->key);
 }
 
-static bool names_key(const struct store_mutation *m)
-{
-	return m->change == STORE_PUT || m->change == STORE_DEL || m->change == STORE_CHECK;
-}
-
 static bool ascend(const struct store_mutation *muts, size_t n)
 {
 	const struct store_mutation *last = NULL;
 
 	for (size_t i = 0; i < n; i++) {
-		if (!names_key(&muts[i]))
+		if (!mutation_names_key(&muts[i]))
 			continue;
 		if (last && compare(last, &muts[i]) >= 0)
 			return false;
@@ -44,7 +39,7 @@ static int find_twice(const struct store *s, const struct store_mutation *muts, 
 		const struct store_mutation *m = &muts[i];
 		size_t			     at;
 
-		if (!names_key(m))
+		if (!mutation_names_key(m))
 			continue;
 		at = XXH3_64bits_withSeed(m->key.ptr, m->key.len, s->secret + m->tree) & mask;
 		for (; slots[at]; at = (at + 1) & mask)

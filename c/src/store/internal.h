@@ -655,6 +655,12 @@ bool space_spare(struct store *s, uint64_t blocks);		     /* so many are free, a
 void store_poison(struct store *s, int rc);			     /* read-only from now on; takes this thread's sentence */
 int  store_writable(struct store *s);				     /* 0, or EP_RO with the sentence why */
 
+/* The others are of whole trees. */
+static inline bool mutation_names_key(const struct store_mutation *m)
+{
+	return m->change == STORE_PUT || m->change == STORE_DEL || m->change == STORE_CHECK;
+}
+
 /* duplicates.c: INVAL: two of them name the same key. No lock */
 int check_duplicates(const struct store *s, const struct store_mutation *muts, size_t n);
 

@@ -138,7 +138,8 @@ struct store_mutation {
 
 /* Checks all conditions against the state before the batch, then applies all of it, in memory and to the log's buffer. *lsn is
  * what to commit; the revision of each key that was put is *lsn. EXIST, NONEXIST, TX_RESTART (*failed, when not NULL, is the
- * index); INVAL (a key twice); REC2BIG (does not fit into the log); NOSPACE; EP_RO; KEY2BIG; AGAIN (NOWAIT). */
+ * index); INVAL (a key twice); REC2BIG (does not fit into the log); NOSPACE; EP_RO; KEY2BIG; AGAIN (NOWAIT). With COMMITS also what store_commit()
+ * answers: then *lsn is set all the same, the batch is applied, and it may survive a crash or not. Else an error leaves *lsn as it was. */
 int store_apply(struct store *store, struct store_mutation *muts, size_t n, unsigned flags, uint64_t *lsn, size_t *failed);
 
 /* Waits until lsn is durable; one of the threads that wait writes for all. 0 is "everything applied so far". */
